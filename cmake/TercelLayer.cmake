@@ -1,0 +1,30 @@
+# A layer is a folder under src/ and one static library, tercel_<name>, that links only the layers it
+# may include. tools/check_layers.py holds the includes against the same table.
+#
+#   tercel_layer(<name> SOURCES <file>… [DEPENDS <layer>…] [LIBRARIES <imported target>…])
+function(tercel_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  set(target tercel_${name})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
+  foreach(layer ${ARG_DEPENDS})
+    target_link_libraries(${target} PUBLIC tercel_${layer})
+  endforeach()
+  target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES})
+endfunction()
+
+# tercel_test(<name> SOURCES <file>… DEPENDS <layer>…): one GoogleTest executable, its cases known to CTest.
+function(tercel_test name)
+  if(NOT TERCEL_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  foreach(layer ${ARG_DEPENDS})
+    target_link_libraries(${name} PRIVATE tercel_${layer})
+  endforeach()
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE TERCEL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+endfunction()

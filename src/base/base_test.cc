@@ -1,0 +1,61 @@
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "src/base/half.h"
+#include "src/base/json.h"
+#include "tercel/dtype.h"
+#include "tercel/error.h"
+
+namespace tercel {
+namespace {
+
+TEST(Dtype, NamesGoBothWays) {
+  EXPECT_EQ(to_string(Dtype::bf16), "bf16");
+  EXPECT_EQ(parse_dtype("bfloat16"), Dtype::bf16);
+  EXPECT_EQ(parse_dtype("f16"), Dtype::f16);
+  EXPECT_FALSE(parse_dtype("half"));
+}
+
+TEST(Dtype, BytesOfSubByteTypesRoundUp) {
+  EXPECT_EQ(bytes_of(Dtype::i4, 3), 2U);
+  EXPECT_EQ(bytes_of(Dtype::f32, 3), 12U);
+  EXPECT_THROW(bytes_of(Dtype::f32, int64_t{1} << 62), Error);
+}
+
+TEST(Half, EveryF16SurvivesTheRoundTrip) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const f16 value{static_cast<uint16_t>(bits)};
+    const float wide = to_float(value);
+    if (std::isnan(wide)) {
+      EXPECT_TRUE(std::isnan(to_float(to_f16(wide))));
+    } else {
+      EXPECT_EQ(to_f16(wide).bits, value.bits);
+    }
+  }
+}
+
+TEST(Half, RoundsToNearestEven) {
+  EXPECT_EQ(to_f16(1.0F + 0x1p-11F).bits, 0x3c00);
+  EXPECT_EQ(to_f16(1.0F + 0x3p-11F).bits, 0x3c02);
+  EXPECT_EQ(to_f16(65519.0F).bits, 0x7bff);
+  EXPECT_EQ(to_f16(65520.0F).bits, 0x7c00);
+  EXPECT_EQ(to_bf16(1.0F + 0x1p-8F).bits, 0x3f80);
+  EXPECT_EQ(to_bf16(1.0F + 0x3p-8F).bits, 0x3f82);
+}
+
+TEST(Json, MessagesNameTheFileAndTheKey) {
+  const auto document = JsonDocument::parse(R"({"a": {"b": "text"}})", "config.json");
+  EXPECT_EQ(document.root()["a"]["b"].string(), "text");
+  try {
+    document.root()["a"]["b"].integer();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "config.json: \"b\": expected an integer, found a string");
+  }
+  EXPECT_THROW(document.root()["c"], Error);
+  EXPECT_THROW(JsonDocument::parse("{", "x"), Error);
+}
+
+}  // namespace
+}  // namespace tercel

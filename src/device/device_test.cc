@@ -1,0 +1,37 @@
+#include <gtest/gtest.h>
+
+#include "src/device/cpu_isa.h"
+#include "src/device/memory.h"
+#include "tercel/error.h"
+
+namespace tercel {
+namespace {
+
+TEST(CpuIsa, NamesGoBothWays) {
+  for (const auto isa : {CpuIsa::generic, CpuIsa::avx2, CpuIsa::avx512, CpuIsa::avx512_bf16}) {
+    EXPECT_EQ(parse_cpu_isa(to_string(isa)), isa);
+  }
+  EXPECT_THROW(parse_cpu_isa("sse9"), Error);
+}
+
+TEST(CpuAllocator, CountsAndCaps) {
+  const auto allocator = make_cpu_allocator(1000);
+  {
+    const auto a = allocator->allocate(600, "a");
+    EXPECT_EQ(allocator->in_use(), 600U);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a->data()) % 64, 0U);
+    EXPECT_THROW(allocator->allocate(401, "b"), Error);
+    EXPECT_THROW(allocator->allocate(SIZE_MAX, "c"), Error);
+  }
+  EXPECT_EQ(allocator->in_use(), 0U);
+  EXPECT_EQ(allocator->peak(), 600U);
+}
+
+TEST(Device, OnlyTheCpuIsBuiltIn) {
+  EXPECT_EQ(find_device("cpu").kind(), DeviceKind::cpu);
+  EXPECT_THROW(find_device("cuda:0"), Error);
+  EXPECT_THROW(find_device("tpu"), Error);
+}
+
+}  // namespace
+}  // namespace tercel

@@ -1,0 +1,114 @@
+#include "src/device/memory.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <sys/mman.h>
+
+#include "src/base/fail.h"
+
+namespace tercel {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+class CpuBuffer final : public Buffer {
+ public:
+  CpuBuffer(std::byte* data, std::size_t size, std::shared_ptr<Allocator> allocator,
+            std::atomic<std::size_t>& in_use)
+      : allocator_(std::move(allocator)), in_use_(in_use) {
+    data_ = data;
+    size_ = size;
+  }
+  ~CpuBuffer() override {
+    std::free(data_);
+    in_use_.fetch_sub(size_, std::memory_order_relaxed);
+  }
+
+ private:
+  std::shared_ptr<Allocator> allocator_;
+  std::atomic<std::size_t>& in_use_;
+};
+
+class CpuAllocator final : public Allocator {
+ public:
+  explicit CpuAllocator(std::size_t limit) : limit_(limit) {}
+
+  std::shared_ptr<Buffer> allocate(std::size_t bytes, const char* what) override {
+    reserve(bytes, what);
+    const bool large = bytes >= kHugePage;
+    const std::size_t alignment = large ? kHugePage : kAlignment;
+    void* data = nullptr;
+    if (bytes <= SIZE_MAX - alignment) {
+      data = std::aligned_alloc(alignment, (bytes / alignment + 1) * alignment);
+    }
+    if (data == nullptr) {
+      in_use_.fetch_sub(bytes, std::memory_order_relaxed);
+      fail(Errc::out_of_memory, "{}: the system has no {} bytes left", what, bytes);
+    }
+    if (large) ::madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    return std::make_shared<CpuBuffer>(static_cast<std::byte*>(data), bytes, shared_from_this(),
+                                       in_use_);
+  }
+
+ private:
+  void reserve(std::size_t bytes, const char* what) {
+    std::size_t used = in_use_.load(std::memory_order_relaxed);
+    do {
+      if (limit_ != 0 && (bytes > limit_ || used > limit_ - bytes)) {
+        fail(Errc::out_of_memory,
+             "{}: {} bytes are needed beside the {} in use; the memory limit is {}. Raise the "
+             "limit, or "
+             "use smaller batches or a smaller dtype",
+             what, bytes, used, limit_);
+      }
+    } while (!in_use_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+    std::size_t peak = peak_.load(std::memory_order_relaxed);
+    while (peak < used + bytes &&
+           !peak_.compare_exchange_weak(peak, used + bytes, std::memory_order_relaxed)) {
+    }
+  }
+
+  std::size_t limit_;
+};
+
+class CpuStream final : public Stream {
+ public:
+  void synchronize() override {}
+};
+
+class CpuDevice final : public Device {
+ public:
+  DeviceKind kind() const override { return DeviceKind::cpu; }
+  int index() const override { return 0; }
+  std::string name() const override { return "cpu"; }
+  std::shared_ptr<Allocator> make_allocator(std::size_t limit) override {
+    return make_cpu_allocator(limit);
+  }
+  std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(); }
+  void copy_from_host(void* device, const void* host, std::size_t bytes, Stream&) override {
+    std::memcpy(device, host, bytes);
+  }
+  void copy_to_host(void* host, const void* device, std::size_t bytes, Stream&) override {
+    std::memcpy(host, device, bytes);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Allocator> make_cpu_allocator(std::size_t limit) {
+  return std::make_shared<CpuAllocator>(limit);
+}
+
+Device& find_device(const std::string& name) {
+  static CpuDevice cpu;
+  if (name == "cpu") return cpu;
+  if (name.starts_with("cuda")) {
+    fail(Errc::unsupported,
+         "device \"{}\": this build of Tercel runs on the CPU only; use devices = cpu", name);
+  }
+  fail(Errc::invalid_argument, "unknown device \"{}\"; expected cpu", name);
+}
+
+}  // namespace tercel
