@@ -1,0 +1,24 @@
+#pragma once
+// ONNX's textual syntax (https://github.com/onnx/onnx/blob/main/docs/Syntax.md), read and written:
+// for tests of passes, and for people.
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "src/ir/model.h"
+
+namespace tercel::ir {
+
+// Throws Errc::invalid_file: "<source>:line:column: expected …".
+std::unique_ptr<Model> parse_text(std::string_view text, const std::string& source = "text");
+
+struct TextOptions {
+  int64_t max_elements = 16;  // of a tensor written in full; larger ones are cut with an ellipsis …
+  bool types = true;  // … which only people can read. Types of intermediate values as well?
+};
+
+std::string to_text(const Model& model, const TextOptions& options = {});
+std::string to_text(const Graph& graph, const TextOptions& options = {});
+
+}  // namespace tercel::ir
