@@ -1,0 +1,167 @@
+#include "src/base/thread_pool.h"
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "src/base/cpu_quota.h"
+
+namespace tercel {
+namespace {
+
+TEST(ThreadPool, RangesCoverEachIndexOnceInMultiplesOfTheGrain) {
+  for (const int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.size(), threads);
+    for (const int64_t count : {0, 1, 5, 64, 1000, 12345}) {
+      for (const int64_t grain : {1, 7, 64, 20000}) {
+        std::vector<std::atomic<int>> seen(count);
+        std::atomic<int> uneven{0};
+        pool.parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+          if ((end - begin) % grain != 0 && end != count) ++uneven;
+          for (int64_t i = begin; i < end; ++i) ++seen[i];
+        });
+        EXPECT_EQ(uneven, 0);
+        for (const auto& times : seen) EXPECT_EQ(times, 1);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, WorkersShareTheWork) {
+  ThreadPool pool(2);
+  std::atomic<int> inside{0};
+  pool.parallel_for(2, 1, [&](int64_t, int64_t) {  // returns only when two threads are in it
+    ++inside;
+    while (inside < 2) std::this_thread::yield();
+  });
+  EXPECT_EQ(inside, 2);
+}
+
+TEST(ThreadPool, NestedCallsRunOnTheCallingThread) {
+  ThreadPool pool(3);
+  std::atomic<int64_t> sum{0};
+  pool.parallel_for(16, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto id = std::this_thread::get_id();
+      pool.parallel_for(100, 1, [&](int64_t from, int64_t to) {
+        EXPECT_EQ(std::this_thread::get_id(), id);
+        sum += to - from;
+      });
+    }
+  });
+  EXPECT_EQ(sum, 1600);
+}
+
+TEST(ThreadPool, ExceptionsReachTheCallerAndThePoolLivesOn) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 50; ++round) {
+    EXPECT_THROW(pool.parallel_for(100, 1,
+                                   [&](int64_t begin, int64_t end) {
+                                     if (begin <= 50 && 50 < end) throw std::runtime_error("50");
+                                   }),
+                 std::runtime_error);
+    std::atomic<int64_t> sum{0};
+    pool.parallel_for(100, 1, [&](int64_t begin, int64_t end) { sum += end - begin; });
+    EXPECT_EQ(sum, 100);
+  }
+}
+
+TEST(ThreadPool, ManyCallersShareOnePool) {
+  ThreadPool pool(4);
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int caller = 0; caller < 6; ++caller) {
+    callers.emplace_back([&, caller] {
+      std::vector<int64_t> values(500 + caller);
+      for (int round = 0; round < 200; ++round) {
+        pool.parallel_for(static_cast<int64_t>(values.size()), 3, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) values[i] = i * round;
+        });
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          if (values[i] != static_cast<int64_t>(i) * round) ++wrong;
+        }
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(ThreadPool, SleepersWakeUp) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+    std::atomic<int64_t> sum{0};
+    pool.parallel_for(1000, 1, [&](int64_t begin, int64_t end) { sum += end - begin; });
+    EXPECT_EQ(sum, 1000);
+  }
+}
+
+TEST(AvailableCpus, FollowTheAffinityMask) {
+  std::thread([] {
+    cpu_set_t set;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof(set), &set), 0);
+    int first = 0;
+    while (!CPU_ISSET(first, &set)) ++first;
+    CPU_ZERO(&set);
+    CPU_SET(first, &set);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof(set), &set), 0);
+    EXPECT_EQ(available_cpus(), 1);
+  }).join();
+}
+
+class CpuQuota : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = std::filesystem::path(testing::TempDir()) /
+            ("cgroup" + std::to_string(::getpid()) +
+             testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(root_);
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void write(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+  double quota() { return cgroup_cpu_quota(root_ / "membership", root_); }
+
+  std::filesystem::path root_;
+};
+
+TEST_F(CpuQuota, Version2TakesTheSmallestOnTheWayUp) {
+  write("membership", "0::/a/b\n");
+  write("a/b/cpu.max", "400000 100000\n");
+  EXPECT_DOUBLE_EQ(quota(), 4);
+  write("a/cpu.max", "150000 100000\n");
+  EXPECT_DOUBLE_EQ(quota(), 1.5);
+  write("a/b/cpu.max", "max 100000\n");
+  EXPECT_DOUBLE_EQ(quota(), 1.5);
+}
+
+TEST_F(CpuQuota, Version1ReadsTheCpuHierarchy) {
+  write("membership", "3:memory:/x\n2:cpu,cpuacct:/x\n");
+  write("cpu,cpuacct/x/cpu.cfs_quota_us", "-1\n");
+  write("cpu,cpuacct/cpu.cfs_quota_us", "250000\n");
+  write("cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+  EXPECT_DOUBLE_EQ(quota(), 2.5);
+}
+
+TEST_F(CpuQuota, NothingReadableIsNoLimit) {
+  EXPECT_EQ(quota(), 0);
+  write("membership", "nonsense\n0::/../../elsewhere\n");
+  EXPECT_EQ(quota(), 0);
+  write("cpu.max", "max 100000\n");
+  EXPECT_EQ(quota(), 0);
+}
+
+}  // namespace
+}  // namespace tercel

@@ -1,0 +1,26 @@
+#pragma once
+// Every CPU kernel of one instruction set. Kernels see pointers, sizes, strides and a pool; sizes
+// may be zero; scratch memory comes from the caller. Pointers need the alignment of their element,
+// but for packed weights and workspaces: 64 bytes.
+
+#include "src/device/cpu_isa.h"
+#include "src/kernels/cpu/attention.h"
+#include "src/kernels/cpu/convert.h"
+#include "src/kernels/cpu/elementwise.h"
+#include "src/kernels/cpu/gemm.h"
+#include "src/kernels/cpu/reduce.h"
+
+namespace tercel::kernels {
+
+struct CpuKernels {
+  const GemmKernels& gemm;
+  const AttentionKernels& attention;
+  const ElementwiseKernels& elementwise;
+  const ReduceKernels& reduce;
+  const ConvertKernels& convert;
+};
+
+// The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).
+const CpuKernels& cpu_kernels(CpuIsa isa);
+
+}  // namespace tercel::kernels

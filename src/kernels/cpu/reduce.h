@@ -1,0 +1,57 @@
+#pragma once
+// Softmax, normalisations and reductions over f32. The order of every sum depends on the length of
+// the reduced axis alone: element i goes to lane i mod L (L fixed per ISA), lanes are added by one
+// fixed tree. Threads share out whole results, never one sum.
+
+#include <cstdint>
+
+namespace tercel {
+class ThreadPool;
+}
+
+namespace tercel::kernels {
+
+// Over `axis` of [outer, axis, inner], contiguous; in place allowed. exp(x - max) / sum, so that a
+// row of -inf gives NaN, and so does one with a NaN or +inf.
+struct SoftmaxArgs {
+  int64_t outer = 0, axis = 0, inner = 1;
+  const float* x = nullptr;
+  float* y = nullptr;
+  bool log = false;  // log softmax: x - max - log(sum)
+};
+
+// Over the columns of [rows, columns], contiguous. x is first added to `residual` when there is
+// one. Layer normalisation: (x - mean) / sqrt(variance + epsilon) * scale + bias, mean and variance
+// in two passes. RMS normalisation: x / sqrt(mean of squares + epsilon) * scale.
+struct NormArgs {
+  int64_t rows = 0, columns = 0;
+  const float* x = nullptr;
+  const float* residual = nullptr;  // [rows, columns] or absent
+  float* sum = nullptr;             // x + residual is written here when wanted; may equal x
+  const float* scale = nullptr;     // [columns] or absent
+  const float* bias = nullptr;      // [columns] or absent
+  float epsilon = 1e-5F;
+  float* y = nullptr;
+  float* mean = nullptr;           // [rows] when wanted; layer_norm only
+  float* inv_deviation = nullptr;  // [rows] when wanted
+};
+
+enum class ReduceOp { sum, mean, max, min, prod, sum_square, l1, l2 };
+
+// [outer, axis, inner] -> [outer, inner]. An empty axis gives the operation's neutral element
+// (0, 1, -inf, inf; NaN for the mean). max and min give NaN when any element is NaN.
+struct ReduceArgs {
+  ReduceOp op = ReduceOp::sum;
+  int64_t outer = 0, axis = 0, inner = 1;
+  const float* x = nullptr;
+  float* y = nullptr;
+};
+
+struct ReduceKernels {
+  void (*softmax)(const SoftmaxArgs& args, ThreadPool& pool);
+  void (*layer_norm)(const NormArgs& args, ThreadPool& pool);
+  void (*rms_norm)(const NormArgs& args, ThreadPool& pool);
+  void (*reduce)(const ReduceArgs& args, ThreadPool& pool);
+};
+
+}  // namespace tercel::kernels
