@@ -1,0 +1,107 @@
+#include "src/ops/cpu.h"
+
+#include <unordered_map>
+
+#include "src/ops/cpu_tables.h"
+
+namespace tercel::ops {
+namespace {
+
+Dtype dtype_of_value(const Facts& facts, const ir::Value* value) {
+  const ir::Type* type = value != nullptr ? facts.type(value) : nullptr;
+  return type != nullptr ? type->dtype : Dtype::undefined;
+}
+
+bool swaps_last_two(const ir::Node& node, int rank) {
+  const auto perm = node.ints_or("perm", {});
+  if (perm.empty()) return rank == 2;
+  return rank == 2 && perm == std::vector<int64_t>{1, 0};
+}
+
+}  // namespace
+
+Dtype KernelContext::input_dtype(int index) const {
+  return dtype_of_value(facts, node.input(index));
+}
+Dtype KernelContext::output_dtype(int index) const {
+  return dtype_of_value(facts, node.output(index));
+}
+
+const Tensor* KernelContext::constant(int index) const {
+  const ir::Value* value = node.input(index);
+  return value != nullptr && value->is_constant() ? &value->initializer() : nullptr;
+}
+
+std::optional<ConstantSource> constant_source(const KernelContext& context, int index) {
+  const ir::Value* value = context.node.input(index);
+  ConstantSource source;
+  while (value != nullptr && !value->is_constant()) {
+    const ir::Node* node = value->producer();
+    const ir::Type* type = context.facts.type(value);
+    if (node == nullptr || type == nullptr || !type->dims) return std::nullopt;
+    if (node->is("Transpose") && swaps_last_two(*node, type->rank()))
+      source.transposed = !source.transposed;
+    else if (!node->is("Cast") || !is_floating_point(type->dtype))
+      return std::nullopt;
+    value = node->input(0);
+  }
+  if (value == nullptr || value->initializer().rank() != 2) return std::nullopt;
+  // A Cast that narrows loses bits on the way: only widening ones are looked through.
+  if (bits_of(value->initializer().dtype()) > bits_of(context.input_dtype(index)))
+    return std::nullopt;
+  source.tensor = value->initializer();
+  return source;
+}
+
+std::span<const CpuOp* const> all_cpu_ops() {
+  static const std::vector<const CpuOp*> all = [] {
+    std::vector<const CpuOp*> ops;
+    for (const auto& family : cpu_families()) {
+      for (const CpuOp& op : family) ops.push_back(&op);
+    }
+    return ops;
+  }();
+  return all;
+}
+
+const CpuOp* find_cpu_op(std::string_view domain, std::string_view name) {
+  static const auto index = [] {
+    std::unordered_multimap<std::string_view, const CpuOp*> by_name;
+    for (const CpuOp* op : all_cpu_ops()) by_name.emplace(op->name, op);
+    return by_name;
+  }();
+  const auto [begin, end] = index.equal_range(name);
+  for (auto it = begin; it != end; ++it) {
+    if (it->second->domain == domain) return it->second;
+  }
+  return nullptr;
+}
+
+Choice choose_cpu_kernel(const KernelContext& context) {
+  const ir::Node& node = context.node;
+  const CpuOp* op = find_cpu_op(node.domain(), node.op_type());
+  if (op == nullptr) {
+    fail(Errc::unsupported,
+         "{} the operator has no CPU kernel; `tercel show --operators` lists those that have",
+         node.label());
+  }
+  const bool has_epilogue = context.epilogue.bias.defined() || context.epilogue.residual ||
+                            context.epilogue.activation != Activation::none;
+  Choice choice;
+  for (const CpuImplementation& implementation : op->implementations) {
+    std::string reason = has_epilogue && !implementation.epilogues ? "takes no epilogue"
+                                                                   : implementation.refuse(context);
+    if (reason.empty()) {
+      choice.kernel = implementation.create(context);
+      choice.implementation = implementation.name;
+      return choice;
+    }
+    choice.refusals.push_back(fmt::format("{}: {}", implementation.name, reason));
+  }
+  std::string reasons;
+  for (const std::string& refusal : choice.refusals)
+    reasons += (reasons.empty() ? "" : "; ") + refusal;
+  fail(Errc::unsupported, "{} no CPU kernel accepts the node: {}", node.label(), reasons);
+}
+
+}  // namespace tercel::ops

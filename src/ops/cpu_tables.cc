@@ -1,0 +1,10 @@
+#include "src/ops/cpu_tables.h"
+
+namespace tercel::ops {
+
+std::vector<CpuFamily> cpu_families() {
+  return {math_cpu_ops(),    nn_cpu_ops(),          tensor_cpu_ops(),   reduction_cpu_ops(),
+          logical_cpu_ops(), controlflow_cpu_ops(), generator_cpu_ops()};
+}
+
+}  // namespace tercel::ops

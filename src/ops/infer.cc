@@ -1,0 +1,212 @@
+#include "src/ops/infer.h"
+
+#include "src/ops/op_def.h"
+
+namespace tercel::ops {
+namespace {
+
+std::optional<Contents> contents_of(const Tensor& tensor) {
+  if (tensor.rank() > 1 || tensor.size() > kMaxContents) return std::nullopt;
+  Contents contents;
+  const auto copy = [&](auto values) {
+    for (const auto value : values) contents.emplace_back(static_cast<int64_t>(value));
+  };
+  switch (tensor.dtype()) {
+    case Dtype::i64:
+      copy(tensor.values<int64_t>());
+      return contents;
+    case Dtype::i32:
+      copy(tensor.values<int32_t>());
+      return contents;
+    case Dtype::boolean:
+      copy(tensor.values<bool>());
+      return contents;
+    default:
+      return std::nullopt;
+  }
+}
+
+ir::Type type_of(const Tensor& tensor) {
+  return ir::Type::tensor(tensor.dtype(), ir::to_dims(tensor.shape()));
+}
+
+// What both descriptions say together; throws when they contradict each other.
+ir::Type merge(const ir::Type& declared, const ir::Type& inferred, const ir::Value& value) {
+  if (inferred.kind == ir::Type::Kind::unknown) return declared;
+  if (declared.kind == ir::Type::Kind::unknown) return inferred;
+  const auto clash = [&] {
+    fail(Errc::invalid_file, "value \"{}\" is declared as {}, but its producer gives {}",
+         value.name(), ir::to_string(declared), ir::to_string(inferred));
+  };
+  if (declared.kind != inferred.kind) clash();
+  ir::Type merged = inferred;
+  if (merged.dtype == Dtype::undefined) merged.dtype = declared.dtype;
+  if (declared.dtype != Dtype::undefined && merged.dtype != declared.dtype) clash();
+  if (!declared.dims) return merged;
+  if (!merged.dims) {
+    merged.dims = declared.dims;
+    return merged;
+  }
+  if (merged.dims->size() != declared.dims->size()) clash();
+  for (std::size_t i = 0; i < merged.dims->size(); ++i) {
+    ir::Dim& dim = (*merged.dims)[i];
+    const ir::Dim& other = (*declared.dims)[i];
+    if (dim.known() && other.known() && dim.value() != other.value()) clash();
+    if (!dim.known() && (other.known() || !dim.symbolic())) dim = other;
+  }
+  return merged;
+}
+
+void infer_call(const ir::Node& node, const ir::Function& function, Facts& facts,
+                const ir::Model* model) {
+  std::vector<ir::Type> types;
+  for (std::size_t i = 0; i < function.body.inputs().size(); ++i) {
+    const ir::Value* input = node.input(static_cast<int>(i));
+    const ir::Type* type = input != nullptr ? facts.type(input) : nullptr;
+    types.push_back(type != nullptr ? *type : ir::Type{});
+  }
+  const Facts inner = infer(function.body, types, model);
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    if (node.output(i) == nullptr || index >= function.body.outputs().size()) continue;
+    if (const ir::Type* type = inner.type(function.body.outputs()[index]))
+      facts.set_type(node.output(i), *type);
+  }
+}
+
+void infer_graph(const ir::Graph& graph, Facts& facts, const ir::Model* model) {
+  for (const ir::Value* initializer : graph.initializers()) {
+    if (!initializer->is_constant()) continue;
+    facts.set_type(initializer, type_of(initializer->initializer()));
+    if (auto contents = contents_of(initializer->initializer()))
+      facts.set_contents(initializer, std::move(*contents));
+  }
+  for (const auto& node : graph.nodes()) infer_node(*node, facts, model);
+}
+
+}  // namespace
+
+const ir::Type* Facts::type(const ir::Value* value) const {
+  const auto found = types_.find(value);
+  if (found != types_.end()) return &found->second;
+  return value->type.kind != ir::Type::Kind::unknown ? &value->type : nullptr;
+}
+
+const Contents* Facts::contents(const ir::Value* value) const {
+  const auto found = contents_.find(value);
+  return found != contents_.end() ? &found->second : nullptr;
+}
+
+const ir::Type* InferContext::input(int index) const {
+  const ir::Value* value = node_.input(index);
+  return value != nullptr ? facts_.type(value) : nullptr;
+}
+
+Dtype InferContext::dtype(int index) const {
+  const ir::Type* type = input(index);
+  return type != nullptr ? type->dtype : Dtype::undefined;
+}
+
+const ir::Dims* InferContext::dims(int index) const {
+  const ir::Type* type = input(index);
+  return type != nullptr && type->kind == ir::Type::Kind::tensor && type->dims ? &*type->dims
+                                                                               : nullptr;
+}
+
+std::optional<int> InferContext::rank(int index) const {
+  const ir::Dims* known = dims(index);
+  return known != nullptr ? std::optional<int>(static_cast<int>(known->size())) : std::nullopt;
+}
+
+const Contents* InferContext::contents(int index) const {
+  const ir::Value* value = node_.input(index);
+  return value != nullptr ? facts_.contents(value) : nullptr;
+}
+
+std::optional<std::vector<int64_t>> InferContext::numbers(int index) const {
+  const Contents* known = contents(index);
+  if (known == nullptr) return std::nullopt;
+  std::vector<int64_t> result;
+  for (const Known& element : *known) {
+    if (!element.is_number()) return std::nullopt;
+    result.push_back(element.number());
+  }
+  return result;
+}
+
+const Tensor* InferContext::constant(int index) const {
+  const ir::Value* value = node_.input(index);
+  return value != nullptr && value->is_constant() ? &value->initializer() : nullptr;
+}
+
+void InferContext::set_output(int index, ir::Type type) {
+  if (const ir::Value* value = node_.output(index)) facts_.set_type(value, std::move(type));
+}
+
+void InferContext::set_contents(int index, Contents contents) {
+  if (const ir::Value* value = node_.output(index)) facts_.set_contents(value, std::move(contents));
+}
+
+int InferContext::axis(int64_t axis, int rank) const {
+  if (axis < -rank || axis >= rank) reject("axis {} is out of range for rank {}", axis, rank);
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+std::vector<ir::Type> InferContext::infer_subgraph(const ir::Graph& graph,
+                                                   const std::vector<ir::Type>& types) {
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    const ir::Value* input = graph.inputs()[i];
+    facts_.set_type(input, i < types.size() ? merge(input->type, types[i], *input) : input->type);
+  }
+  infer_graph(graph, facts_, model_);
+  std::vector<ir::Type> results;
+  for (const ir::Value* output : graph.outputs()) {
+    const ir::Type* type = facts_.type(output);
+    results.push_back(type != nullptr ? *type : ir::Type{});
+  }
+  return results;
+}
+
+void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model) {
+  if (const OpDef* def = find_op(node.domain(), node.op_type())) {
+    check_node(node, *def);
+    InferContext context(node, facts, model);
+    def->infer(context);
+  } else if (const ir::Function* function =
+                 model != nullptr
+                     ? model->find_function(node.domain(), node.op_type(), node.overload)
+                     : nullptr) {
+    infer_call(node, *function, facts, model);
+  }
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const ir::Value* output = node.output(i);
+    if (output == nullptr || output->type.kind == ir::Type::Kind::unknown) continue;
+    const ir::Type* inferred = facts.type(output);
+    facts.set_type(output,
+                   merge(output->type, inferred != nullptr ? *inferred : ir::Type{}, *output));
+  }
+}
+
+Facts infer(const ir::Graph& graph, const std::vector<ir::Type>& inputs, const ir::Model* model) {
+  Facts facts;
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    const ir::Value* input = graph.inputs()[i];
+    facts.set_type(input, i < inputs.size() ? merge(input->type, inputs[i], *input) : input->type);
+  }
+  infer_graph(graph, facts, model);
+  return facts;
+}
+
+void infer_types(ir::Model& model) {
+  const Facts facts = infer(model.graph, {}, &model);
+  const auto write = [&](ir::Value* value) {
+    if (const ir::Type* type = facts.type(value)) value->type = *type;
+  };
+  for (const auto& node : model.graph.nodes()) {
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      if (ir::Value* output = node->output(i)) write(output);
+    }
+  }
+}
+
+}  // namespace tercel::ops

@@ -1,0 +1,7 @@
+#include "src/ops/cpu_tables.h"
+
+namespace tercel::ops {
+
+CpuFamily logical_cpu_ops() { return {}; }
+
+}  // namespace tercel::ops

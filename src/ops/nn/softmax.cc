@@ -1,0 +1,26 @@
+#include "src/ops/nn/nn.h"
+#include "src/ops/rules.h"
+
+namespace tercel::ops {
+namespace {
+
+constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer}};
+
+void infer(InferContext& context) {
+  if (const auto rank = context.rank(0)) context.axis(context.node().int_or("axis", -1), *rank);
+  infer_same_type(context);
+}
+
+}  // namespace
+
+const OpDef softmax{.name = "Softmax",
+                    .since = 13,
+                    .compatible_since = 13,
+                    .min_inputs = 1,
+                    .max_inputs = 1,
+                    .min_outputs = 1,
+                    .max_outputs = 1,
+                    .attributes = kAttributes,
+                    .infer = infer};
+
+}  // namespace tercel::ops
