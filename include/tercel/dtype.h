@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "tercel/export.h"
+
 namespace tercel {
 
 enum class Dtype : int32_t {
@@ -40,23 +42,23 @@ enum class Dtype : int32_t {
 };
 
 // Tercel's short name ("f32"), as options and messages write it.
-std::string_view to_string(Dtype dtype);
+TERCEL_API std::string_view to_string(Dtype dtype);
 
 // ONNX's textual name ("float", "float16", "int64", …), as its text form writes it.
-std::string_view onnx_name(Dtype dtype);
+TERCEL_API std::string_view onnx_name(Dtype dtype);
 
 // Accepts both kinds of name; nothing when the name is unknown.
-std::optional<Dtype> parse_dtype(std::string_view name);
+TERCEL_API std::optional<Dtype> parse_dtype(std::string_view name);
 
 // Bits of one element; sub-byte types are packed, low bits first. Zero for undefined and string.
-int bits_of(Dtype dtype);
+TERCEL_API int bits_of(Dtype dtype);
 
 // Bytes that `count` elements take when stored densely. Zero for undefined and string.
 // Throws Errc::invalid_argument when count is negative or the product overflows.
-std::size_t bytes_of(Dtype dtype, int64_t count);
+TERCEL_API std::size_t bytes_of(Dtype dtype, int64_t count);
 
-bool is_floating_point(Dtype dtype);  // f16, bf16, f32, f64 and the float8/float4 types
-bool is_integer(Dtype dtype);         // signed and unsigned, not boolean
+TERCEL_API bool is_floating_point(Dtype dtype);  // f16, bf16, f32, f64 and the float8/float4 types
+TERCEL_API bool is_integer(Dtype dtype);         // signed and unsigned, not boolean
 
 // The Dtype of a C++ type that holds one element: dtype_of<float>() == Dtype::f32.
 template <class T>

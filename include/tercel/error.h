@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "tercel/export.h"
+
 namespace tercel {
 
 enum class Errc {
@@ -22,9 +24,9 @@ enum class Errc {
 };
 
 // "invalid_argument", "invalid_file", …
-std::string_view to_string(Errc code);
+TERCEL_API std::string_view to_string(Errc code);
 
-class __attribute__((visibility("default"))) Error : public std::runtime_error {
+class TERCEL_API Error : public std::runtime_error {
  public:
   Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
   Errc code() const { return code_; }

@@ -14,19 +14,20 @@
 
 #include "tercel/dtype.h"
 #include "tercel/error.h"
+#include "tercel/export.h"
 
 namespace tercel {
 
 using Shape = std::vector<int64_t>;
 
 // "2x128x384"; "scalar" for rank 0.
-std::string to_string(const Shape& shape);
+TERCEL_API std::string to_string(const Shape& shape);
 
 // Product of the dimensions. Throws Errc::invalid_argument when a dimension is negative or the
 // product overflows int64.
-int64_t element_count(const Shape& shape);
+TERCEL_API int64_t element_count(const Shape& shape);
 
-class __attribute__((visibility("default"))) Tensor {
+class TERCEL_API Tensor {
  public:
   Tensor() = default;  // no tensor: defined() is false
 

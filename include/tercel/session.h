@@ -1,0 +1,129 @@
+#pragma once
+// A session: a model made ready to run. Loading reads the file, optimises the graph, chooses
+// kernels and packs weights; running only runs.
+//
+//   auto session = tercel::Session::load("model.onnx", {.threads = 2});
+//   auto outputs = session.run({{"input_ids", ids}, {"attention_mask", mask}});
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tercel/dtype.h"
+#include "tercel/error.h"
+#include "tercel/export.h"
+#include "tercel/tensor.h"
+
+namespace tercel {
+
+// Every option of a session is listed here once; the command line and Python read it from this
+// struct.
+struct SessionOptions {
+  // Where to run: "cpu".
+  std::string devices = "cpu";
+  // Threads of a request, the caller's among them; 0: as many as the process may use (affinity,
+  // cgroup quota).
+  int threads = 0;
+  // How weights are held: f32, f16 or bf16. Arithmetic is f32 in every case.
+  Dtype dtype = Dtype::f32;
+  // Bytes that a session may hold for weights and requests together; 0: no limit.
+  std::size_t memory_limit = 0;
+  // Run the graph as it is in the file when false: no rewriting passes.
+  bool optimize = true;
+  // The best instruction set to use: "avx512_bf16", "avx512", "avx2", "generic"; empty: the
+  // machine's best.
+  std::string cpu_isa;
+  // What a checkpoint is loaded for: "question-answering", "text-classification", …; empty: what
+  // its config says.
+  std::string task;
+};
+
+// One named input or output of a model.
+struct TensorInfo {
+  std::string name;
+  Dtype dtype = Dtype::undefined;
+  // One entry a dimension: a number, or a symbol such as "batch"; nothing when the rank is unknown.
+  std::optional<std::vector<std::string>> shape;
+};
+
+// Set from another thread to stop a run. It is looked at between the steps of a run.
+using CancelFlag = std::atomic<bool>;
+
+struct RunOptions {
+  const CancelFlag* cancel = nullptr;  // Errc::cancelled once it is true
+  std::optional<std::chrono::steady_clock::time_point>
+      deadline;  // Errc::deadline_exceeded once it has passed
+};
+
+using NamedTensors = std::map<std::string, Tensor>;
+
+class Session;
+
+// Inputs and outputs bound to memory of the caller's, for runs that allocate nothing.
+class TERCEL_API IoBinding {
+ public:
+  // Throws Errc::not_found when the model has no such input or output, Errc::invalid_argument on a
+  // wrong type.
+  void bind_input(const std::string& name, Tensor tensor);
+  // The output is written into `tensor`, whose shape must be the output's in the run.
+  void bind_output(const std::string& name, Tensor tensor);
+  // The output is left to the session: after a run, output(name) has it.
+  void bind_output(const std::string& name);
+  const Tensor& output(const std::string& name) const;
+  void clear();
+
+ private:
+  friend class Session;
+  struct State;
+  explicit IoBinding(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
+// What happened at load and what runs have cost so far.
+struct SessionStats {
+  std::size_t weight_bytes =
+      0;                       // held for constants and packed weights, without what is only mapped
+  std::size_t peak_bytes = 0;  // most that weights and requests have held together
+  std::size_t plans = 0;       // input shapes that have a plan
+  double load_milliseconds = 0;
+};
+
+// A value with shared ownership: copies refer to one session. All members may be called from many
+// threads at once.
+class TERCEL_API Session {
+ public:
+  // `path`: an ONNX file, or a Hugging Face checkpoint's directory. Throws tercel::Error.
+  static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
+
+  const std::vector<TensorInfo>& inputs() const;
+  const std::vector<TensorInfo>& outputs() const;
+  // ONNX's metadata_props, among them what a checkpoint's configuration says ("tercel.task").
+  const std::map<std::string, std::string>& metadata() const;
+  const SessionOptions& options() const;
+
+  // Runs the model. `wanted`: names of the outputs to compute, all when empty.
+  NamedTensors run(const NamedTensors& inputs, const std::vector<std::string>& wanted = {},
+                   const RunOptions& options = {}) const;
+
+  IoBinding bind() const;
+  void run(IoBinding& binding, const RunOptions& options = {}) const;
+
+  // One line a step: operator, kernel, and why others refused.
+  std::string explain() const;
+  SessionStats stats() const;
+
+ private:
+  struct State;
+  explicit Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace tercel

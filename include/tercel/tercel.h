@@ -1,0 +1,9 @@
+#pragma once
+// All of Tercel's C++ API.
+
+#include "tercel/dtype.h"
+#include "tercel/error.h"
+#include "tercel/model.h"
+#include "tercel/session.h"
+#include "tercel/tasks.h"
+#include "tercel/tensor.h"
