@@ -175,6 +175,9 @@ class Graph {
   // keep.
   void replace_uses(Value* from, Value* to);
 
+  // Lets go of an initializer's elements: it keeps its type, and counts as a constant no more.
+  void drop_constant(Value* initializer) { initializer->initializer_ = Tensor(); }
+
   void erase(Node* node);         // its outputs must have no uses
   void erase_leaf(Value* value);  // an input or initializer without uses
   void move_before(Node* node, Node* before);

@@ -77,9 +77,7 @@ void infer_call(const ir::Node& node, const ir::Function& function, Facts& facts
 void infer_graph(const ir::Graph& graph, Facts& facts, const ir::Model* model) {
   for (const ir::Value* initializer : graph.initializers()) {
     if (!initializer->is_constant()) continue;
-    facts.set_type(initializer, type_of(initializer->initializer()));
-    if (auto contents = contents_of(initializer->initializer()))
-      facts.set_contents(initializer, std::move(*contents));
+    facts.learn(initializer, initializer->initializer());
   }
   for (const auto& node : graph.nodes()) infer_node(*node, facts, model);
 }
@@ -95,6 +93,11 @@ const ir::Type* Facts::type(const ir::Value* value) const {
 const Contents* Facts::contents(const ir::Value* value) const {
   const auto found = contents_.find(value);
   return found != contents_.end() ? &found->second : nullptr;
+}
+
+void Facts::learn(const ir::Value* value, const Tensor& tensor) {
+  set_type(value, type_of(tensor));
+  if (auto known = contents_of(tensor)) set_contents(value, std::move(*known));
 }
 
 const ir::Type* InferContext::input(int index) const {

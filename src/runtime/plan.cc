@@ -1,0 +1,280 @@
+#include "src/runtime/plan.h"
+
+#include <algorithm>
+
+#include "src/ops/op_def.h"
+#include "src/runtime/memory_plan.h"
+
+namespace tercel::runtime {
+namespace {
+
+class Planner {
+ public:
+  Planner(const Program& program, Plan& plan, int threads) : program_(program), plan_(plan), threads_(threads) {}
+
+  void make(const std::vector<Shape>& inputs) {
+    infer(inputs);
+    place_leaves();
+    keep_needed_steps();
+    place_steps();
+    claim_outputs();
+    lay_out();
+  }
+
+ private:
+  PlannedSlot& slot(int index) { return plan_.slots[static_cast<std::size_t>(index)]; }
+
+  void infer(const std::vector<Shape>& inputs) {
+    std::vector<ir::Type> types;
+    const auto graph_inputs = program_.model().graph.inputs();
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      types.push_back(ir::Type::tensor(graph_inputs[i]->type.dtype, ir::to_dims(inputs[i])));
+    }
+    facts_ = ops::infer(program_.model().graph, types, &program_.model());
+    plan_.slots.resize(static_cast<std::size_t>(program_.num_slots()));
+    storage_.assign(plan_.slots.size(), -1);
+    for (int i = 0; i < program_.num_slots(); ++i) {
+      const ir::Type* type = facts_.type(program_.value(i));
+      if (type == nullptr) continue;
+      slot(i).dtype = type->dtype;
+      const auto shape = type->shape();
+      if (shape) slot(i).shape = *shape;
+      known_shape_.push_back(shape.has_value() && type->dtype != Dtype::undefined);
+    }
+    known_shape_.resize(plan_.slots.size(), false);
+  }
+
+  void place_leaves() {
+    for (std::size_t i = 0; i < program_.inputs().size(); ++i) {
+      PlannedSlot& input = slot(program_.inputs()[i]);
+      input.place = Place::input;
+      input.index = static_cast<int>(i);
+    }
+    for (int i = 0; i < program_.num_slots(); ++i) {
+      if (program_.constant(i).defined()) {
+        slot(i).place = Place::constant;
+        slot(i).constant = program_.constant(i);
+        slot(i).shape = program_.constant(i).shape();
+        known_shape_[static_cast<std::size_t>(i)] = true;
+      } else if (slot(i).place == Place::unused) {
+        place_known_contents(i);
+      }
+    }
+  }
+
+  // Shapes and what is computed from them need no step once the input shapes are known.
+  void place_known_contents(int index) {
+    const ops::Contents* contents = facts_.contents(program_.value(index));
+    PlannedSlot& target = slot(index);
+    if (contents == nullptr || !known_shape_[static_cast<std::size_t>(index)]) return;
+    if (element_count(target.shape) != static_cast<int64_t>(contents->size())) return;
+    const bool known = std::all_of(contents->begin(), contents->end(),
+                                   [](const ops::Known& element) { return element.is_number(); });
+    if (!known) return;
+    if (target.dtype == Dtype::i64) target.constant = filled<int64_t>(*contents, target.shape);
+    else if (target.dtype == Dtype::i32) target.constant = filled<int32_t>(*contents, target.shape);
+    else if (target.dtype == Dtype::boolean) target.constant = filled<bool>(*contents, target.shape);
+    else return;
+    target.place = Place::constant;
+  }
+
+  template <class T>
+  static Tensor filled(const ops::Contents& contents, const Shape& shape) {
+    Tensor tensor(dtype_of<T>(), shape);
+    std::transform(contents.begin(), contents.end(), tensor.values<T>().begin(),
+                   [](const ops::Known& element) { return static_cast<T>(element.number()); });
+    return tensor;
+  }
+
+  // Backwards from the wanted outputs.
+  void keep_needed_steps() {
+    std::vector<bool> needed(plan_.slots.size(), false);
+    for (std::size_t i = 0; i < program_.outputs().size(); ++i) {
+      if (plan_.wanted[i]) needed[static_cast<std::size_t>(program_.outputs()[i])] = true;
+    }
+    std::vector<const Step*> kept;
+    for (auto step = program_.steps().rbegin(); step != program_.steps().rend(); ++step) {
+      const bool live = std::any_of(step->outputs.begin(), step->outputs.end(), [&](int output) {
+        return output >= 0 && needed[static_cast<std::size_t>(output)] && slot(output).place == Place::unused;
+      });
+      if (!live) continue;
+      for (const int input : step->inputs) {
+        if (input >= 0) needed[static_cast<std::size_t>(input)] = true;
+      }
+      kept.push_back(&*step);
+    }
+    for (auto step = kept.rbegin(); step != kept.rend(); ++step) {
+      plan_.steps.push_back({*step, 0, (*step)->kernel == nullptr, false});
+    }
+  }
+
+  void place_steps() {
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+      PlannedStep& planned = plan_.steps[i];
+      const Step& step = *planned.step;
+      for (const int input : step.inputs) read(input, static_cast<int>(i));
+      planned.dynamic = is_dynamic(step);
+      if (planned.dynamic) {
+        for (const int output : step.outputs) {
+          if (output >= 0) slot(output).place = Place::dynamic;
+        }
+      } else if (planned.is_view) {
+        place_view(step);
+      } else {
+        place_outputs(step, static_cast<int>(i));
+        reserve_workspace(planned, static_cast<int>(i));
+      }
+    }
+  }
+
+  bool is_dynamic(const Step& step) {
+    if (step.kernel != nullptr && step.kernel->allocates_outputs()) return true;
+    const auto unknown = [&](int s) { return s >= 0 && !known_shape_[static_cast<std::size_t>(s)]; };
+    const auto allocated = [&](int s) { return s >= 0 && slot(s).place == Place::dynamic; };
+    const auto text = [&](int s) { return s >= 0 && slot(s).dtype == Dtype::string; };
+    return std::any_of(step.outputs.begin(), step.outputs.end(), unknown) ||
+           std::any_of(step.outputs.begin(), step.outputs.end(), text) ||
+           (step.kernel == nullptr && allocated(step.inputs[0]));
+  }
+
+  void read(int index, int at) {
+    if (index < 0) return;
+    const int storage = storage_[static_cast<std::size_t>(index)];
+    if (storage >= 0) blocks_[static_cast<std::size_t>(storage)].last = at;
+  }
+
+  int add_block(std::size_t bytes, int at) {
+    blocks_.push_back({bytes, at, at, 0});
+    return static_cast<int>(blocks_.size()) - 1;
+  }
+
+  void place_view(const Step& step) {
+    const int from = step.inputs[0];
+    const int to = step.outputs[0];
+    const Shape shape = slot(to).shape;
+    slot(to).place = slot(from).place;
+    slot(to).index = slot(from).index;
+    if (slot(from).place == Place::constant) slot(to).constant = slot(from).constant.reshape(shape);
+    storage_[static_cast<std::size_t>(to)] = storage_[static_cast<std::size_t>(from)];
+  }
+
+  void place_outputs(const Step& step, int at) {
+    for (std::size_t i = 0; i < step.outputs.size(); ++i) {
+      const int output = step.outputs[i];
+      if (output < 0) continue;
+      PlannedSlot& target = slot(output);
+      const std::size_t bytes = bytes_of(target.dtype, element_count(target.shape));
+      int storage = i == 0 ? reusable(step, bytes, at) : -1;
+      if (storage < 0) storage = add_block(bytes, at);
+      blocks_[static_cast<std::size_t>(storage)].last = at;
+      target.place = Place::arena;
+      storage_[static_cast<std::size_t>(output)] = storage;
+    }
+  }
+
+  // The block of an input that dies at this step and that the kernel can write its result over.
+  int reusable(const Step& step, std::size_t bytes, int at) {
+    for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+      const int input = step.inputs[i];
+      if (input < 0 || !step.kernel->in_place(static_cast<int>(i))) continue;
+      const int storage = storage_[static_cast<std::size_t>(input)];
+      if (storage < 0 || blocks_[static_cast<std::size_t>(storage)].bytes != bytes) continue;
+      if (std::count(step.inputs.begin(), step.inputs.end(), input) == 1 && !read_later(storage, at)) return storage;
+    }
+    return -1;
+  }
+
+  bool read_later(int storage, int at) {
+    const auto shares = [&](int s) { return s >= 0 && storage_[static_cast<std::size_t>(s)] == storage; };
+    for (std::size_t i = 0; i < program_.outputs().size(); ++i) {
+      if (plan_.wanted[i] && shares(program_.outputs()[i])) return true;
+    }
+    for (std::size_t i = static_cast<std::size_t>(at) + 1; i < plan_.steps.size(); ++i) {
+      const auto& inputs = plan_.steps[i].step->inputs;
+      if (std::any_of(inputs.begin(), inputs.end(), shares)) return true;
+    }
+    const auto& here = plan_.steps[static_cast<std::size_t>(at)].step->inputs;
+    return std::count_if(here.begin(), here.end(), shares) > 1;
+  }
+
+  void reserve_workspace(PlannedStep& planned, int at) {
+    std::vector<Shape> inputs;
+    std::vector<Shape> outputs;
+    for (const int input : planned.step->inputs) inputs.push_back(input >= 0 ? slot(input).shape : Shape{});
+    for (const int output : planned.step->outputs) outputs.push_back(output >= 0 ? slot(output).shape : Shape{});
+    const bool known = std::all_of(planned.step->inputs.begin(), planned.step->inputs.end(), [&](int s) {
+      return s < 0 || known_shape_[static_cast<std::size_t>(s)];
+    });
+    if (!known) {
+      planned.dynamic = true;
+      for (const int output : planned.step->outputs) {
+        if (output < 0) continue;
+        slot(output).place = Place::dynamic;
+        storage_[static_cast<std::size_t>(output)] = -1;
+      }
+      return;
+    }
+    const std::size_t bytes = planned.step->kernel->workspace(inputs, outputs, threads_);
+    if (bytes > 0) workspaces_.emplace_back(&planned, add_block(bytes, at));
+  }
+
+  // An output that alone owns its block is written straight into the caller's memory.
+  void claim_outputs() {
+    const int end = static_cast<int>(plan_.steps.size());
+    plan_.copy_output.assign(program_.outputs().size(), true);
+    std::vector<bool> claimed(blocks_.size(), false);
+    external_.assign(blocks_.size(), -1);
+    for (std::size_t i = 0; i < program_.outputs().size(); ++i) {
+      if (!plan_.wanted[i]) continue;
+      const int output = program_.outputs()[i];
+      const int storage = storage_[static_cast<std::size_t>(output)];
+      if (slot(output).place == Place::dynamic) plan_.copy_output[i] = false;
+      if (storage < 0) continue;
+      blocks_[static_cast<std::size_t>(storage)].last = end;
+      if (external_[static_cast<std::size_t>(storage)] >= 0) continue;
+      external_[static_cast<std::size_t>(storage)] = static_cast<int>(i);
+      plan_.copy_output[i] = false;
+    }
+  }
+
+  void lay_out() {
+    std::vector<Block> inner = blocks_;
+    for (std::size_t i = 0; i < inner.size(); ++i) {
+      if (external_[i] >= 0) inner[i].bytes = 0;
+    }
+    plan_.arena_bytes = plan_memory(inner);
+    for (std::size_t i = 0; i < plan_.slots.size(); ++i) {
+      const int storage = storage_[i];
+      if (storage < 0 || plan_.slots[i].place != Place::arena) continue;
+      const int output = external_[static_cast<std::size_t>(storage)];
+      plan_.slots[i].place = output >= 0 ? Place::output : Place::arena;
+      plan_.slots[i].index = output;
+      plan_.slots[i].offset = inner[static_cast<std::size_t>(storage)].offset;
+    }
+    for (const auto& [planned, block] : workspaces_) {
+      planned->workspace = inner[static_cast<std::size_t>(block)].offset;
+    }
+  }
+
+  const Program& program_;
+  Plan& plan_;
+  int threads_;
+  ops::Facts facts_;
+  std::vector<bool> known_shape_;
+  std::vector<int> storage_;  // slot to block; -1: not in the arena
+  std::vector<Block> blocks_;
+  std::vector<int> external_;  // block to the graph output whose memory it is
+  std::vector<std::pair<PlannedStep*, int>> workspaces_;
+};
+
+}  // namespace
+
+Plan make_plan(const Program& program, const std::vector<Shape>& inputs, const std::vector<bool>& wanted,
+               int threads) {
+  Plan plan;
+  plan.wanted = wanted;
+  Planner(program, plan, threads).make(inputs);
+  return plan;
+}
+
+}  // namespace tercel::runtime

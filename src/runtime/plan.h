@@ -1,0 +1,53 @@
+#pragma once
+// A plan: the program at given input shapes. Every shape is known (but behind operators whose output
+// depends on the data), values that shapes decide are constants, and each value has its place in memory.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "src/runtime/program.h"
+
+namespace tercel::runtime {
+
+enum class Place {
+  unused,    // nobody reads it in this plan
+  input,     // the caller's tensor
+  constant,  // the same at every run of this plan
+  arena,     // at an offset of the run's arena
+  output,    // the memory of a graph output, `index`
+  dynamic,   // allocated during the run
+};
+
+struct PlannedSlot {
+  Place place = Place::unused;
+  Dtype dtype = Dtype::undefined;
+  Shape shape;
+  std::size_t offset = 0;  // arena
+  int index = -1;          // input or output
+  Tensor constant;
+};
+
+struct PlannedStep {
+  const Step* step = nullptr;
+  std::size_t workspace = 0;  // offset of its scratch in the arena
+  bool is_view = false;
+  bool dynamic = false;       // shapes are inferred again when it runs
+};
+
+struct Plan {
+  std::vector<PlannedSlot> slots;
+  std::vector<PlannedStep> steps;
+  std::size_t arena_bytes = 0;
+  // For each graph output: whether the run must copy it out of its slot (it shares memory with another
+  // value, or is an input or a constant). Otherwise its slot's place is Place::output or dynamic.
+  std::vector<bool> copy_output;
+  std::vector<bool> wanted;
+};
+
+// Plans a run of `program` for inputs of these shapes that computes the `wanted` outputs.
+// Throws Errc::invalid_argument when the model rejects the shapes.
+Plan make_plan(const Program& program, const std::vector<Shape>& inputs, const std::vector<bool>& wanted,
+               int threads);
+
+}  // namespace tercel::runtime

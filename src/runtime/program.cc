@@ -1,0 +1,198 @@
+#include "src/runtime/program.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "src/ops/op_def.h"
+#include "src/runtime/epilogue.h"
+#include "src/runtime/evaluate.h"
+
+namespace tercel::runtime {
+
+class Program::Compiler {
+ public:
+  Compiler(Program& program, const ProgramOptions& options, ThreadPool& pool, Allocator& memory)
+      : program_(program),
+        graph_(program.model_->graph),
+        options_(options),
+        pool_(pool),
+        memory_(memory),
+        facts_(ops::infer(graph_, {}, program.model_.get())),
+        groups_(find_epilogues(graph_, facts_)) {}
+
+  void compile() {
+    for (const ir::Value* input : graph_.inputs()) program_.inputs_.push_back(program_.slot(input));
+    for (const auto& [first, group] : groups_) {
+      last_of_group_.emplace(group.nodes.back(), first);
+      for (const ir::Node* node : group.nodes) grouped_.insert(node);
+    }
+    for (const auto& node : graph_.nodes()) {
+      if (is_load_time(*node)) {
+        for (int i = 0; i < node->num_outputs(); ++i) load_time_.insert(node->output(i));
+      } else if (const auto last = last_of_group_.find(node.get()); last != last_of_group_.end()) {
+        add_group(groups_.at(last->second));
+      } else if (!grouped_.contains(node.get())) {
+        add_step(*node);
+      }
+    }
+    for (const ir::Value* output : graph_.outputs()) program_.outputs_.push_back(read_slot(output));
+    drop_unread_constants();
+  }
+
+ private:
+  // The same at every run, computed at load if anyone reads it.
+  bool is_load_time(const ir::Node& node) const {
+    const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
+    if (def == nullptr || !def->deterministic || grouped_.contains(&node)) return false;
+    return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
+      return input == nullptr || input->is_constant() || load_time_.contains(input);
+    });
+  }
+
+  ops::KernelContext context(const ir::Node& node, ops::Epilogue epilogue = {}) const {
+    return {node, facts_, options_.isa, pool_, memory_, options_.weight_dtype, std::move(epilogue)};
+  }
+
+  void add_step(const ir::Node& node) {
+    const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
+    if (def == nullptr) {
+      fail(Errc::unsupported,
+           "{} is not an operator that Tercel knows, and the model has no function of that name; "
+           "`tercel show --operators` lists the operators",
+           node.label());
+    }
+    Step step;
+    step.nodes = {&node};
+    if (def->view_of_input && node.num_outputs() == 1) {
+      step.implementation = "view";
+    } else {
+      choose(step, context(node));
+    }
+    connect(step, node, node);
+    program_.steps_.push_back(std::move(step));
+  }
+
+  void add_group(const FusedGroup& group) {
+    const ir::Node& first = *group.nodes.front();
+    Step step;
+    step.nodes = group.nodes;
+    try {
+      choose(step, context(first, group.epilogue));
+    } catch (const Error& error) {
+      if (error.code() != Errc::unsupported) throw;
+      for (const ir::Node* node : group.nodes) add_step(*node);
+      return;
+    }
+    connect(step, first, *group.nodes.back());
+    if (group.residual != nullptr) step.inputs.push_back(read_slot(group.residual));
+    program_.steps_.push_back(std::move(step));
+  }
+
+  static void choose(Step& step, const ops::KernelContext& context) {
+    ops::Choice choice = ops::choose_cpu_kernel(context);
+    step.kernel = std::move(choice.kernel);
+    step.implementation = choice.implementation;
+    step.refusals = std::move(choice.refusals);
+  }
+
+  void connect(Step& step, const ir::Node& first, const ir::Node& last) {
+    for (int i = 0; i < first.num_inputs(); ++i) {
+      const ir::Value* input = first.input(i);
+      const bool absorbed = step.kernel != nullptr && step.kernel->absorbs(i);
+      const bool shape_only = step.kernel == nullptr && i > 0;  // a view's shape is known from inference
+      step.inputs.push_back(input == nullptr || absorbed || shape_only ? -1 : read_slot(input));
+    }
+    for (int i = 0; i < last.num_outputs(); ++i) {
+      step.outputs.push_back(last.output(i) != nullptr ? program_.slot(last.output(i)) : -1);
+    }
+  }
+
+  int read_slot(const ir::Value* value) {
+    const int slot = program_.slot(value);
+    Tensor& constant = program_.constants_[static_cast<std::size_t>(slot)];
+    if (constant.defined()) return slot;
+    if (value->is_constant()) constant = value->initializer();
+    else if (load_time_.contains(value)) compute(*value->producer());
+    return slot;
+  }
+
+  void compute(const ir::Node& node) {
+    std::vector<Tensor> inputs;
+    for (const ir::Value* input : node.inputs()) {
+      inputs.push_back(input != nullptr ? program_.constant(read_slot(input)) : Tensor());
+    }
+    const auto outputs = evaluate(node, inputs, options_.isa, pool_, memory_);
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      if (node.output(i) == nullptr) continue;
+      const int slot = program_.slot(node.output(i));
+      program_.constants_[static_cast<std::size_t>(slot)] = outputs[static_cast<std::size_t>(i)];
+    }
+  }
+
+  // Weights that live on inside kernels alone give their memory back. Small constants stay: inference reads
+  // shapes and axes from them.
+  void drop_unread_constants() {
+    std::unordered_set<int> read(program_.outputs_.begin(), program_.outputs_.end());
+    for (const Step& step : program_.steps_) read.insert(step.inputs.begin(), step.inputs.end());
+    for (std::size_t slot = 0; slot < program_.constants_.size(); ++slot) {
+      if (!read.contains(static_cast<int>(slot))) program_.constants_[slot] = Tensor();
+    }
+    for (ir::Value* initializer : program_.model_->graph.initializers()) {
+      const auto slot = program_.slots_.find(initializer);
+      const bool kept = slot != program_.slots_.end() && program_.constant(slot->second).defined();
+      if (!kept && initializer->is_constant() && initializer->initializer().size() > ops::kMaxContents) {
+        program_.model_->graph.drop_constant(initializer);
+      }
+    }
+  }
+
+  Program& program_;
+  const ir::Graph& graph_;
+  const ProgramOptions& options_;
+  ThreadPool& pool_;
+  Allocator& memory_;
+  ops::Facts facts_;
+  std::unordered_map<const ir::Node*, FusedGroup> groups_;
+  std::unordered_map<const ir::Node*, const ir::Node*> last_of_group_;
+  std::unordered_set<const ir::Node*> grouped_;
+  std::unordered_set<const ir::Value*> load_time_;
+};
+
+Program::Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool,
+                 Allocator& memory)
+    : model_(std::move(model)) {
+  Compiler(*this, options, pool, memory).compile();
+}
+
+int Program::slot(const ir::Value* value) {
+  const auto [found, added] = slots_.emplace(value, num_slots());
+  if (added) {
+    values_.push_back(value);
+    constants_.emplace_back();
+  }
+  return found->second;
+}
+
+std::size_t Program::constant_bytes() const {
+  std::size_t bytes = 0;
+  for (const Tensor& constant : constants_) bytes += constant.defined() ? constant.bytes() : 0;
+  return bytes;
+}
+
+std::string Program::explain() const {
+  std::string text;
+  for (const Step& step : steps_) {
+    std::string operators;
+    for (const ir::Node* node : step.nodes) {
+      if (!operators.empty()) operators += " + ";
+      if (!node->domain().empty()) operators += node->domain() + ".";
+      operators += node->op_type();
+    }
+    const ir::Value* output = step.nodes.back()->output();
+    text += fmt::format("{:<44} {:<28} {}\n", operators, step.implementation, output != nullptr ? output->name() : "");
+    for (const std::string& refusal : step.refusals) text += "    refused " + refusal + "\n";
+  }
+  return text;
+}
+
+}  // namespace tercel::runtime

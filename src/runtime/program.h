@@ -1,0 +1,59 @@
+#pragma once
+// A model made ready for the CPU: an ordered list of steps, each with its kernel (weights packed inside) and
+// the slots it reads and writes. Made once; shapes come later, with the plan.
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "src/ops/cpu.h"
+
+namespace tercel::runtime {
+
+struct ProgramOptions {
+  CpuIsa isa = CpuIsa::generic;
+  Dtype weight_dtype = Dtype::f32;
+};
+
+struct Step {
+  std::vector<const ir::Node*> nodes;  // the first decides the kernel, the others run with it
+  std::unique_ptr<ops::CpuKernel> kernel;  // null: a view of input 0
+  std::string implementation;
+  std::vector<std::string> refusals;
+  std::vector<int> inputs;   // slots; -1: left out, or packed into the kernel
+  std::vector<int> outputs;  // slots; -1: left out
+};
+
+class Program {
+ public:
+  // Throws Errc::unsupported for a node without a kernel, Errc::invalid_file for one that is malformed.
+  Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool, Allocator& memory);
+
+  const ir::Model& model() const { return *model_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  int num_slots() const { return static_cast<int>(values_.size()); }
+  const ir::Value* value(int slot) const { return values_[static_cast<std::size_t>(slot)]; }
+  // Defined for slots that hold the same at every run.
+  const Tensor& constant(int slot) const { return constants_[static_cast<std::size_t>(slot)]; }
+  const std::vector<int>& inputs() const { return inputs_; }    // slots of the graph's inputs
+  const std::vector<int>& outputs() const { return outputs_; }  // and outputs
+  std::size_t constant_bytes() const;
+
+  // One line a step.
+  std::string explain() const;
+
+ private:
+  class Compiler;
+  int slot(const ir::Value* value);
+
+  std::unique_ptr<ir::Model> model_;
+  std::vector<Step> steps_;
+  std::vector<const ir::Value*> values_;
+  std::vector<Tensor> constants_;
+  std::unordered_map<const ir::Value*, int> slots_;
+  std::vector<int> inputs_;
+  std::vector<int> outputs_;
+};
+
+}  // namespace tercel::runtime
