@@ -1,7 +1,7 @@
 """What the fixture scripts share: random weights, random encoder inputs, and the files that hold them.
 
 Everything is drawn from NumPy generators seeded by a name, so that a fixture does not depend on the order in which
-fixtures are made nor on PyTorch's generators. A file of expected values is a safetensors file with tensors
+fixtures are made, nor on PyTorch's generators. A file of expected values is a safetensors file with tensors
 ``<case>.<input or output name>``; the cases are a, b, c, …
 """
 
@@ -53,10 +53,11 @@ def encoder_inputs(
     return out
 
 
-def save_cases(path: Path, cases: list[dict[str, np.ndarray]]) -> None:
-    """Writes the inputs and outputs of each case."""
+def save_cases(path: Path, cases: list[dict[str, np.ndarray]], **named: dict) -> None:
+    """Writes the inputs and outputs of each case; the named ones have their own name instead of a letter."""
     flat = {}
-    for letter, case in zip("abcdefgh", cases):
-        for name, value in case.items():
-            flat[f"{letter}.{name}"] = np.ascontiguousarray(value)
+    for case, values in [*zip("abcdefgh", cases), *named.items()]:
+        for name, value in values.items():
+            flat[f"{case}.{name}"] = np.ascontiguousarray(value)
     save_file(flat, path)
+    path.chmod(0o644)
