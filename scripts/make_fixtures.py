@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the test data that comes from PyTorch, transformers, sentence-transformers and ONNX Runtime.
+"""Makes the test data that PyTorch, transformers and ONNX Runtime are the reference for.
 
-Writes ``tests/data/checkpoints`` and ``tests/data/onnx``. Tests read the committed files and need none of those
-packages. With --check everything is made anew in a temporary directory and compared with the committed files: the
-same names, the same JSON and weights, the same inputs, outputs within 1e-5; and the committed ONNX files are run
-again. Exported ONNX files themselves may differ by the exporter's version as long as their outputs do not.
-Needs: torch, transformers, sentence-transformers, onnx, onnxscript, onnxruntime, safetensors, tokenizers.
+Writes ``tests/data/checkpoints`` and ``tests/data/onnx``. Tests read the committed files and need
+none of those packages. With --check everything is made anew in a temporary directory and compared
+with the committed files: the same names, the same JSON and weights, the same inputs, outputs within
+1e-5; and the committed ONNX files are run again. Exported ONNX files themselves may differ by the
+exporter's version as long as their outputs do not. Needs: torch, transformers,
+sentence-transformers, onnx, onnxscript, onnxruntime, safetensors, tokenizers.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Small checkpoints in the layout of the Hugging Face hub, with the outputs of transformers on random inputs.
+"""Small checkpoints in the layout of the Hugging Face hub, with the outputs of transformers.
 
-A directory has config.json, model.safetensors, sometimes tokenizer.json, and expected.safetensors: the inputs and
-outputs of three batches, computed in f32 with eager attention from the weights as they were saved (thus rounded, if
-they were saved in f16 or bf16). A sentence-transformers directory has expected_texts.json too: texts, and the
-tensor ``texts.sentence_embedding`` with their embeddings.
+A directory has config.json, model.safetensors, sometimes tokenizer.json, and expected.safetensors:
+the inputs and outputs of three batches, computed in f32 with eager attention from the weights as
+they were saved (thus rounded, if they were saved in f16 or bf16). A sentence-transformers directory
+has expected_texts.json too: texts, and the tensor ``texts.sentence_embedding`` with their
+embeddings.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ TEXTS = [
     "the river is long",
     "A small town by the sea; who made it?",
     "2024!",
-    "the king of the north was born in the year 1066 and the queen was born later, in a town far away from the "
-    "river, so they met at sea and they made a small house there",
+    "the king of the north was born in the year 1066 and the queen was born later, in a town far "
+    "away from the river, so they met at sea and they made a small house there",
 ]
 WORDS = (
-    "the of and in to was is for as on by with he that at from his it an were are which this be or had not also "
-    "has who they made after one two three first year years new city king queen river sea town house world war "
-    "north south east west born small long time people name known called part state"
+    "the of and in to was is for as on by with he that at from his it an were are which this be or "
+    "had not also has who they made after one two three first year years new city king queen river "
+    "sea town house world war north south east west born small long time people name known called "
+    "part state"
 ).split()
 PIECES = "##s ##ed ##ing ##er ##ly ##al ##ion ##or ##an ##on ##en ##th ##st ##re ##ch ##ar".split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -190,7 +192,7 @@ def config_of(item: Checkpoint) -> dict:
 
 
 def legacy(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Names as the first converted checkpoints had them: prefix, gamma and beta, and the positions' buffer."""
+    """Names as the first converted checkpoints had: prefix, gamma and beta, position_ids."""
     out = {"bert.embeddings.position_ids": torch.arange(POSITIONS).unsqueeze(0)}
     for name, tensor in tensors.items():
         name = name.replace("LayerNorm.weight", "LayerNorm.gamma")

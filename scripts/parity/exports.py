@@ -1,11 +1,13 @@
 """Small ONNX files as PyTorch's two exporters write them: inputs of the graph passes.
 
-Each ``<name>.onnx`` has beside it ``<name>.expected.safetensors`` with random inputs and ONNX Runtime's outputs. The
-weights are random and the models tiny (1 or 2 layers, hidden 16, 4 heads). Stack traces and other notes that exporters
-attach to nodes are removed: they name paths of the machine that exported.
+Each ``<name>.onnx`` has beside it ``<name>.expected.safetensors`` with random inputs and ONNX
+Runtime's outputs. The weights are random and the models tiny (1 or 2 layers, hidden 16, 4 heads).
+Stack traces and other notes that exporters attach to nodes are removed: they name paths of the
+machine that exported.
 
-The ``optimum_*`` files hold the graph that Optimum wrote with transformers 4 (TorchScript exporter): scores divided by
-sqrt(head size) and a mask of (1 - attention_mask) * the lowest f32, added to them.
+The ``optimum_*`` files hold the graph that Optimum wrote with transformers 4 (TorchScript
+exporter): scores divided by sqrt(head size) and a mask of (1 - attention_mask) * the lowest f32,
+added to them.
 """
 
 from __future__ import annotations

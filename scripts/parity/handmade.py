@@ -117,12 +117,12 @@ def functions() -> onnx.ModelProto:
 
 
 def if_capture() -> onnx.ModelProto:
-    """Branches that use values of the graphs around them, one of them nested, of different shapes."""
+    """Branches that use values of the graphs around them, one nested, of different shapes."""
     return text_model(IF_CAPTURE)
 
 
 def opset_11() -> onnx.ModelProto:
-    """Meanings that later opsets changed: Softmax over a 2-D view, axes as attributes, Dropout's ratio."""
+    """What later opsets changed: Softmax over a 2-D view, axes and ratio as attributes."""
     names = {"w1": (8, 12), "b1": (12,), "w2": (8, 8), "b2": (8,)}
     return text_model(OPSET_11, **{name: random(name, *shape) for name, shape in names.items()})
 
@@ -169,7 +169,7 @@ def external() -> onnx.ModelProto:
 
 
 def attributes() -> onnx.ModelProto:
-    """Every kind of attribute, symbolic dimensions, documentation and metadata everywhere they may be.
+    """Every kind of attribute, symbolic dimensions, and documentation and metadata at each place.
 
     The node of the function ``local.Everything`` carries the kinds that no standard operator has.
     """

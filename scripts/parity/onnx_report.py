@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints which operators some ONNX files use, by file and in all, each with the opset it is used at."""
+"""Prints which operators some ONNX files use, by file and in all, with their opsets."""
 
 from __future__ import annotations
 

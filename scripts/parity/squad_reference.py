@@ -1,43 +1,52 @@
 #!/usr/bin/env python3
-"""Answers of a PyTorch/transformers run in f32 on SQuAD questions: the reference for question answering.
+"""Answers of PyTorch/transformers in f32 on SQuAD: the reference for question answering.
 
-Writes ``{question id: answer}``, sorted by id, and prints exact match and F1. Another implementation reproduces
-the answers by these rules, which are those of the SQuAD decoding that transformers' own example uses.
+Writes ``{question id: answer}``, sorted by id, and prints exact match and F1. Another
+implementation reproduces the answers by these rules, which are those of the SQuAD decoding that
+transformers' own example uses.
 
 Windows
   1. Leading white space of the question is removed; the context stays as it is.
-  2. The pair is encoded as ``[CLS] question [SEP] context [SEP]`` with type ids 0 … 0 1 … 1. Only the context is
-     cut: a window has at most 384 tokens, special tokens and question included, and two consecutive windows
-     share 128 context tokens (the stride is the overlap, not the step). With q question tokens a window holds
-     c = 384 - q - 3 context tokens, window i begins at context token i * (c - 128), and the last window is the
-     first one that reaches the end of the context; it is as short as what is left.
-  3. Every window is run by itself, as it were: padding is masked in attention and its logits are not looked at.
+  2. The pair is encoded as ``[CLS] question [SEP] context [SEP]`` with type ids 0 … 0 1 … 1. Only
+     the context is cut: a window has at most 384 tokens, special tokens and question included, and
+     two consecutive windows share 128 context tokens (the stride is the overlap, not the step).
+     With q question tokens a window holds c = 384 - q - 3 context tokens, window i begins at
+     context token i * (c - 128), and the last window is the first one that reaches the end of the
+     context; it is as short as what is left.
+  3. Every window is run by itself, as it were: padding is masked in attention and its logits are
+     not looked at.
 
 Candidates, in each window
-  4. All real positions of the window ([CLS], question, [SEP] and context alike) are ranked by start logit, and the
-     20 highest kept; the same for end logits. A window shorter than 20 keeps all. Equal logits: the lower
-     position first. A position outside the context may thus take one of the 20 places; it only yields no span.
-  5. A pair (start, end) of these 20 x 20 is a candidate if both positions are context tokens (sequence id 1, so
-     never question, special token or padding), end >= start, and end - start + 1 <= 30 tokens.
-  6. Its score is the f32 sum start_logit + end_logit. A token seen in two windows is a candidate in both; there is
-     no "maximum context" rule and no merging of equal spans or equal texts.
+  4. All real positions of the window ([CLS], question, [SEP] and context alike) are ranked by start
+     logit, and the 20 highest kept; the same for end logits. A window shorter than 20 keeps all.
+     Equal logits: the lower position first. A position outside the context may thus take one of the
+     20 places; it only yields no span.
+  5. A pair (start, end) of these 20 x 20 is a candidate if both positions are context tokens
+     (sequence id 1, so never question, special token or padding), end >= start, and end - start + 1
+     <= 30 tokens.
+  6. Its score is the f32 sum start_logit + end_logit. A token seen in two windows is a candidate in
+     both; there is no "maximum context" rule and no merging of equal spans or equal texts.
 
 The answer
-  7. Candidates of all windows of a question are put in order by descending score; equal scores stay in the order in
-     which they were made: window, then rank of start, then rank of end. The first 20 are the n-best list. Its
-     probabilities are a softmax of the scores of these 20 (over all windows together).
-  8. The answer is the first candidate's text: the characters (code points) of the original context from the first
-     character of the start token to the last of the end token, neither stripped nor normalised.
-  9. No null answer: SQuAD 1.1 always has one. (With SQuAD 2 the null score is the least over the windows of
-     start_logit[0] + end_logit[0], at [CLS]; null is answered when it exceeds the best score of a non-empty
-     span by more than the threshold.) A question without any candidate gets the answer "".
+  7. Candidates of all windows of a question are put in order by descending score; equal scores stay
+     in the order in which they were made: window, then rank of start, then rank of end. The first
+     20 are the n-best list. Its probabilities are a softmax of the scores of these 20 (over all
+     windows together).
+  8. The answer is the first candidate's text: the characters (code points) of the original context
+     from the first character of the start token to the last of the end token, neither stripped nor
+     normalised.
+  9. No null answer: SQuAD 1.1 always has one. (With SQuAD 2 the null score is the least over the
+     windows of start_logit[0] + end_logit[0], at [CLS]; null is answered when it exceeds the best
+     score of a non-empty span by more than the threshold.) A question without any candidate gets
+     the answer "".
 
 Exact match and F1 (SQuAD's official rules)
-  10. Both texts are normalised: lower case; the 32 ASCII punctuation characters are deleted; the words a, an and the
-     (regular expression ``\\b(a|an|the)\\b`` of Python, Unicode word boundaries) become a space; the text is split at
-     white space and joined by single spaces.
-  11. Exact match is 1 if the normalised texts are equal. F1 is over the multisets of words: with s words in common,
-     precision s / words of the answer, recall s / words of the reference, 0 if s = 0.
+  10. Both texts are normalised: lower case; the 32 ASCII punctuation characters are deleted; the
+      words a, an, the (Python's regular expression ``\\b(a|an|the)\\b``, with Unicode's word
+      boundaries) become a space; the text is split at white space and joined by single spaces.
+  11. Exact match is 1 if the normalised texts are equal. F1 is over the multisets of words: with s
+      words in common, precision is s / words of the answer, recall s / words of the reference; 0
+      if s = 0.
   12. Both take the maximum over the reference answers, then the mean over the questions, times 100.
 """
 

@@ -1,8 +1,8 @@
-"""What the fixture scripts share: random weights, random encoder inputs, and the files that hold them.
+"""What the fixture scripts share: random weights, encoder inputs, and the files for them.
 
-Everything is drawn from NumPy generators seeded by a name, so that a fixture does not depend on the order in which
-fixtures are made, nor on PyTorch's generators. A file of expected values is a safetensors file with tensors
-``<case>.<input or output name>``; the cases are a, b, c, …
+Everything is drawn from NumPy generators seeded by a name, so that a fixture does not depend on the
+order in which fixtures are made, nor on PyTorch's generators. A file of expected values is a
+safetensors file with tensors ``<case>.<input or output name>``; the cases are a, b, c, …
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def generator(*names: str) -> np.random.Generator:
 
 
 def randomise(model: torch.nn.Module, seed: str) -> torch.nn.Module:
-    """Normal weights, large enough for outputs that differ between tokens; norms and biases are not trivial either."""
+    """Normal weights, large enough for outputs to differ by token; norms and biases vary too."""
     with torch.no_grad():
         for name, tensor in model.named_parameters():
             values = generator(seed, name).standard_normal(tuple(tensor.shape)).astype(np.float32)
@@ -54,7 +54,7 @@ def encoder_inputs(
 
 
 def save_cases(path: Path, cases: list[dict[str, np.ndarray]], **named: dict) -> None:
-    """Writes the inputs and outputs of each case; the named ones have their own name instead of a letter."""
+    """Writes inputs and outputs of each case; named ones have their name instead of a letter."""
     flat = {}
     for case, values in [*zip("abcdefgh", cases), *named.items()]:
         for name, value in values.items():
