@@ -11,6 +11,13 @@ function(tercel_layer name)
     target_link_libraries(${target} PUBLIC tercel_${layer})
   endforeach()
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES})
+  set_property(GLOBAL APPEND PROPERTY TERCEL_LAYERS ${target})
+endfunction()
+
+# tercel_link_all_layers(<target> PUBLIC|PRIVATE): links every layer, however many there are.
+function(tercel_link_all_layers target scope)
+  get_property(layers GLOBAL PROPERTY TERCEL_LAYERS)
+  target_link_libraries(${target} ${scope} ${layers})
 endfunction()
 
 # tercel_test(<name> SOURCES <file>… DEPENDS <layer>…): one GoogleTest executable, its cases known to CTest.

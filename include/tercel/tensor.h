@@ -16,7 +16,7 @@
 #include "tercel/error.h"
 #include "tercel/export.h"
 
-namespace tercel {
+namespace TERCEL_API tercel {
 
 using Shape = std::vector<int64_t>;
 
