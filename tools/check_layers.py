@@ -21,8 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A part of the tree -> the parts it may include besides itself; what those may include, it may too.
 LAYERS = {
     "base": [],
-    "device": ["base"],
-    "kernels": ["base"],
+    "device isa": ["base"],
+    "device": ["device isa"],
+    "kernels": ["device isa"],
     "tensor": ["device"],
     "ir": ["tensor"],
     "ops interface": ["ir"],
@@ -39,12 +40,18 @@ LAYERS = {
     "tasks": ["session"],
 }
 
-# Within src/ops: what a file defines, what runs it, and the few headers that other layers may see.
-OPS_PARTS = [
-    ("ops interface", ["op_def.h", "infer.h", "definitions.h"]),
-    ("ops cpu", ["*_cpu.cc", "*_cuda.cu", "*_cpu.h", "cpu*", "cuda*", "registry*"]),
-    ("ops", ["*"]),
-]
+# Folders of several parts: the first pattern that a file's name matches says its part.
+PARTS = {
+    "ops": [
+        ("ops interface", ["op_def.h", "infer.h", "definitions.h"]),
+        ("ops cpu", ["*_cpu.cc", "*_cuda.cu", "*_cpu.h", "cpu*", "cuda*", "registry*"]),
+        ("ops", ["*"]),
+    ],
+    "device": [
+        ("device isa", ["cpu_isa.*"]),
+        ("device", ["*"]),
+    ],
+}
 
 # The public headers that say the vocabulary of a lower layer; the rest belong to `session`.
 PUBLIC_HEADERS = {
@@ -79,9 +86,9 @@ MAY_INCLUDE = {layer: closure(layer) for layer in LAYERS}
 def part_of(path):
     """The row of LAYERS that a file under src/ belongs to, or None when its folder has no row."""
     folder, name = path.parts[1], path.name
-    if folder != "ops":
+    if folder not in PARTS:
         return folder if folder in LAYERS else None
-    return next(part for part, globs in OPS_PARTS if any(fnmatch.fnmatch(name, g) for g in globs))
+    return next(part for part, globs in PARTS[folder] if any(fnmatch.fnmatch(name, g) for g in globs))
 
 
 def is_free(path):
@@ -92,7 +99,7 @@ def check_include(path, bracket, target):
     """What is wrong with `#include "target"` in `path`, or None."""
     first = target.split("/")[0]
     if bracket == "<":
-        if first in ("src", "tercel"):
+        if not is_free(path) and first in ("src", "tercel"):
             return f'write "{target}": the project\'s own headers are included with quotes'
         if path.parts[0] == "include" and not re.fullmatch(r"[a-z_0-9]+", target):
             return f"<{target}>: a public header includes the standard library only"
@@ -172,9 +179,7 @@ def compile_alone(header):
     command = ["g++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
     command += ["-Iinclude", "-I.", "-x", "c++", "-"]
     source = f'#include "{included}"\n'
-    done = subprocess.run(
-        command, cwd=ROOT, input=source, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)
     return done.returncode == 0, done.stderr
 
 
