@@ -30,8 +30,9 @@ demo: build ## build, and answer three questions from a document with the model 
 test: build ## every test: CTest for C++, pytest for Python
 	@scripts/run_tests $(BUILD) $(JOBS)
 
-bench: setup ## the measured figures, against their references, in one run
-	@scripts/bench $(JOBS)
+bench: CMAKE_ARGS += -DTERCEL_BENCH=ON
+bench: build ## the measured figures, against their references, in one run
+	@scripts/bench
 
 parity: build ## make the fixtures anew with PyTorch and transformers, and compare
 	@scripts/setup --with-parity
