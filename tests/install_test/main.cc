@@ -5,8 +5,8 @@
 #include <tercel/tensor.h>
 #include <tercel/version.h>
 
-// Uses a class, free functions and an exception across the library's boundary, so that a symbol that
-// is not exported fails here.
+// Uses a class, free functions and an exception across the library's boundary, so that a symbol
+// that is not exported fails here.
 int main() {
   const auto tensor = tercel::Tensor::from({1.0F, 2.0F, 3.0F}, {3});
   try {
