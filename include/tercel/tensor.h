@@ -16,7 +16,7 @@
 #include "tercel/error.h"
 #include "tercel/export.h"
 
-namespace TERCEL_API tercel {
+namespace tercel {
 
 using Shape = std::vector<int64_t>;
 

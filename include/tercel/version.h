@@ -4,9 +4,9 @@
 
 #include "tercel/export.h"
 
-namespace TERCEL_API tercel {
+namespace tercel {
 
 // The version of the library that runs, "0.1.0": major.minor.patch.
-std::string_view version();
+TERCEL_API std::string_view version();
 
 }  // namespace tercel
