@@ -11,6 +11,13 @@ function(tercel_layer name)
     target_link_libraries(${target} PUBLIC tercel_${layer})
   endforeach()
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES})
+  set_property(GLOBAL APPEND PROPERTY TERCEL_LAYERS ${target})
+endfunction()
+
+# tercel_link_all_layers(<target> PUBLIC|PRIVATE): links every layer, however many there are.
+function(tercel_link_all_layers target scope)
+  get_property(layers GLOBAL PROPERTY TERCEL_LAYERS)
+  target_link_libraries(${target} ${scope} ${layers})
 endfunction()
 
 # tercel_test(<name> SOURCES <file>… DEPENDS <layer>…): one GoogleTest executable, its cases known to CTest.
@@ -27,4 +34,20 @@ function(tercel_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TERCEL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+endfunction()
+
+# tercel_bench(<name> SOURCES <file>… DEPENDS <layer>…): one Google Benchmark executable, build/bench/<name>,
+# when TERCEL_BENCH is on; `make bench` runs them all.
+function(tercel_bench name)
+  if(NOT TERCEL_BENCH)
+    return()
+  endif()
+  find_package(benchmark REQUIRED)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  foreach(layer ${ARG_DEPENDS})
+    target_link_libraries(${name} PRIVATE tercel_${layer})
+  endforeach()
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} benchmark::benchmark benchmark::benchmark_main)
 endfunction()

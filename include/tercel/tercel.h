@@ -7,3 +7,4 @@
 #include "tercel/session.h"
 #include "tercel/tasks.h"
 #include "tercel/tensor.h"
+#include "tercel/version.h"

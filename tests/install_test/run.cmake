@@ -1,0 +1,25 @@
+# Installs the build under a new prefix, then configures, builds and runs the project of this folder
+# against it.      cmake -DBUILD=… -DSOURCE=… -DCOMPILER=… -DVERSION=… -P run.cmake
+set(work ${BUILD}/install_test)
+file(REMOVE_RECURSE ${work})
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(code)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}\nfails with ${code}:\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/prefix)
+run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE} -B ${work}/build -DCMAKE_PREFIX_PATH=${work}/prefix
+  -DCMAKE_CXX_COMPILER=${COMPILER})
+run(${CMAKE_COMMAND} --build ${work}/build)
+run(${work}/build/uses_tercel)
+if(NOT output STREQUAL "tercel ${VERSION}\n")
+  message(FATAL_ERROR "expected tercel ${VERSION}, printed: ${output}")
+endif()
+file(GLOB_RECURSE archives ${work}/prefix/*.a)
+if(archives)
+  message(FATAL_ERROR "static libraries are not part of the package: ${archives}")
+endif()
