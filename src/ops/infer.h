@@ -68,6 +68,9 @@ class Facts {
     contents_[value] = std::move(contents);
   }
 
+  // The type of `tensor`, and its contents when they are followed.
+  void learn(const ir::Value* value, const Tensor& tensor);
+
  private:
   std::unordered_map<const ir::Value*, ir::Type> types_;
   std::unordered_map<const ir::Value*, Contents> contents_;

@@ -1,8 +1,8 @@
 #pragma once
 // Tensors of a session's own allocator.
 
-#include "src/ops/infer.h"
 #include "src/device/memory.h"
+#include "src/ops/infer.h"
 
 namespace tercel::runtime {
 

@@ -25,7 +25,7 @@ std::optional<ops::Activation> activation_of(const ir::Node& node) {
   if (node.is("Sigmoid")) return ops::Activation::sigmoid;
   if (node.is("Gelu")) {
     return node.string_or("approximate", "none") == "tanh" ? ops::Activation::gelu_tanh
-                                                             : ops::Activation::gelu_erf;
+                                                           : ops::Activation::gelu_erf;
   }
   if (node.is("Swish") && node.float_or("alpha", 1.0F) == 1.0F) return ops::Activation::silu;
   return std::nullopt;
@@ -59,7 +59,8 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
   };
   const ir::Node* next = only_user(value);
   const bool bias_free = first.is("MatMul") || first.input(2) == nullptr;
-  if (next != nullptr && next->is("Add") && bias_free && is_bias(other_operand(*next, value), next->output(), facts)) {
+  if (next != nullptr && next->is("Add") && bias_free &&
+      is_bias(other_operand(*next, value), next->output(), facts)) {
     group.epilogue.bias = other_operand(*next, value)->initializer();
     take(next);
     next = only_user(value);
@@ -84,7 +85,8 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
 
 }  // namespace
 
-std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph, const ops::Facts& facts) {
+std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
+                                                               const ops::Facts& facts) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
   for (const auto& node : graph.nodes()) {
     if (!node->is("MatMul") && !node->is("Gemm")) continue;

@@ -5,8 +5,8 @@
 
 namespace tercel::runtime {
 
-std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa, ThreadPool& pool,
-                             Allocator& memory) {
+std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa,
+                             ThreadPool& pool, Allocator& memory) {
   ops::Facts facts;
   std::vector<Shape> input_shapes;
   for (std::size_t i = 0; i < inputs.size(); ++i) {

@@ -7,9 +7,9 @@
 
 namespace tercel::runtime {
 
-// The outputs of `node` for these inputs (undefined: left out). Undefined outputs were left out. Throws what
-// inference and kernels throw, and Errc::unsupported where there is no kernel.
-std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa, ThreadPool& pool,
-                             Allocator& memory);
+// The outputs of `node` for these inputs (undefined: left out). Undefined outputs were left out.
+// Throws what inference and kernels throw, and Errc::unsupported where there is no kernel.
+std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa,
+                             ThreadPool& pool, Allocator& memory);
 
 }  // namespace tercel::runtime

@@ -1,41 +1,37 @@
 #pragma once
-// Runs a program: finds or makes the plan for the inputs' shapes, leases memory, goes through the steps.
-// Safe from many threads at once; locks are held only to look things up, never while computing.
+// Runs a program: finds or makes the plan for the inputs' shapes, leases memory, goes through the
+// steps. Safe from many threads at once; locks are held only to look things up, never while
+// computing.
 
-#include <atomic>
-#include <chrono>
 #include <list>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <vector>
 
-#include "src/runtime/plan.h"
+#include "src/runtime/context.h"
 
 namespace tercel::runtime {
-
-struct RunLimits {
-  const std::atomic<bool>* cancel = nullptr;
-  std::optional<std::chrono::steady_clock::time_point> deadline;
-};
 
 class Executor {
  public:
   Executor(const Program& program, ThreadPool& pool, std::shared_ptr<Allocator> memory);
   ~Executor();
 
-  // `inputs`: one a graph input, of its type. `outputs`: one a graph output; what is defined is written into (its
-  // shape must be the output's), what is not is allocated, and what is not `wanted` is left alone.
-  void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const std::vector<bool>& wanted,
-           const RunLimits& limits);
+  // `inputs`: one a graph input, of its type. `outputs`: one a graph output; what is defined is
+  // written into (its shape must be the output's), what is not is allocated, and what is not
+  // `wanted` is left alone.
+  void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+           const std::vector<bool>& wanted, const RunLimits& limits);
 
   std::size_t num_plans() const;
 
  private:
-  struct Context;
   struct CachedPlan;
+  class Lease;
 
-  std::shared_ptr<CachedPlan> find_plan(const std::vector<Tensor>& inputs, const std::vector<bool>& wanted);
+  std::shared_ptr<CachedPlan> find_plan(const std::vector<Tensor>& inputs,
+                                        const std::vector<bool>& wanted);
+  void prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs);
   std::shared_ptr<Buffer> lease_arena(std::size_t bytes);
   void return_arena(std::shared_ptr<Buffer> arena);
 
@@ -43,7 +39,7 @@ class Executor {
   ThreadPool& pool_;
   std::shared_ptr<Allocator> memory_;
 
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;                      // guards what follows
   std::list<std::shared_ptr<CachedPlan>> plans_;  // most recently used first
   std::vector<std::shared_ptr<Buffer>> arenas_;   // not in use
 };

@@ -39,7 +39,9 @@ std::size_t plan_memory(std::vector<Block>& blocks) {
     block.offset = offset;
     const auto end = checked_add(static_cast<int64_t>(offset), static_cast<int64_t>(bytes));
     arena = std::max(arena, static_cast<std::size_t>(end));
-    const auto later = [&](std::size_t a, std::size_t b) { return blocks[a].offset < blocks[b].offset; };
+    const auto later = [&](std::size_t a, std::size_t b) {
+      return blocks[a].offset < blocks[b].offset;
+    };
     placed.insert(std::upper_bound(placed.begin(), placed.end(), index, later), index);
   }
   return arena;

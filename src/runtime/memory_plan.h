@@ -1,7 +1,8 @@
 #pragma once
-// Where in one arena the intermediate values of a run lie. Two values whose lifetimes do not meet may share
-// bytes. Greedy by size: the largest value first, each at the lowest offset that is free for its whole life
-// (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+// Where in one arena the intermediate values of a run lie. Two values whose lifetimes do not meet
+// may share bytes. Greedy by size: the largest value first, each at the lowest offset that is free
+// for its whole life (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+// Inference", 2020).
 
 #include <cstddef>
 #include <vector>
@@ -10,12 +11,13 @@ namespace tercel::runtime {
 
 struct Block {
   std::size_t bytes = 0;
-  int first = 0;  // the step that writes it
-  int last = 0;   // the last step that reads it, inclusive
+  int first = 0;           // the step that writes it
+  int last = 0;            // the last step that reads it, inclusive
   std::size_t offset = 0;  // filled in by plan_memory
 };
 
-// Sets the offsets (multiples of 64) and returns the arena's size. Throws Errc::invalid_argument on overflow.
+// Sets the offsets (multiples of 64) and returns the arena's size. Throws Errc::invalid_argument on
+// overflow.
 std::size_t plan_memory(std::vector<Block>& blocks);
 
 }  // namespace tercel::runtime

@@ -10,7 +10,8 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Program& program, Plan& plan, int threads) : program_(program), plan_(plan), threads_(threads) {}
+  Planner(const Program& program, Plan& plan, int threads)
+      : program_(program), plan_(plan), threads_(threads) {}
 
   void make(const std::vector<Shape>& inputs) {
     infer(inputs);
@@ -71,10 +72,14 @@ class Planner {
     const bool known = std::all_of(contents->begin(), contents->end(),
                                    [](const ops::Known& element) { return element.is_number(); });
     if (!known) return;
-    if (target.dtype == Dtype::i64) target.constant = filled<int64_t>(*contents, target.shape);
-    else if (target.dtype == Dtype::i32) target.constant = filled<int32_t>(*contents, target.shape);
-    else if (target.dtype == Dtype::boolean) target.constant = filled<bool>(*contents, target.shape);
-    else return;
+    if (target.dtype == Dtype::i64)
+      target.constant = filled<int64_t>(*contents, target.shape);
+    else if (target.dtype == Dtype::i32)
+      target.constant = filled<int32_t>(*contents, target.shape);
+    else if (target.dtype == Dtype::boolean)
+      target.constant = filled<bool>(*contents, target.shape);
+    else
+      return;
     target.place = Place::constant;
   }
 
@@ -95,7 +100,8 @@ class Planner {
     std::vector<const Step*> kept;
     for (auto step = program_.steps().rbegin(); step != program_.steps().rend(); ++step) {
       const bool live = std::any_of(step->outputs.begin(), step->outputs.end(), [&](int output) {
-        return output >= 0 && needed[static_cast<std::size_t>(output)] && slot(output).place == Place::unused;
+        return output >= 0 && needed[static_cast<std::size_t>(output)] &&
+               slot(output).place == Place::unused;
       });
       if (!live) continue;
       for (const int input : step->inputs) {
@@ -129,7 +135,9 @@ class Planner {
 
   bool is_dynamic(const Step& step) {
     if (step.kernel != nullptr && step.kernel->allocates_outputs()) return true;
-    const auto unknown = [&](int s) { return s >= 0 && !known_shape_[static_cast<std::size_t>(s)]; };
+    const auto unknown = [&](int s) {
+      return s >= 0 && !known_shape_[static_cast<std::size_t>(s)];
+    };
     const auto allocated = [&](int s) { return s >= 0 && slot(s).place == Place::dynamic; };
     const auto text = [&](int s) { return s >= 0 && slot(s).dtype == Dtype::string; };
     return std::any_of(step.outputs.begin(), step.outputs.end(), unknown) ||
@@ -179,13 +187,17 @@ class Planner {
       if (input < 0 || !step.kernel->in_place(static_cast<int>(i))) continue;
       const int storage = storage_[static_cast<std::size_t>(input)];
       if (storage < 0 || blocks_[static_cast<std::size_t>(storage)].bytes != bytes) continue;
-      if (std::count(step.inputs.begin(), step.inputs.end(), input) == 1 && !read_later(storage, at)) return storage;
+      if (std::count(step.inputs.begin(), step.inputs.end(), input) == 1 &&
+          !read_later(storage, at))
+        return storage;
     }
     return -1;
   }
 
   bool read_later(int storage, int at) {
-    const auto shares = [&](int s) { return s >= 0 && storage_[static_cast<std::size_t>(s)] == storage; };
+    const auto shares = [&](int s) {
+      return s >= 0 && storage_[static_cast<std::size_t>(s)] == storage;
+    };
     for (std::size_t i = 0; i < program_.outputs().size(); ++i) {
       if (plan_.wanted[i] && shares(program_.outputs()[i])) return true;
     }
@@ -200,11 +212,13 @@ class Planner {
   void reserve_workspace(PlannedStep& planned, int at) {
     std::vector<Shape> inputs;
     std::vector<Shape> outputs;
-    for (const int input : planned.step->inputs) inputs.push_back(input >= 0 ? slot(input).shape : Shape{});
-    for (const int output : planned.step->outputs) outputs.push_back(output >= 0 ? slot(output).shape : Shape{});
-    const bool known = std::all_of(planned.step->inputs.begin(), planned.step->inputs.end(), [&](int s) {
-      return s < 0 || known_shape_[static_cast<std::size_t>(s)];
-    });
+    for (const int input : planned.step->inputs)
+      inputs.push_back(input >= 0 ? slot(input).shape : Shape{});
+    for (const int output : planned.step->outputs)
+      outputs.push_back(output >= 0 ? slot(output).shape : Shape{});
+    const bool known =
+        std::all_of(planned.step->inputs.begin(), planned.step->inputs.end(),
+                    [&](int s) { return s < 0 || known_shape_[static_cast<std::size_t>(s)]; });
     if (!known) {
       planned.dynamic = true;
       for (const int output : planned.step->outputs) {
@@ -269,8 +283,8 @@ class Planner {
 
 }  // namespace
 
-Plan make_plan(const Program& program, const std::vector<Shape>& inputs, const std::vector<bool>& wanted,
-               int threads) {
+Plan make_plan(const Program& program, const std::vector<Shape>& inputs,
+               const std::vector<bool>& wanted, int threads) {
   Plan plan;
   plan.wanted = wanted;
   Planner(program, plan, threads).make(inputs);

@@ -1,6 +1,7 @@
 #pragma once
-// A plan: the program at given input shapes. Every shape is known (but behind operators whose output
-// depends on the data), values that shapes decide are constants, and each value has its place in memory.
+// A plan: the program at given input shapes. Every shape is known (but behind operators whose
+// output depends on the data), values that shapes decide are constants, and each value has its
+// place in memory.
 
 #include <cstddef>
 #include <string>
@@ -32,22 +33,23 @@ struct PlannedStep {
   const Step* step = nullptr;
   std::size_t workspace = 0;  // offset of its scratch in the arena
   bool is_view = false;
-  bool dynamic = false;       // shapes are inferred again when it runs
+  bool dynamic = false;  // shapes are inferred again when it runs
 };
 
 struct Plan {
   std::vector<PlannedSlot> slots;
   std::vector<PlannedStep> steps;
   std::size_t arena_bytes = 0;
-  // For each graph output: whether the run must copy it out of its slot (it shares memory with another
-  // value, or is an input or a constant). Otherwise its slot's place is Place::output or dynamic.
+  // For each graph output: whether the run must copy it out of its slot (it shares memory with
+  // another value, or is an input or a constant). Otherwise its slot's place is Place::output or
+  // dynamic.
   std::vector<bool> copy_output;
   std::vector<bool> wanted;
 };
 
 // Plans a run of `program` for inputs of these shapes that computes the `wanted` outputs.
 // Throws Errc::invalid_argument when the model rejects the shapes.
-Plan make_plan(const Program& program, const std::vector<Shape>& inputs, const std::vector<bool>& wanted,
-               int threads);
+Plan make_plan(const Program& program, const std::vector<Shape>& inputs,
+               const std::vector<bool>& wanted, int threads);
 
 }  // namespace tercel::runtime

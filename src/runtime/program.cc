@@ -99,7 +99,8 @@ class Program::Compiler {
     for (int i = 0; i < first.num_inputs(); ++i) {
       const ir::Value* input = first.input(i);
       const bool absorbed = step.kernel != nullptr && step.kernel->absorbs(i);
-      const bool shape_only = step.kernel == nullptr && i > 0;  // a view's shape is known from inference
+      const bool shape_only =
+          step.kernel == nullptr && i > 0;  // a view's shape is known from inference
       step.inputs.push_back(input == nullptr || absorbed || shape_only ? -1 : read_slot(input));
     }
     for (int i = 0; i < last.num_outputs(); ++i) {
@@ -111,8 +112,10 @@ class Program::Compiler {
     const int slot = program_.slot(value);
     Tensor& constant = program_.constants_[static_cast<std::size_t>(slot)];
     if (constant.defined()) return slot;
-    if (value->is_constant()) constant = value->initializer();
-    else if (load_time_.contains(value)) compute(*value->producer());
+    if (value->is_constant())
+      constant = value->initializer();
+    else if (load_time_.contains(value))
+      compute(*value->producer());
     return slot;
   }
 
@@ -129,8 +132,8 @@ class Program::Compiler {
     }
   }
 
-  // Weights that live on inside kernels alone give their memory back. Small constants stay: inference reads
-  // shapes and axes from them.
+  // Weights that live on inside kernels alone give their memory back. Small constants stay:
+  // inference reads shapes and axes from them.
   void drop_unread_constants() {
     std::unordered_set<int> read(program_.outputs_.begin(), program_.outputs_.end());
     for (const Step& step : program_.steps_) read.insert(step.inputs.begin(), step.inputs.end());
@@ -140,7 +143,8 @@ class Program::Compiler {
     for (ir::Value* initializer : program_.model_->graph.initializers()) {
       const auto slot = program_.slots_.find(initializer);
       const bool kept = slot != program_.slots_.end() && program_.constant(slot->second).defined();
-      if (!kept && initializer->is_constant() && initializer->initializer().size() > ops::kMaxContents) {
+      if (!kept && initializer->is_constant() &&
+          initializer->initializer().size() > ops::kMaxContents) {
         program_.model_->graph.drop_constant(initializer);
       }
     }
@@ -189,7 +193,8 @@ std::string Program::explain() const {
       operators += node->op_type();
     }
     const ir::Value* output = step.nodes.back()->output();
-    text += fmt::format("{:<44} {:<28} {}\n", operators, step.implementation, output != nullptr ? output->name() : "");
+    text += fmt::format("{:<44} {:<28} {}\n", operators, step.implementation,
+                        output != nullptr ? output->name() : "");
     for (const std::string& refusal : step.refusals) text += "    refused " + refusal + "\n";
   }
   return text;

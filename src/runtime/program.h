@@ -1,6 +1,6 @@
 #pragma once
-// A model made ready for the CPU: an ordered list of steps, each with its kernel (weights packed inside) and
-// the slots it reads and writes. Made once; shapes come later, with the plan.
+// A model made ready for the CPU: an ordered list of steps, each with its kernel (weights packed
+// inside) and the slots it reads and writes. Made once; shapes come later, with the plan.
 
 #include <memory>
 #include <string>
@@ -17,7 +17,7 @@ struct ProgramOptions {
 };
 
 struct Step {
-  std::vector<const ir::Node*> nodes;  // the first decides the kernel, the others run with it
+  std::vector<const ir::Node*> nodes;      // the first decides the kernel, the others run with it
   std::unique_ptr<ops::CpuKernel> kernel;  // null: a view of input 0
   std::string implementation;
   std::vector<std::string> refusals;
@@ -27,8 +27,10 @@ struct Step {
 
 class Program {
  public:
-  // Throws Errc::unsupported for a node without a kernel, Errc::invalid_file for one that is malformed.
-  Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool, Allocator& memory);
+  // Throws Errc::unsupported for a node without a kernel, Errc::invalid_file for one that is
+  // malformed.
+  Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool,
+          Allocator& memory);
 
   const ir::Model& model() const { return *model_; }
   const std::vector<Step>& steps() const { return steps_; }

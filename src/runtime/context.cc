@@ -1,0 +1,163 @@
+#include "src/runtime/context.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/runtime/allocate.h"
+
+namespace tercel::runtime {
+namespace {
+
+void check_limits(const RunLimits& limits) {
+  if (limits.cancel != nullptr && limits.cancel->load(std::memory_order_relaxed)) {
+    fail(Errc::cancelled, "the run was cancelled");
+  }
+  if (limits.deadline && std::chrono::steady_clock::now() >= *limits.deadline) {
+    fail(Errc::deadline_exceeded, "the run's deadline has passed");
+  }
+}
+
+void copy_elements(const Tensor& from, Tensor& to) {
+  if (from.dtype() == Dtype::string) {
+    std::copy(from.strings().begin(), from.strings().end(), to.strings().begin());
+  } else if (from.bytes() > 0) {
+    std::memcpy(to.data(), from.data(), from.bytes());
+  }
+}
+
+std::vector<Shape> shapes_of(const std::vector<Tensor>& tensors) {
+  std::vector<Shape> shapes;
+  shapes.reserve(tensors.size());
+  for (const Tensor& tensor : tensors) shapes.push_back(tensor.shape());
+  return shapes;
+}
+
+// Shapes that depend on the data of this run: the step's nodes are inferred again from the tensors
+// themselves.
+ops::Facts infer_step(const Step& step, const std::vector<Tensor>& inputs) {
+  ops::Facts facts;
+  const ir::Node& first = *step.nodes.front();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const ir::Value* value = first.input(static_cast<int>(i));
+    if (value != nullptr && inputs[i].defined()) facts.learn(value, inputs[i]);
+  }
+  for (const ir::Node* node : step.nodes) {
+    for (const ir::Value* input : node->inputs()) {
+      if (input != nullptr && input->is_constant()) facts.learn(input, input->initializer());
+    }
+    ops::infer_node(*node, facts, nullptr);
+  }
+  return facts;
+}
+
+}  // namespace
+
+Context::Context(const Plan& plan, ThreadPool& pool, Allocator& memory)
+    : plan_(plan), pool_(pool), memory_(memory), slots_(plan.slots.size()) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (plan.slots[i].place == Place::constant) slots_[i] = plan.slots[i].constant;
+  }
+}
+
+void Context::bind_arena(std::byte* arena) {
+  if (arena_ == arena) return;
+  arena_ = arena;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const PlannedSlot& slot = plan_.slots[i];
+    if (slot.place == Place::arena)
+      slots_[i] = Tensor::view_of(arena + slot.offset, slot.dtype, slot.shape);
+  }
+}
+
+void Context::attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const PlannedSlot& slot = plan_.slots[i];
+    if (slot.place != Place::input && slot.place != Place::output) continue;
+    const auto& tensors = slot.place == Place::input ? inputs : outputs;
+    const Tensor& tensor = tensors[static_cast<std::size_t>(slot.index)];
+    slots_[i] = tensor.shape() == slot.shape ? tensor : tensor.reshape(slot.shape);
+  }
+}
+
+void Context::detach() {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const Place place = plan_.slots[i].place;
+    if (place == Place::input || place == Place::output || place == Place::dynamic)
+      slots_[i] = Tensor();
+  }
+  for (Tensor& tensor : inputs_) tensor = Tensor();
+  for (Tensor& tensor : outputs_) tensor = Tensor();
+}
+
+void Context::run(const RunLimits& limits) {
+  for (const PlannedStep& planned : plan_.steps) {
+    check_limits(limits);
+    if (planned.dynamic) {
+      run_dynamic(*planned.step);
+    } else if (!planned.is_view) {
+      load(*planned.step);
+      planned.step->kernel->run({inputs_, outputs_, arena_ + planned.workspace, pool_, memory_});
+    }
+  }
+}
+
+void Context::load(const Step& step) {
+  inputs_.resize(step.inputs.size());
+  outputs_.resize(step.outputs.size());
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    inputs_[i] = step.inputs[i] >= 0 ? slots_[static_cast<std::size_t>(step.inputs[i])] : Tensor();
+  }
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    outputs_[i] =
+        step.outputs[i] >= 0 ? slots_[static_cast<std::size_t>(step.outputs[i])] : Tensor();
+  }
+}
+
+void Context::run_dynamic(const Step& step) {
+  load(step);
+  for (Tensor& output : outputs_) output = Tensor();
+  if (step.kernel == nullptr || !step.kernel->allocates_outputs()) allocate_outputs(step);
+  if (step.kernel != nullptr) {
+    const std::size_t bytes =
+        step.kernel->workspace(shapes_of(inputs_), shapes_of(outputs_), pool_.size());
+    const auto scratch = bytes > 0 ? memory_.allocate(bytes, "workspace") : nullptr;
+    step.kernel->run({inputs_, outputs_, scratch ? scratch->data() : nullptr, pool_, memory_});
+  }
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    if (step.outputs[i] >= 0) slots_[static_cast<std::size_t>(step.outputs[i])] = outputs_[i];
+  }
+}
+
+void Context::allocate_outputs(const Step& step) {
+  const ops::Facts facts = infer_step(step, inputs_);
+  const ir::Node& last = *step.nodes.back();
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const ir::Value* value = last.output(static_cast<int>(i));
+    if (value == nullptr) continue;
+    if (step.kernel != nullptr) {
+      outputs_[i] = allocate_output(last, static_cast<int>(i), facts, memory_);
+      continue;
+    }
+    const ir::Type* type = facts.type(value);
+    const auto shape = type != nullptr ? type->shape() : std::nullopt;
+    if (!shape)
+      fail(Errc::unsupported, "{} the shape of its output depends on unknown data", last.label());
+    outputs_[i] = inputs_[0].reshape(*shape);
+  }
+}
+
+void Context::collect(const std::vector<int>& slots, std::vector<Tensor>& outputs) const {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!plan_.wanted[i]) continue;
+    const auto index = static_cast<std::size_t>(slots[i]);
+    const bool dynamic = plan_.slots[index].place == Place::dynamic;
+    if (dynamic && !outputs[i].defined())
+      outputs[i] = slots_[index];
+    else if (dynamic || plan_.copy_output[i])
+      copy_elements(slots_[index], outputs[i]);
+  }
+}
+
+const Tensor& Context::slot(int index) const { return slots_[static_cast<std::size_t>(index)]; }
+
+}  // namespace tercel::runtime
