@@ -10,11 +10,18 @@ namespace tercel::ir {
 
 struct Graph::Names {
   std::unordered_set<std::string> taken;
+  std::unordered_map<std::string, int64_t> inner;  // at the top: how often in all subgraphs
+  bool has_subgraphs = false;
   int64_t next = 0;
+  std::shared_ptr<Names> top;  // null at the top
 };
 
 Graph::Graph(std::string graph_name, Graph* outer)
-    : name(std::move(graph_name)), outer_(outer), names_(std::make_unique<Names>()) {}
+    : name(std::move(graph_name)), outer_(outer), names_(std::make_shared<Names>()) {
+  if (outer == nullptr) return;
+  outer->names_->has_subgraphs = true;
+  names_->top = outer->names_->top != nullptr ? outer->names_->top : outer->names_;
+}
 
 // Subgraphs go first, while the values of this graph that they use are still there; then the uses
 // of values of surrounding graphs are taken back.
@@ -28,6 +35,13 @@ Graph::~Graph() {
   for (Value* output : outputs_) {
     if (output->graph_ != this) --output->graph_outputs_;
   }
+  if (names_->top == nullptr) return;
+  for (const std::string& taken : names_->taken) forget_inner(taken);
+}
+
+void Graph::forget_inner(const std::string& taken) {
+  auto& inner = names_->top->inner;
+  if (const auto found = inner.find(taken); --found->second == 0) inner.erase(found);
 }
 
 std::vector<Value*> Graph::initializers() const {
@@ -38,11 +52,15 @@ std::vector<Value*> Graph::initializers() const {
   return found;
 }
 
+// A graph that has subgraphs also avoids their names: it would shadow them. Which subgraph has a
+// name is not kept, so names of subgraphs elsewhere are avoided as well.
 bool Graph::name_taken(std::string_view taken) const {
+  const std::string key(taken);
   for (const Graph* graph = this; graph != nullptr; graph = graph->outer_) {
-    if (graph->names_->taken.contains(std::string(taken))) return true;
+    if (graph->names_->taken.contains(key)) return true;
   }
-  return false;
+  const Names& top = names_->top != nullptr ? *names_->top : *names_;
+  return names_->has_subgraphs && top.inner.contains(key);
 }
 
 std::string Graph::unique_name(std::string_view stem) {
@@ -58,9 +76,12 @@ std::string Graph::unique_name(std::string_view stem) {
 void Graph::claim(Value& value, std::string wanted) {
   value.name_ = unique_name(wanted);
   names_->taken.insert(value.name_);
+  if (names_->top != nullptr) ++names_->top->inner[value.name_];
 }
 
-void Graph::release(Value& value) { names_->taken.erase(value.name_); }
+void Graph::release(Value& value) {
+  if (names_->taken.erase(value.name_) > 0 && names_->top != nullptr) forget_inner(value.name_);
+}
 
 void Graph::rename(Value* value, std::string wanted) {
   release(*value);
@@ -70,6 +91,7 @@ void Graph::rename(Value* value, std::string wanted) {
 Value* Graph::adopt(std::unique_ptr<Value> value) {
   value->graph_ = this;
   leaves_.push_back(std::move(value));
+  leaves_.back()->leaf_ = std::prev(leaves_.end());
   return leaves_.back().get();
 }
 
@@ -149,8 +171,8 @@ void Graph::erase(Node* node) {
 void Graph::erase_leaf(Value* value) {
   TERCEL_CHECK(value->uses_.empty() && !value->is_graph_output());
   release(*value);
-  std::erase(inputs_, value);
-  std::erase_if(leaves_, [&](const auto& leaf) { return leaf.get() == value; });
+  if (value->graph_input_) std::erase(inputs_, value);
+  leaves_.erase(value->leaf_);
 }
 
 void Graph::move_before(Node* node, Node* before) {

@@ -35,7 +35,7 @@ class Value {
   Graph& graph() const { return *graph_; }
   Node* producer() const { return producer_; }  // null for inputs and initializers
   int output_index() const { return output_index_; }
-  std::span<const Use> uses() const { return uses_; }
+  std::span<const Use> uses() const { return uses_; }  // in no particular order
   bool is_graph_output() const { return graph_outputs_ > 0; }
   bool is_graph_input() const { return graph_input_; }
 
@@ -59,6 +59,7 @@ class Value {
   int graph_outputs_ = 0;
   Tensor initializer_;
   std::vector<Use> uses_;
+  std::list<std::unique_ptr<Value>>::iterator leaf_;  // of an input or initializer
 };
 
 // One attribute. A copy shares its subgraphs: Graph::clone_into copies them as well. `ref` (inside
@@ -133,9 +134,11 @@ class Node {
   std::string op_type_;
   Graph* graph_ = nullptr;
   std::vector<Value*> inputs_;
+  std::vector<std::size_t> slots_;  // of each input's use in Value::uses_
   std::vector<std::unique_ptr<Value>> outputs_;
   std::vector<Attribute> attributes_;
   std::list<std::unique_ptr<Node>>::iterator position_;
+  int64_t rank_ = 0;  // scratch of Graph::sort
 };
 
 class Graph {
@@ -158,8 +161,8 @@ class Graph {
   // All leaves that hold a constant, inputs with a default value among them.
   std::vector<Value*> initializers() const;
 
-  // Names are unique in a graph and those around it; an empty or a taken name is replaced by a new
-  // one.
+  // Names are unique in a graph, those around it, and those within it; an empty or a taken name is
+  // replaced by a new one.
   Value* add_input(std::string name, Type type);
   Value* add_initializer(std::string name, Tensor tensor);
   void set_default(Value* input, Tensor tensor);  // gives a graph input a default value
@@ -197,14 +200,15 @@ class Graph {
   Value* adopt(std::unique_ptr<Value> value);
   void claim(Value& value, std::string name);
   void release(Value& value);
+  void forget_inner(const std::string& name);
 
   Graph* outer_;
   std::vector<Value*> inputs_;
   std::vector<Value*> outputs_;
-  std::vector<std::unique_ptr<Value>> leaves_;
+  std::list<std::unique_ptr<Value>> leaves_;
   Nodes nodes_;
   struct Names;
-  std::unique_ptr<Names> names_;
+  std::shared_ptr<Names> names_;
 };
 
 }  // namespace tercel::ir

@@ -1,9 +1,10 @@
 // Sorting and copying of graphs: both walk nodes and the values that subgraphs take from outside.
 
 #include <functional>
+#include <numeric>
 #include <queue>
 #include <unordered_map>
-#include <unordered_set>
+#include <vector>
 
 #include "src/base/fail.h"
 #include "src/ir/graph.h"
@@ -20,17 +21,17 @@ void visit_subgraphs(const Node& node, const std::function<void(const Graph&)>& 
   }
 }
 
-// Producers in `graph` of the values that `node` and its subgraphs read.
-void collect_producers(const Graph& graph, const Node& node,
-                       std::unordered_set<const Node*>& producers) {
+// Calls `take` with the producer in `graph` of every value that `node` and its subgraphs read.
+template <class Take>
+void for_each_producer(const Graph& graph, const Node& node, const Take& take) {
   const auto add = [&](const Value* value) {
     if (value != nullptr && &value->graph() == &graph && value->producer() != nullptr) {
-      producers.insert(value->producer());
+      take(value->producer());
     }
   };
   for (const Value* input : node.inputs()) add(input);
   visit_subgraphs(node, [&](const Graph& sub) {
-    for (const auto& inner : sub.nodes()) collect_producers(graph, *inner, producers);
+    for (const auto& inner : sub.nodes()) for_each_producer(graph, *inner, take);
     for (const Value* output : sub.outputs()) add(output);
   });
 }
@@ -109,34 +110,60 @@ void clone_graph(const Graph& from, Graph& to, ValueMap& map) {
 }  // namespace
 
 Node* Graph::sort() {
-  std::unordered_map<const Node*, int64_t> waiting;  // producers not yet placed
-  std::unordered_map<const Node*, std::vector<Node*>> consumers;
-  std::unordered_map<const Node*, int64_t> rank;  // the order before, kept where it is free
-  int64_t count = 0;
+  std::vector<Node*> nodes;
+  nodes.reserve(nodes_.size());
   for (const auto& node : nodes_) {
-    rank[node.get()] = count++;
-    std::unordered_set<const Node*> producers;
-    collect_producers(*this, *node, producers);
-    waiting[node.get()] = static_cast<int64_t>(producers.size());
-    for (const Node* producer : producers) consumers[producer].push_back(node.get());
+    node->rank_ = static_cast<int64_t>(nodes.size());
+    nodes.push_back(node.get());
   }
-  const auto later = [&](const Node* a, const Node* b) { return rank.at(a) > rank.at(b); };
-  std::priority_queue<Node*, std::vector<Node*>, decltype(later)> ready(later);
-  for (const auto& node : nodes_) {
-    if (waiting.at(node.get()) == 0) ready.push(node.get());
+  bool sorted = true;
+  std::vector<int64_t> waiting(nodes.size(), 0);  // inputs whose producers are not yet placed
+  std::vector<std::size_t> begin(nodes.size() + 1, 0);
+  for (Node* node : nodes) {
+    for_each_producer(*this, *node, [&](const Node* producer) {
+      sorted = sorted && producer->rank_ < node->rank_;
+      ++waiting[static_cast<std::size_t>(node->rank_)];
+      ++begin[static_cast<std::size_t>(producer->rank_) + 1];
+    });
   }
-  Nodes sorted;
+  if (sorted) return nullptr;
+
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<int64_t> consumers(begin.back());
+  std::vector<std::size_t> next(begin.begin(), begin.end() - 1);
+  for (Node* node : nodes) {
+    for_each_producer(*this, *node, [&](const Node* producer) {
+      consumers[next[static_cast<std::size_t>(producer->rank_)]++] = node->rank_;
+    });
+  }
+  // By rank: the order before is kept where it is free.
+  std::priority_queue<int64_t, std::vector<int64_t>, std::greater<>> ready;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (waiting[i] == 0) ready.push(static_cast<int64_t>(i));
+  }
+  Nodes placed;
   while (!ready.empty()) {
-    Node* node = ready.top();
+    const auto rank = static_cast<std::size_t>(ready.top());
     ready.pop();
-    sorted.splice(sorted.end(), nodes_, node->position_);
-    for (Node* consumer : consumers[node]) {
-      if (--waiting.at(consumer) == 0) ready.push(consumer);
+    placed.splice(placed.end(), nodes_, nodes[rank]->position_);
+    for (std::size_t i = begin[rank]; i < begin[rank + 1]; ++i) {
+      if (--waiting[static_cast<std::size_t>(consumers[i])] == 0) ready.push(consumers[i]);
     }
   }
   Node* stuck = nodes_.empty() ? nullptr : nodes_.front().get();
-  sorted.splice(sorted.end(), nodes_);
-  nodes_ = std::move(sorted);
+  placed.splice(placed.end(), nodes_);
+  nodes_ = std::move(placed);
+  // Each stuck node waits for another: going back, the first seen twice is on a cycle.
+  std::vector<bool> seen(nodes.size(), false);
+  while (stuck != nullptr && !seen[static_cast<std::size_t>(stuck->rank_)]) {
+    seen[static_cast<std::size_t>(stuck->rank_)] = true;
+    std::size_t next_rank = 0;
+    for_each_producer(*this, *stuck, [&](const Node* producer) {
+      const auto rank = static_cast<std::size_t>(producer->rank_);
+      if (waiting[rank] > 0) next_rank = rank;
+    });
+    stuck = nodes[next_rank];
+  }
   return stuck;
 }
 

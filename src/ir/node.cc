@@ -21,14 +21,27 @@ const T* data_of(const Node& node, std::string_view name, std::string_view kind)
 
 void Node::set_input(int index, Value* value) {
   const auto at = static_cast<std::size_t>(index);
-  if (at >= inputs_.size()) inputs_.resize(at + 1, nullptr);
-  if (Value* old = inputs_[at]; old != nullptr) std::erase(old->uses_, Use{this, index});
+  if (at >= inputs_.size()) {
+    inputs_.resize(at + 1, nullptr);
+    slots_.resize(at + 1, 0);
+  }
+  if (Value* old = inputs_[at]; old != nullptr) {
+    // The last use takes the place of the one removed: a weight may have 10^5 uses.
+    const Use moved = old->uses_.back();
+    moved.node->slots_[static_cast<std::size_t>(moved.index)] = slots_[at];
+    old->uses_[slots_[at]] = moved;
+    old->uses_.pop_back();
+  }
   inputs_[at] = value;
-  if (value != nullptr) value->uses_.push_back({this, index});
+  if (value != nullptr) {
+    slots_[at] = value->uses_.size();
+    value->uses_.push_back({this, index});
+  }
 }
 
 void Node::remove_trailing_inputs() {
   while (!inputs_.empty() && inputs_.back() == nullptr) inputs_.pop_back();
+  slots_.resize(inputs_.size());
 }
 
 Value* Node::add_output(std::string name) {

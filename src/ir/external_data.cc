@@ -1,0 +1,52 @@
+#include "src/ir/external_data.h"
+
+#include <algorithm>
+
+#include "src/base/fail.h"
+
+namespace tercel::ir {
+
+namespace fs = std::filesystem;
+
+fs::path ExternalFiles::resolve(const std::string& location, const std::string& place) const {
+  if (folder_.empty()) {
+    fail(Errc::invalid_file,
+         "{}: external data \"{}\" needs a model on disk; load the model from its file", place,
+         location);
+  }
+  const fs::path relative(location);
+  const bool climbs = std::find(relative.begin(), relative.end(), "..") != relative.end();
+  if (location.empty() || relative.is_absolute() || climbs ||
+      location.find('\0') != std::string::npos) {
+    fail(Errc::invalid_file,
+         "{}: external data \"{}\": expected a relative path inside the model's folder", place,
+         location);
+  }
+  std::error_code error;
+  const fs::path root = fs::canonical(folder_, error);
+  const fs::path file = error ? fs::path() : fs::canonical(folder_ / relative, error);
+  if (error == std::errc::no_such_file_or_directory) {
+    fail(Errc::not_found, "{}: external data \"{}\" is missing; put it beside the model", place,
+         location);
+  }
+  if (error) fail(Errc::io, "{}: external data \"{}\": {}", place, location, error.message());
+  const auto [end, ignored] = std::mismatch(root.begin(), root.end(), file.begin(), file.end());
+  if (end != root.end()) {
+    fail(Errc::invalid_file,
+         "{}: external data \"{}\" is a link out of the model's folder; copy the file there", place,
+         location);
+  }
+  if (!fs::is_regular_file(file, error)) {
+    fail(Errc::invalid_file, "{}: external data \"{}\" is not a regular file", place, location);
+  }
+  return file;
+}
+
+const std::shared_ptr<const MappedFile>& ExternalFiles::open(const std::string& location,
+                                                             const std::string& place) {
+  auto& file = files_[location];
+  if (file == nullptr) file = MappedFile::open(resolve(location, place));
+  return file;
+}
+
+}  // namespace tercel::ir

@@ -1,0 +1,30 @@
+#pragma once
+// TypeProto and ValueInfoProto, read.
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "src/ir/type.h"
+#include "src/ir/wire.h"
+
+namespace tercel::ir {
+
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+// `place` begins messages. Throws Errc::invalid_file; Errc::unsupported for opaque types.
+Type read_type(WireReader fields, const std::string& place);
+
+struct ValueInfo {
+  std::string_view name;  // in the file's bytes
+  Type type;
+  std::string_view doc;
+  Metadata metadata;
+};
+
+ValueInfo read_value_info(WireReader fields, const std::string& place);
+
+std::pair<std::string, std::string> read_entry(WireReader fields);  // StringStringEntryProto
+
+}  // namespace tercel::ir
