@@ -1,0 +1,53 @@
+#include "src/hub/task.h"
+
+namespace tercel::hub {
+namespace {
+
+struct Row {
+  Task task;
+  std::string_view name;
+  std::string_view class_suffix;  // empty: no class of transformers has this head
+};
+
+constexpr Row kRows[] = {
+    {Task::question_answering, "question-answering", "ForQuestionAnswering"},
+    {Task::text_classification, "text-classification", "ForSequenceClassification"},
+    {Task::token_classification, "token-classification", "ForTokenClassification"},
+    {Task::fill_mask, "fill-mask", "ForMaskedLM"},
+    {Task::feature_extraction, "feature-extraction", "Model"},
+    {Task::sentence_similarity, "sentence-similarity", ""},
+};
+
+}  // namespace
+
+std::string_view task_name(Task task) {
+  for (const Row& row : kRows) {
+    if (row.task == task) return row.name;
+  }
+  return "unknown";
+}
+
+std::optional<Task> parse_task(std::string_view name) {
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.task;
+  }
+  return std::nullopt;
+}
+
+std::string task_names() {
+  std::string list;
+  for (const Row& row : kRows) {
+    if (!list.empty()) list += ", ";
+    list += row.name;
+  }
+  return list;
+}
+
+std::optional<Task> task_of_class(std::string_view class_name) {
+  for (const Row& row : kRows) {
+    if (!row.class_suffix.empty() && class_name.ends_with(row.class_suffix)) return row.task;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tercel::hub

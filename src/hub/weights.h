@@ -1,0 +1,33 @@
+#pragma once
+// Where the weights of a checkpoint come from. One file format is one WeightSource.
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tercel/tensor.h"
+
+namespace tercel::hub {
+
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+
+  // What messages call it: the path of its file.
+  virtual const std::string& name() const = 0;
+
+  // In the order of the file.
+  virtual std::vector<std::string> names() const = 0;
+
+  // The tensor, sharing the file's bytes where it can; undefined when there is none of that name.
+  // It keeps the file mapped for as long as it lives.
+  virtual Tensor find(std::string_view tensor) const = 0;
+};
+
+// The weights in `directory`. Throws Errc::not_found when there are none, Errc::unsupported for a
+// form that has no reader, and what the reader throws.
+std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& directory);
+
+}  // namespace tercel::hub
