@@ -39,7 +39,7 @@ void infer_neg(InferContext& context) {
 void infer_abs(InferContext& context) {
   infer_same_type(context);
   follow_unary(context, [](const Known& x) {
-    if (!x.is_number()) return x;  // a dimension is not negative
+    if (!x.is_number()) return Known();
     return x.number() != std::numeric_limits<int64_t>::min() ? Known(std::abs(x.number()))
                                                              : Known();
   });
