@@ -121,6 +121,7 @@ class TERCEL_API Session {
   SessionStats stats() const;
 
  private:
+  friend class IoBinding;
   struct State;
   explicit Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;

@@ -1,0 +1,45 @@
+#include "src/session/load_model.h"
+
+#include "src/base/fail.h"
+#include "src/hub/hub.h"
+#include "src/ir/onnx_file.h"
+#include "src/ir/verify.h"
+#include "src/ops/infer.h"
+#include "src/passes/adapt.h"
+#include "src/passes/passes.h"
+#include "src/runtime/evaluate.h"
+
+namespace tercel {
+
+std::unique_ptr<ir::Model> read_model(const std::filesystem::path& path, const std::string& task) {
+  std::error_code ignored;
+  if (hub::is_checkpoint(path)) return hub::load_checkpoint(path, {.task = task});
+  if (std::filesystem::is_directory(path, ignored)) {
+    const auto file = path / "model.onnx";
+    if (!std::filesystem::exists(file, ignored)) {
+      fail(Errc::not_found,
+           "{}: a directory without config.json or model.onnx; give an ONNX file or a Hugging Face checkpoint",
+           path.string());
+    }
+    return read_model(file, task);
+  }
+  auto model = ir::read_onnx(path);
+  ir::verify(*model);
+  return model;
+}
+
+void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
+  passes::adapt_to_newest(model);
+  const passes::PassContext context{
+      [&machine](const ir::Node& node, const std::vector<Tensor>& inputs) {
+        return runtime::evaluate(node, inputs, machine.isa, machine.pool, machine.memory);
+      }};
+  if (optimize) {
+    passes::optimize(model, context);
+  } else {
+    passes::legalize(model, context);
+  }
+  ops::infer_types(model);
+}
+
+}  // namespace tercel
