@@ -50,8 +50,11 @@ const Index& index() {
 void lowest_of(const ir::Graph& graph, int64_t& lowest) {
   for (const auto& node : graph.nodes()) {
     if (!node->domain().empty()) continue;
-    if (const OpDef* def = find_op({}, node->op_type()))
-      lowest = std::max<int64_t>(lowest, def->compatible_since);
+    if (const OpDef* def = find_op({}, node->op_type())) {
+      const int version =
+          def->version_of != nullptr ? def->version_of(*node) : def->compatible_since;
+      lowest = std::max<int64_t>(lowest, version);
+    }
     for (const ir::Attribute& attribute : node->attributes()) {
       if (const auto* sub = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data))
         lowest_of(**sub, lowest);

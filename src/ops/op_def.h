@@ -54,6 +54,9 @@ struct OpDef {
   // The same inputs give the same outputs (false for random operators): they may be folded and
   // merged.
   bool deterministic = true;
+  // For operators whose newer inputs and attributes a node may leave out: the oldest version that
+  // has all this node uses. Null: compatible_since.
+  int (*version_of)(const ir::Node& node) = nullptr;
 };
 
 // Null when Tercel does not define the operator.

@@ -11,16 +11,22 @@ void infer(InferContext& context) {
   infer_same_type(context);
 }
 
+constexpr OpDef along_axis(std::string_view name) {
+  return {.name = name,
+          .since = 13,
+          .compatible_since = 13,
+          .min_inputs = 1,
+          .max_inputs = 1,
+          .min_outputs = 1,
+          .max_outputs = 1,
+          .attributes = kAttributes,
+          .infer = infer};
+}
+
 }  // namespace
 
-const OpDef softmax{.name = "Softmax",
-                    .since = 13,
-                    .compatible_since = 13,
-                    .min_inputs = 1,
-                    .max_inputs = 1,
-                    .min_outputs = 1,
-                    .max_outputs = 1,
-                    .attributes = kAttributes,
-                    .infer = infer};
+constinit const OpDef hardmax = along_axis("Hardmax");
+constinit const OpDef log_softmax = along_axis("LogSoftmax");
+constinit const OpDef softmax = along_axis("Softmax");
 
 }  // namespace tercel::ops

@@ -1,0 +1,32 @@
+# Sources compiled once per instruction set, chosen at run time: nothing is compiled for the machine
+# that builds. Each copy sees TERCEL_ISA, the name of its namespace, and must define nothing outside it
+# (src/kernels/cpu/simd.h says how).
+#
+#   tercel_isa_sources(<target> SOURCES <file>… ISAS <isa>…)
+#
+# ISAs: generic avx2 avx512 avx512_bf16; only generic where the processor is not x86-64.
+set(TERCEL_ISA_FLAGS_generic "")
+set(TERCEL_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mtune=znver2)
+set(TERCEL_ISA_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+    -mprefer-vector-width=512 -mtune=skylake-avx512)
+set(TERCEL_ISA_FLAGS_avx512_bf16 ${TERCEL_ISA_FLAGS_avx512} -mavx512bf16 -mavx512vnni)
+
+function(tercel_isa_sources target)
+  cmake_parse_arguments(ARG "" "" "SOURCES;ISAS" ${ARGN})
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(ARG_ISAS generic)
+  endif()
+  foreach(isa ${ARG_ISAS})
+    set(objects ${target}_${isa})
+    add_library(${objects} OBJECT ${ARG_SOURCES})
+    target_include_directories(${objects} PRIVATE
+      $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
+    target_compile_definitions(${objects} PRIVATE TERCEL_ISA=${isa} TERCEL_ISA_${isa}=1)
+    # Contraction is off so that a product is fused with a sum where the source says so, and only there.
+    target_compile_options(${objects} PRIVATE ${TERCEL_ISA_FLAGS_${isa}} -ffp-contract=off
+      -fno-math-errno -fno-trapping-math $<$<CONFIG:Release,RelWithDebInfo>:-O3>
+      # GCC 12's own AVX-512 header sets it off.
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+  endforeach()
+endfunction()

@@ -1,0 +1,27 @@
+#pragma once
+// The tables that each family of kernels fills, once per instruction set.
+
+#include "src/kernels/cpu/kernels.h"
+
+// TERCEL_ISA_TABLE(GemmKernels, gemm_kernels, function…) at the end of a family's source.
+#define TERCEL_ISA_TABLE(type, name, ...) \
+  namespace tercel::kernels::TERCEL_ISA { \
+  constinit const type name{__VA_ARGS__}; \
+  }
+
+#define TERCEL_DECLARE_ISA(isa)                        \
+  namespace tercel::kernels::isa {                     \
+  extern const GemmKernels gemm_kernels;               \
+  extern const AttentionKernels attention_kernels;     \
+  extern const ElementwiseKernels elementwise_kernels; \
+  extern const ReduceKernels reduce_kernels;           \
+  extern const ConvertKernels convert_kernels;         \
+  }
+
+TERCEL_DECLARE_ISA(generic)
+#if defined(__x86_64__)
+TERCEL_DECLARE_ISA(avx2)
+TERCEL_DECLARE_ISA(avx512)
+#endif
+
+#undef TERCEL_DECLARE_ISA

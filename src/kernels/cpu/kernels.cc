@@ -1,0 +1,40 @@
+#include "src/kernels/cpu/kernels.h"
+
+#include "src/kernels/cpu/isa_tables.h"
+
+namespace tercel::kernels {
+namespace {
+
+#define TERCEL_KERNELS_OF(isa)                                                                \
+  CpuKernels {                                                                                \
+    isa::gemm_kernels, isa::attention_kernels, isa::elementwise_kernels, isa::reduce_kernels, \
+        isa::convert_kernels                                                                  \
+  }
+
+constinit const CpuKernels kGeneric = TERCEL_KERNELS_OF(generic);
+#if defined(__x86_64__)
+constinit const CpuKernels kAvx2 = TERCEL_KERNELS_OF(avx2);
+constinit const CpuKernels kAvx512 = TERCEL_KERNELS_OF(avx512);
+#endif
+
+#undef TERCEL_KERNELS_OF
+
+}  // namespace
+
+const CpuKernels& cpu_kernels(CpuIsa isa) {
+#if defined(__x86_64__)
+  switch (isa) {
+    case CpuIsa::generic:
+      return kGeneric;
+    case CpuIsa::avx2:
+      return kAvx2;
+    case CpuIsa::avx512:
+    case CpuIsa::avx512_bf16:
+      return kAvx512;  // no f32 kernel gains by those instructions
+  }
+#endif
+  static_cast<void>(isa);
+  return kGeneric;
+}
+
+}  // namespace tercel::kernels

@@ -1,0 +1,231 @@
+#include "src/kernels/cpu/reduce.h"
+
+#include "src/kernels/cpu/isa_tables.h"
+#include "src/kernels/cpu/vmath.h"
+
+TERCEL_ISA_BEGIN
+
+constexpr int kParts = 4;  // independent vectors: L of the header is kParts * kLanes
+constexpr double kNanosecondsPerElement = 0.4;
+
+// One row: elements mapped, joined lane by lane in ascending order, then across the lanes.
+template <class Map, class Join>
+float fold_row(const float* x, int64_t count, float neutral, Map map, Join join) {
+  Vec part[kParts] = {splat(neutral), splat(neutral), splat(neutral), splat(neutral)};
+  int64_t i = 0;
+  for (; i + kParts * kLanes <= count; i += kParts * kLanes) {
+    for (int p = 0; p < kParts; ++p) part[p] = join(part[p], map(load(x + i + p * kLanes)));
+  }
+  for (int p = 0; i < count; ++p, i += kLanes) {
+    const int64_t left = count - i;
+    if (left >= kLanes) {
+      part[p] = join(part[p], map(load(x + i)));
+    } else {
+      const Vec value = map(load_some(x + i, left));
+      const Int there = lane_numbers() < static_cast<int32_t>(left);
+      part[p] = join(part[p], select(there, value, splat(neutral)));
+    }
+  }
+  float lanes[kLanes];
+  store(lanes, join(join(part[0], part[1]), join(part[2], part[3])));
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int lane = 0; lane < half; ++lane) {
+      lanes[lane] = join(splat(lanes[lane]), splat(lanes[lane + half]))[0];
+    }
+  }
+  return lanes[0];
+}
+
+// y[i] = function(x[i], i)
+template <class Function>
+void map_row(const float* x, float* y, int64_t count, Function function) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(y + i, function(load(x + i), i, kLanes));
+  if (i < count) {
+    store_some(y + i, function(load_some(x + i, count - i), i, count - i), count - i);
+  }
+}
+
+const auto kSame = [](Vec x) { return x; };
+const auto kAdd = [](Vec a, Vec b) { return a + b; };
+
+void softmax_row(const float* x, float* y, int64_t count, bool log_of_it) {
+  const float top =
+      fold_row(x, count, -__builtin_inff(), kSame, [](Vec a, Vec b) { return greater(b, a); });
+  const Vec shift = splat(top);
+  if (log_of_it) {
+    const float sum = fold_row(
+        x, count, 0.0F, [&](Vec value) { return exp(value - shift); }, kAdd);
+    const Vec log_sum = log(splat(sum));
+    map_row(x, y, count, [&](Vec value, int64_t, int64_t) { return value - shift - log_sum; });
+    return;
+  }
+  map_row(x, y, count, [&](Vec value, int64_t, int64_t) { return exp(value - shift); });
+  const Vec sum = splat(fold_row(y, count, 0.0F, kSame, kAdd));
+  map_row(y, y, count, [&](Vec value, int64_t, int64_t) { return value / sum; });
+}
+
+// One vector of neighbouring columns of [axis, inner]; `width` of its lanes exist.
+struct Column {
+  int64_t axis, inner, width;
+  Vec get(const float* x, int64_t i) const {
+    return width == kLanes ? load(x + i * inner) : load_some(x + i * inner, width);
+  }
+  void put(float* y, int64_t i, Vec value) const {
+    if (width == kLanes) {
+      store(y + i * inner, value);
+    } else {
+      store_some(y + i * inner, value, width);
+    }
+  }
+  template <class Map, class Join>
+  Vec fold(const float* x, float neutral, Map map, Join join) const {
+    Vec value = splat(neutral);
+    for (int64_t i = 0; i < axis; ++i) value = join(value, map(get(x, i)));
+    return value;
+  }
+};
+
+void softmax_column(const Column& column, const float* x, float* y, bool log_of_it) {
+  const Vec top =
+      column.fold(x, -__builtin_inff(), kSame, [](Vec a, Vec b) { return greater(b, a); });
+  const Vec sum = column.fold(
+      x, 0.0F, [&](Vec value) { return exp(value - top); }, kAdd);
+  const Vec log_sum = log(sum);
+  for (int64_t i = 0; i < column.axis; ++i) {
+    const Vec value = column.get(x, i) - top;
+    column.put(y, i, log_of_it ? value - log_sum : exp(value) / sum);
+  }
+}
+
+// body(column, offset into [outer, axis, inner], offset into [outer, inner])
+template <class Body>
+void for_columns(ThreadPool& pool, int64_t outer, int64_t axis, int64_t inner, const Body& body) {
+  const int64_t vectors = ceil_div(inner, kLanes);
+  const double cost = kNanosecondsPerElement * kLanes * static_cast<double>(axis + 1);
+  for_ranges(pool, outer * vectors, cost, [&](int64_t begin, int64_t end) {
+    for (int64_t v = begin; v < end; ++v) {
+      const int64_t o = v / vectors;
+      const int64_t i = v % vectors * kLanes;
+      body(Column{axis, inner, least<int64_t>(kLanes, inner - i)}, o * axis * inner + i,
+           o * inner + i);
+    }
+  });
+}
+
+void softmax(const SoftmaxArgs& args, ThreadPool& pool) {
+  if (args.outer <= 0 || args.axis <= 0 || args.inner <= 0) return;
+  if (args.inner > 1) {
+    for_columns(pool, args.outer, args.axis, args.inner,
+                [&](const Column& column, int64_t at, int64_t) {
+                  softmax_column(column, args.x + at, args.y + at, args.log);
+                });
+    return;
+  }
+  const double cost = 2 * kNanosecondsPerElement * static_cast<double>(args.axis);
+  for_ranges(pool, args.outer, cost, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      softmax_row(args.x + r * args.axis, args.y + r * args.axis, args.axis, args.log);
+    }
+  });
+}
+
+Vec some_of(const float* from, int64_t at, int64_t count) {
+  return count >= kLanes ? load(from + at) : load_some(from + at, count);
+}
+
+// The row to normalise: x, or x + residual, which is kept in `sum`, or for want of it in y.
+const float* norm_input(const NormArgs& args, int64_t row) {
+  const float* x = args.x + row * args.columns;
+  if (args.residual == nullptr && args.sum == nullptr) return x;
+  float* sum = (args.sum != nullptr ? args.sum : args.y) + row * args.columns;
+  const float* residual = args.residual == nullptr ? nullptr : args.residual + row * args.columns;
+  map_row(x, sum, args.columns, [&](Vec value, int64_t i, int64_t count) {
+    return residual == nullptr ? value : value + some_of(residual, i, count);
+  });
+  return sum;
+}
+
+void norm_row(const NormArgs& args, int64_t row, bool centred) {
+  const float* x = norm_input(args, row);
+  const int64_t n = args.columns;
+  const auto count = static_cast<float>(n);
+  const float mean = centred ? fold_row(x, n, 0.0F, kSame, kAdd) / count : 0.0F;
+  const Vec centre = splat(mean);
+  const float squares = fold_row(
+      x, n, 0.0F, [&](Vec value) { return (value - centre) * (value - centre); }, kAdd);
+  const Vec inverse = splat(1.0F) / square_root(splat(squares / count) + splat(args.epsilon));
+  map_row(x, args.y + row * n, n, [&](Vec value, int64_t i, int64_t width) {
+    Vec result = (value - centre) * inverse;
+    if (args.scale != nullptr) result *= some_of(args.scale, i, width);
+    if (args.bias != nullptr) result += some_of(args.bias, i, width);
+    return result;
+  });
+  if (args.mean != nullptr) args.mean[row] = mean;
+  if (args.inv_deviation != nullptr) args.inv_deviation[row] = inverse[0];
+}
+
+void norm(const NormArgs& args, ThreadPool& pool, bool centred) {
+  const double cost = kNanosecondsPerElement * static_cast<double>(args.columns);
+  for_ranges(pool, args.rows, cost, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) norm_row(args, r, centred);
+  });
+}
+
+void layer_norm(const NormArgs& args, ThreadPool& pool) { norm(args, pool, true); }
+void rms_norm(const NormArgs& args, ThreadPool& pool) { norm(args, pool, false); }
+
+template <class Map, class Join, class Finish>
+void reduce_with(const ReduceArgs& args, ThreadPool& pool, float neutral, Map map, Join join,
+                 Finish finish) {
+  if (args.outer <= 0 || args.inner <= 0) return;
+  if (args.inner > 1) {
+    for_columns(pool, args.outer, args.axis, args.inner,
+                [&](const Column& column, int64_t from, int64_t to) {
+                  const Vec value = finish(column.fold(args.x + from, neutral, map, join));
+                  column.put(args.y + to, 0, value);
+                });
+    return;
+  }
+  const double cost = kNanosecondsPerElement * static_cast<double>(args.axis + 1);
+  for_ranges(pool, args.outer, cost, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      args.y[r] = finish(splat(fold_row(args.x + r * args.axis, args.axis, neutral, map, join)))[0];
+    }
+  });
+}
+
+void reduce(const ReduceArgs& args, ThreadPool& pool) {
+  const float infinity = __builtin_inff();
+  const auto square = [](Vec x) { return x * x; };
+  const auto magnitude = [](Vec x) { return absolute(x); };
+  switch (args.op) {
+    case ReduceOp::sum:
+      return reduce_with(args, pool, 0.0F, kSame, kAdd, kSame);
+    case ReduceOp::mean: {
+      const Vec count = splat(static_cast<float>(args.axis));
+      return reduce_with(args, pool, 0.0F, kSame, kAdd, [count](Vec x) { return x / count; });
+    }
+    case ReduceOp::max:  // a NaN that has been met stays
+      return reduce_with(
+          args, pool, -infinity, kSame,
+          [](Vec a, Vec b) { return select(a == a, select(b == b, greater(b, a), b), a); }, kSame);
+    case ReduceOp::min:
+      return reduce_with(
+          args, pool, infinity, kSame,
+          [](Vec a, Vec b) { return select(a == a, select(b == b, lesser(b, a), b), a); }, kSame);
+    case ReduceOp::prod:
+      return reduce_with(
+          args, pool, 1.0F, kSame, [](Vec a, Vec b) { return a * b; }, kSame);
+    case ReduceOp::sum_square:
+      return reduce_with(args, pool, 0.0F, square, kAdd, kSame);
+    case ReduceOp::l1:
+      return reduce_with(args, pool, 0.0F, magnitude, kAdd, kSame);
+    case ReduceOp::l2:
+      return reduce_with(args, pool, 0.0F, square, kAdd, [](Vec x) { return square_root(x); });
+  }
+}
+
+TERCEL_ISA_END
+
+TERCEL_ISA_TABLE(ReduceKernels, reduce_kernels, softmax, layer_norm, rms_norm, reduce)

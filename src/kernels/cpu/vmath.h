@@ -1,0 +1,102 @@
+#pragma once
+// Elementary functions on vectors. Only for sources of tercel_isa_sources; errors in elementwise.h.
+// The polynomials are minimax fits to the named functions, their coefficients rounded one after the
+// other, each refitted to those before it.
+
+#include "src/kernels/cpu/simd.h"
+
+TERCEL_ISA_BEGIN
+
+template <int N>
+inline Vec polynomial(Vec x, const float (&low_to_high)[N]) {
+  Vec value = splat(low_to_high[N - 1]);
+  for (int i = N - 2; i >= 0; --i) value = fma(value, x, splat(low_to_high[i]));
+  return value;
+}
+
+// 2^n for n in [-126, 127].
+inline Vec power_of_two(Int n) { return as_vec((n + 127) << 23); }
+
+constexpr float kLn2High = 0x1.62e4p-1F;  // 15 bits, so that n times it is exact
+constexpr float kLn2Low = 0x1.7f7d1cp-20F;
+
+inline Vec exp(Vec x) {
+  // Beyond these the result is zero or infinity; NaN passes both.
+  x = select(x < splat(-104.0F), splat(-104.0F), x);
+  x = select(x > splat(89.0F), splat(89.0F), x);
+  const Vec shift = splat(12582912.0F);  // 1.5 · 2^23: the sum's low bits are the rounded integer
+  const Vec shifted = fma(x, splat(1.44269504F), shift);
+  const Int n = as_int(shifted) - as_int(shift);
+  const Vec whole = shifted - shift;
+  Vec r = fma(whole, splat(-kLn2High), x);
+  r = fma(whole, splat(-kLn2Low), r);
+  constexpr float c[] = {0.49999994F, 0.166665196F, 0.04166824F, 0.00836882368F, 0.00138232135F};
+  const Vec p = fma(polynomial(r, c) * r, r, r) + splat(1.0F);
+  const Int half = n >> 1;  // in two steps, for subnormal results
+  return p * power_of_two(half) * power_of_two(n - half);
+}
+
+inline Vec log(Vec x) {
+  const Int subnormal = x < splat(0x1p-126F);
+  const Vec scaled = select(subnormal, x * splat(0x1p23F), x);
+  // The exponent is taken so that the mantissa lies in [sqrt(1/2), sqrt(2)).
+  const Int bits = as_int(scaled) - 0x3f3504f3;
+  const Int exponent = (bits >> 23) - (subnormal & 23);
+  const Vec f = as_vec((bits & 0x007fffff) + 0x3f3504f3) - splat(1.0F);
+  const Vec e = __builtin_convertvector(exponent, Vec);
+  constexpr float c[] = {0.333333313F, -0.250008196F, 0.200012445F, -0.166234136F,
+                         0.14201501F,  -0.131594718F, 0.127627313F, -0.0763747096F};
+  const Vec square = f * f;
+  Vec tail = fma(polynomial(f, c) * f, square, e * splat(kLn2Low));
+  tail = fma(square, splat(-0.5F), tail);
+  Vec y = fma(e, splat(kLn2High), f + tail);
+  y = select(x == splat(__builtin_inff()), x, y);
+  y = select(x == zeros(), splat(-__builtin_inff()), y);
+  y = select(x < zeros(), splat(__builtin_nanf("")), y);
+  return select(x == x, y, x);
+}
+
+inline Vec erf(Vec x) {
+  const Vec a = absolute(x);
+  constexpr float small[] = {0.128379166F,   -0.37612626F,    0.112835832F,  -0.0268536918F,
+                             0.00518807396F, -0.00080078782F, 7.8461082e-05F};
+  const Vec near = fma(polynomial(x * x, small), x, x);
+  // log(erfc(a)) for a in [1, 4]; at 4 erf has rounded to one.
+  constexpr float large[] = {0.000188470192F, -1.12958038F,    -0.633216143F,   -0.108422518F,
+                             0.0252107047F,   -0.00420546066F, 0.000441516808F, -2.17021061e-05F};
+  const Vec far = splat(1.0F) - exp(polynomial(lesser(splat(4.0F), a), large));
+  return select(a > splat(1.0F), with_sign_of(far, x), near);
+}
+
+inline Vec tanh(Vec x) {
+  const Vec a = absolute(x);
+  constexpr float c[] = {-0.333332807F, 0.133314162F, -0.0537379384F, 0.0206341185F,
+                         -0.00570009183F};
+  const Vec square = x * x;
+  const Vec near = fma(polynomial(square, c) * square, x, x);
+  const Vec far = splat(1.0F) - splat(2.0F) / (exp(a + a) + splat(1.0F));
+  return select(a > splat(0.625F), with_sign_of(far, x), near);
+}
+
+inline Vec sigmoid(Vec x) {
+  const Vec e = exp(as_vec(as_int(x) | splat_int(INT32_MIN)));  // of -|x|: never overflows
+  return select(x < zeros(), e, splat(1.0F)) / (e + splat(1.0F));
+}
+
+inline Vec softplus(Vec x) {
+  const Vec e = exp(as_vec(as_int(x) | splat_int(INT32_MIN)));
+  // log(1 + e), with what the rounding of 1 + e lost put back.
+  const Vec u = e + splat(1.0F);
+  const Vec log1p = log(u) + (e - (u - splat(1.0F))) / u;
+  return log1p + select(x > zeros(), x, select(x == x, zeros(), x));
+}
+
+inline Vec relu(Vec x) { return select(x < zeros(), zeros(), x); }
+inline Vec silu(Vec x) { return x * sigmoid(x); }
+inline Vec gelu(Vec x) { return splat(0.5F) * x * (splat(1.0F) + erf(x * splat(0.707106781F))); }
+inline Vec gelu_tanh(Vec x) {
+  const Vec inner = x * splat(0.797884561F) * fma(x * x, splat(0.044715F), splat(1.0F));
+  return splat(0.5F) * x * (splat(1.0F) + tanh(inner));
+}
+
+TERCEL_ISA_END
