@@ -3,7 +3,6 @@
 #include "src/ops/op_def.h"
 
 namespace tercel::ops {
-namespace {
 
 std::optional<Contents> contents_of(const Tensor& tensor) {
   if (tensor.rank() > 1 || tensor.size() > kMaxContents) return std::nullopt;
@@ -25,6 +24,8 @@ std::optional<Contents> contents_of(const Tensor& tensor) {
       return std::nullopt;
   }
 }
+
+namespace {
 
 ir::Type type_of(const Tensor& tensor) {
   return ir::Type::tensor(tensor.dtype(), ir::to_dims(tensor.shape()));

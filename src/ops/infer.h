@@ -45,6 +45,9 @@ class Known {
 using Contents = std::vector<Known>;
 inline constexpr int64_t kMaxContents = 1024;  // elements that are followed
 
+// Of an i64, i32 or boolean tensor of rank 0 or 1 with few elements; nothing of others.
+std::optional<Contents> contents_of(const Tensor& tensor);
+
 // Dimension arithmetic: numbers are computed, x + 0, x * 1 and x - x simplified, anything else
 // becomes a canonical expression of symbols ("2*sequence", "batch*sequence") or unknown.
 ir::Dim add(const ir::Dim& a, const ir::Dim& b);

@@ -4,6 +4,9 @@
 
 namespace tercel::ops {
 
-Family controlflow_ops() { return {}; }
+Family controlflow_ops() {
+  static constexpr const OpDef* kOps[] = {&if_op, &loop, &scan};
+  return kOps;
+}
 
 }  // namespace tercel::ops

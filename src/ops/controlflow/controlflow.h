@@ -3,4 +3,10 @@
 
 #include "src/ops/op_def.h"
 
-namespace tercel::ops {}  // namespace tercel::ops
+namespace tercel::ops {
+
+extern const OpDef if_op;
+extern const OpDef loop;
+extern const OpDef scan;
+
+}  // namespace tercel::ops

@@ -4,6 +4,9 @@
 
 namespace tercel::ops {
 
-Family generator_ops() { return {}; }
+Family generator_ops() {
+  static constexpr const OpDef* kOps[] = {&constant, &constant_of_shape, &eye_like, &range};
+  return kOps;
+}
 
 }  // namespace tercel::ops
