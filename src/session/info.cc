@@ -28,10 +28,11 @@ void check_input(const ir::Value& input, const Tensor& tensor) {
     fail(Errc::unsupported, "input \"{}\" is of type {}; only tensors can be given", input.name(),
          ir::to_string(type));
   }
-  if (!tensor.defined()) fail(Errc::invalid_argument, "input \"{}\" is an undefined tensor", input.name());
+  if (!tensor.defined())
+    fail(Errc::invalid_argument, "input \"{}\" is an undefined tensor", input.name());
   if (tensor.dtype() != type.dtype) {
-    fail(Errc::invalid_argument, "input \"{}\" has element type {}; the model expects {}", input.name(),
-         to_string(tensor.dtype()), to_string(type.dtype));
+    fail(Errc::invalid_argument, "input \"{}\" has element type {}; the model expects {}",
+         input.name(), to_string(tensor.dtype()), to_string(type.dtype));
   }
   if (!type.dims) return;
   bool fits = tensor.shape().size() == type.dims->size();
@@ -55,8 +56,10 @@ void check_symbols(std::span<ir::Value* const> inputs, const std::vector<Tensor>
       const int64_t size = tensors[i].shape()[d];
       const auto [found, added] = sizes.emplace(dim.symbol(), std::pair{size, inputs[i]});
       if (!added && found->second.first != size) {
-        fail(Errc::invalid_argument, "dimension \"{}\" is {} in input \"{}\" and {} in input \"{}\"; it must agree",
-             dim.symbol(), found->second.first, found->second.second->name(), size, inputs[i]->name());
+        fail(Errc::invalid_argument,
+             "dimension \"{}\" is {} in input \"{}\" and {} in input \"{}\"; it must agree",
+             dim.symbol(), found->second.first, found->second.second->name(), size,
+             inputs[i]->name());
       }
     }
   }

@@ -11,7 +11,8 @@ namespace tercel {
 TensorInfo describe(const ir::Value& value);
 std::vector<TensorInfo> describe(std::span<ir::Value* const> values);
 
-// Throws Errc::invalid_argument, naming the input, unless `tensor` has the type that the input is declared with.
+// Throws Errc::invalid_argument, naming the input, unless `tensor` has the type that the input is
+// declared with.
 void check_input(const ir::Value& input, const Tensor& tensor);
 
 // Throws Errc::invalid_argument when two inputs give one symbolic dimension different sizes.

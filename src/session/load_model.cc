@@ -18,7 +18,8 @@ std::unique_ptr<ir::Model> read_model(const std::filesystem::path& path, const s
     const auto file = path / "model.onnx";
     if (!std::filesystem::exists(file, ignored)) {
       fail(Errc::not_found,
-           "{}: a directory without config.json or model.onnx; give an ONNX file or a Hugging Face checkpoint",
+           "{}: a directory without config.json or model.onnx; give an ONNX file or a Hugging Face "
+           "checkpoint",
            path.string());
     }
     return read_model(file, task);

@@ -5,15 +5,15 @@
 #include <memory>
 #include <string>
 
+#include "src/base/thread_pool.h"
 #include "src/device/cpu_isa.h"
 #include "src/device/memory.h"
-#include "src/base/thread_pool.h"
 #include "src/ir/model.h"
 
 namespace tercel {
 
-// An ONNX file, a checkpoint's directory, or a directory with model.onnx. As it is stored, verified. Throws
-// Errc::not_found, Errc::invalid_file, Errc::unsupported.
+// An ONNX file, a checkpoint's directory, or a directory with model.onnx. As it is stored,
+// verified. Throws Errc::not_found, Errc::invalid_file, Errc::unsupported.
 std::unique_ptr<ir::Model> read_model(const std::filesystem::path& path, const std::string& task);
 
 // What evaluates constants while a graph is rewritten.

@@ -16,7 +16,8 @@ CpuIsa choose_isa(const std::string& wanted) {
   if (wanted.empty()) return best_cpu_isa();
   const CpuIsa isa = parse_cpu_isa(wanted);
   if (isa > best_cpu_isa()) {
-    fail(Errc::unsupported, "this CPU has no {}; its best is {}", wanted, to_string(best_cpu_isa()));
+    fail(Errc::unsupported, "this CPU has no {}; its best is {}", wanted,
+         to_string(best_cpu_isa()));
   }
   return isa;
 }
@@ -28,13 +29,15 @@ void check_options(const SessionOptions& options) {
   }
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {
-    fail(Errc::invalid_argument, "threads = {}: expected 0 (all that the process may use) to {}", options.threads,
-         kMaxThreads);
+    fail(Errc::invalid_argument, "threads = {}: expected 0 (all that the process may use) to {}",
+         options.threads, kMaxThreads);
   }
 }
 
-std::size_t index_of(std::span<ir::Value* const> values, const std::string& name, const char* kind) {
-  const auto found = std::find_if(values.begin(), values.end(), [&](const ir::Value* v) { return v->name() == name; });
+std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
+                     const char* kind) {
+  const auto found = std::find_if(values.begin(), values.end(),
+                                  [&](const ir::Value* v) { return v->name() == name; });
   if (found == values.end()) {
     fail(Errc::not_found, "the model has no {} \"{}\"; it has: {}", kind, name, names_of(values));
   }
@@ -70,8 +73,8 @@ struct Session::State {
     inputs = describe(model->graph.inputs());
     outputs = describe(model->graph.outputs());
     metadata.insert(model->metadata.begin(), model->metadata.end());
-    program = std::make_unique<runtime::Program>(std::move(model), runtime::ProgramOptions{isa, options.dtype}, pool,
-                                                 *memory);
+    program = std::make_unique<runtime::Program>(
+        std::move(model), runtime::ProgramOptions{isa, options.dtype}, pool, *memory);
     executor = std::make_unique<runtime::Executor>(*program, pool, memory);
     weight_bytes = memory->in_use();
   }
@@ -82,8 +85,8 @@ struct Session::State {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!tensors[i].defined()) tensors[i] = values[i]->initializer();
       if (!tensors[i].defined()) {
-        fail(Errc::invalid_argument, "input \"{}\" is missing; the model's inputs are: {}", values[i]->name(),
-             names_of(values));
+        fail(Errc::invalid_argument, "input \"{}\" is missing; the model's inputs are: {}",
+             values[i]->name(), names_of(values));
       }
       check_input(*values[i], tensors[i]);
     }
@@ -94,8 +97,8 @@ struct Session::State {
 struct IoBinding::State {
   std::shared_ptr<Session::State> session;
   std::vector<Tensor> inputs;
-  std::vector<Tensor> outputs;   // of the last run
-  std::vector<Tensor> bound;     // the caller's; undefined: the session allocates
+  std::vector<Tensor> outputs;  // of the last run
+  std::vector<Tensor> bound;    // the caller's; undefined: the session allocates
   std::vector<bool> wanted;
 };
 
@@ -104,7 +107,8 @@ Session Session::load(const std::filesystem::path& path, const SessionOptions& o
   check_options(options);
   auto state = std::make_shared<State>(options);
   state->load(path);
-  state->load_milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  state->load_milliseconds =
+      std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   return Session(std::move(state));
 }
 
@@ -117,7 +121,8 @@ NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::str
                           const RunOptions& options) const {
   const ir::Graph& graph = state_->graph();
   std::vector<Tensor> tensors(graph.inputs().size());
-  for (const auto& [name, tensor] : inputs) tensors[index_of(graph.inputs(), name, "input")] = tensor;
+  for (const auto& [name, tensor] : inputs)
+    tensors[index_of(graph.inputs(), name, "input")] = tensor;
   state_->complete(tensors);
 
   std::vector<bool> chosen(graph.outputs().size(), wanted.empty());
@@ -142,16 +147,19 @@ IoBinding Session::bind() const {
 
 void Session::run(IoBinding& binding, const RunOptions& options) const {
   IoBinding::State& bound = *binding.state_;
-  if (bound.session != state_) fail(Errc::invalid_argument, "the binding belongs to another session");
+  if (bound.session != state_)
+    fail(Errc::invalid_argument, "the binding belongs to another session");
   state_->complete(bound.inputs);
   bound.outputs = bound.bound;
-  state_->executor->run(bound.inputs, bound.outputs, bound.wanted, {options.cancel, options.deadline});
+  state_->executor->run(bound.inputs, bound.outputs, bound.wanted,
+                        {options.cancel, options.deadline});
 }
 
 std::string Session::explain() const { return state_->program->explain(); }
 
 SessionStats Session::stats() const {
-  return {state_->weight_bytes, state_->memory->peak(), state_->executor->num_plans(), state_->load_milliseconds};
+  return {state_->weight_bytes, state_->memory->peak(), state_->executor->num_plans(),
+          state_->load_milliseconds};
 }
 
 void IoBinding::bind_input(const std::string& name, Tensor tensor) {
@@ -165,8 +173,8 @@ void IoBinding::bind_output(const std::string& name, Tensor tensor) {
   const auto values = state_->session->graph().outputs();
   const std::size_t index = index_of(values, name, "output");
   if (tensor.defined() && tensor.dtype() != values[index]->type.dtype) {
-    fail(Errc::invalid_argument, "output \"{}\" has element type {}; the tensor bound to it has {}", name,
-         to_string(values[index]->type.dtype), to_string(tensor.dtype()));
+    fail(Errc::invalid_argument, "output \"{}\" has element type {}; the tensor bound to it has {}",
+         name, to_string(values[index]->type.dtype), to_string(tensor.dtype()));
   }
   state_->bound[index] = std::move(tensor);
   state_->wanted[index] = true;
@@ -177,7 +185,8 @@ void IoBinding::bind_output(const std::string& name) { bind_output(name, Tensor(
 const Tensor& IoBinding::output(const std::string& name) const {
   const std::size_t index = index_of(state_->session->graph().outputs(), name, "output");
   if (!state_->outputs[index].defined()) {
-    fail(Errc::invalid_argument, "output \"{}\" is not bound, or the binding has not run yet", name);
+    fail(Errc::invalid_argument, "output \"{}\" is not bound, or the binding has not run yet",
+         name);
   }
   return state_->outputs[index];
 }

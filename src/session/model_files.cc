@@ -1,0 +1,129 @@
+#include <algorithm>
+
+#include "src/base/fail.h"
+#include "src/ir/onnx_file.h"
+#include "src/ir/text.h"
+#include "src/ops/op_def.h"
+#include "src/passes/store_weights.h"
+#include "src/session/flops.h"
+#include "src/session/info.h"
+#include "src/session/load_model.h"
+#include "tercel/model.h"
+
+namespace tercel {
+namespace {
+
+constexpr int64_t kDefaultSequence = 128;
+
+// What reading a model for its own sake, without a session, is done on.
+struct Workshop {
+  ThreadPool pool;
+  std::shared_ptr<Allocator> memory = make_cpu_allocator();
+  Machine machine{best_cpu_isa(), pool, *memory};
+};
+
+void count(const ir::Graph& graph, ModelSummary& summary) {
+  for (const auto& node : graph.nodes()) {
+    const std::string prefix = node->domain().empty() ? "" : node->domain() + ".";
+    ++summary.operators[prefix + node->op_type()];
+    for (const ir::Attribute& attribute : node->attributes()) {
+      if (const auto* sub = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data))
+        count(**sub, summary);
+      if (const auto* tensor = std::get_if<Tensor>(&attribute.data)) {
+        summary.parameters += tensor->size();
+        summary.parameter_bytes += static_cast<int64_t>(tensor->bytes());
+      }
+    }
+  }
+  for (const ir::Value* initializer : graph.initializers()) {
+    summary.parameters += initializer->initializer().size();
+    summary.parameter_bytes += static_cast<int64_t>(initializer->initializer().bytes());
+  }
+}
+
+std::vector<ir::Type> concrete_inputs(const ir::Graph& graph,
+                                      const std::map<std::string, int64_t>& dimensions,
+                                      std::map<std::string, int64_t>& chosen) {
+  std::vector<ir::Type> types;
+  for (const ir::Value* input : graph.inputs()) {
+    ir::Type type = input->type;
+    if (type.dims) {
+      for (ir::Dim& dim : *type.dims) {
+        if (!dim.symbolic()) continue;
+        const auto given = dimensions.find(dim.symbol());
+        const bool sequence = dim.symbol().find("seq") != std::string::npos;
+        const int64_t size = given != dimensions.end() ? given->second
+                             : sequence                ? kDefaultSequence
+                                                       : 1;
+        chosen[dim.symbol()] = size;
+        dim = size;
+      }
+    }
+    types.push_back(std::move(type));
+  }
+  return types;
+}
+
+// The oldest format version that knows everything a model of this opset can hold.
+int64_t format_version(int64_t opset) {
+  constexpr std::pair<int64_t, int64_t> kVersions[] = {{22, 10}, {23, 11}, {25, 12}};
+  for (const auto& [newest, version] : kVersions) {
+    if (opset <= newest) return version;
+  }
+  return ir::kIrVersion;
+}
+
+}  // namespace
+
+ModelSummary summarize(const std::filesystem::path& path,
+                       const std::map<std::string, int64_t>& dimensions) {
+  auto model = read_model(path, {});
+  ModelSummary summary;
+  summary.ir_version = model->ir_version;
+  summary.opsets = model->opsets;
+  summary.producer = model->producer_name;
+  summary.metadata.insert(model->metadata.begin(), model->metadata.end());
+  summary.inputs = describe(model->graph.inputs());
+  count(model->graph, summary);
+
+  Workshop workshop;
+  prepare_model(*model, workshop.machine, false);
+  summary.outputs = describe(model->graph.outputs());
+  std::map<std::string, int64_t> chosen;
+  const auto types = concrete_inputs(model->graph, dimensions, chosen);
+  summary.flops = count_flops(model->graph, ops::infer(model->graph, types, model.get()));
+  for (const auto& [name, size] : chosen) {
+    summary.flops_shape +=
+        fmt::format("{}{}={}", summary.flops_shape.empty() ? "" : ", ", name, size);
+  }
+  return summary;
+}
+
+std::string model_text(const std::filesystem::path& path, bool optimized) {
+  auto model = read_model(path, {});
+  if (optimized) {
+    Workshop workshop;
+    prepare_model(*model, workshop.machine, true);
+  }
+  return ir::to_text(*model);
+}
+
+void export_onnx(const std::filesystem::path& path, const std::filesystem::path& output,
+                 const ExportOptions& options) {
+  auto model = read_model(path, options.task);
+  Workshop workshop;
+  prepare_model(*model, workshop.machine, options.optimize);
+  if (options.dtype != Dtype::undefined) passes::store_weights(*model, options.dtype);
+  const int64_t opset = ops::lowest_opset(*model);
+  for (auto& [domain, version] : model->opsets) {
+    if (domain.empty()) version = opset;
+  }
+  for (auto& function : model->functions) {
+    if (const auto own = function->opsets.find(""); own != function->opsets.end())
+      own->second = opset;
+  }
+  model->ir_version = format_version(opset);
+  ir::write_onnx(*model, output, {.external = options.external_data});
+}
+
+}  // namespace tercel
