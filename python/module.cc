@@ -1,6 +1,201 @@
-#include <nanobind/nanobind.h>
-#include <nanobind/stl/string_view.h>
+// The compiled half of the Python package: sessions over arrays. What numpy has no type for (bf16,
+// the float8 types) crosses as unsigned integers of the same size, with the name of the type beside
+// it; python/tercel/session.py gives them their types.
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include "tercel/error.h"
+#include "tercel/session.h"
 #include "tercel/version.h"
 
-NB_MODULE(_tercel, module) { module.attr("__version__") = tercel::version(); }
+namespace tercel {
+namespace {
+
+namespace nb = nanobind;
+using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+
+Dtype dtype_named(const std::string& name) {
+  if (const auto dtype = parse_dtype(name)) return *dtype;
+  throw Error(Errc::invalid_argument, "unknown dtype \"" + name + "\"; expected f32, f16 or bf16");
+}
+
+// An array's memory, held by a reference that may be dropped on any thread.
+Tensor view_of(InputArray array, Dtype dtype) {
+  Shape shape(array.ndim());
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    shape[axis] = static_cast<int64_t>(array.shape(axis));
+  }
+  const void* data = array.data();
+  std::shared_ptr<const void> owner(new InputArray(std::move(array)), [](InputArray* held) {
+    const nb::gil_scoped_acquire gil;
+    delete held;
+  });
+  return Tensor::view_of(data, dtype, std::move(shape), std::move(owner));
+}
+
+// (dtype name, array) or, for strings, (dtype name, list of bytes, shape).
+Tensor to_tensor(const nb::tuple& value) {
+  const Dtype dtype = dtype_named(nb::cast<std::string>(value[0]));
+  if (dtype != Dtype::string) return view_of(nb::cast<InputArray>(value[1]), dtype);
+  std::vector<std::string> strings;
+  for (const nb::handle item : nb::cast<nb::list>(value[1])) {
+    const auto bytes = nb::borrow<nb::bytes>(item);
+    strings.emplace_back(bytes.c_str(), bytes.size());
+  }
+  return Tensor::from_strings(std::move(strings), nb::cast<Shape>(value[2]));
+}
+
+nb::dlpack::dtype carrier_of(Dtype dtype) {
+  using nb::dlpack::dtype_code;
+  const auto code = [dtype] {
+    if (dtype == Dtype::boolean) return dtype_code::Bool;
+    if (dtype == Dtype::f16 || dtype == Dtype::f32 || dtype == Dtype::f64) return dtype_code::Float;
+    if (dtype == Dtype::c64 || dtype == Dtype::c128) return dtype_code::Complex;
+    const bool is_signed =
+        dtype == Dtype::i8 || dtype == Dtype::i16 || dtype == Dtype::i32 || dtype == Dtype::i64;
+    return is_signed ? dtype_code::Int : dtype_code::UInt;
+  }();
+  const int bits = bits_of(dtype);
+  if (bits < 8) {
+    throw Error(Errc::unsupported, "numpy has no array of " + std::string(to_string(dtype)) +
+                                       "; add a Cast to the model's output");
+  }
+  return {static_cast<uint8_t>(code), static_cast<uint8_t>(bits), 1};
+}
+
+nb::object to_python(Tensor tensor) {
+  const auto name = to_string(tensor.dtype());
+  if (tensor.dtype() == Dtype::string) {
+    nb::list strings;
+    for (const std::string& text : tensor.strings()) {
+      strings.append(nb::bytes(text.data(), text.size()));
+    }
+    return nb::make_tuple(name, strings, tensor.shape());
+  }
+  const auto carrier = carrier_of(tensor.dtype());
+  auto held = std::make_unique<Tensor>(std::move(tensor));
+  std::vector<std::size_t> shape(held->shape().begin(), held->shape().end());
+  void* data = held->data();
+  const nb::capsule owner(held.release(),
+                          [](void* held) noexcept { delete static_cast<Tensor*>(held); });
+  const nb::ndarray<nb::numpy> array(data, shape.size(), shape.data(), owner, nullptr, carrier);
+  return nb::make_tuple(name, array);
+}
+
+// A model that passes an input through returns the input's memory, which may be read-only and which
+// the caller may change: such results are copied.
+bool shares_memory(const Tensor& tensor, const NamedTensors& others) {
+  const auto* begin = static_cast<const std::byte*>(tensor.data());
+  return std::any_of(others.begin(), others.end(), [&](const auto& entry) {
+    const auto* other = static_cast<const std::byte*>(entry.second.data());
+    return std::less_equal<>()(other, begin) && std::less<>()(begin, other + entry.second.bytes());
+  });
+}
+
+nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<std::string>& wanted,
+             std::optional<double> timeout) {
+  NamedTensors tensors;
+  for (const auto [name, value] : inputs) {
+    tensors.emplace(nb::cast<std::string>(name), to_tensor(nb::cast<nb::tuple>(value)));
+  }
+  RunOptions options;
+  if (timeout) {
+    const std::chrono::duration<double> seconds(*timeout);
+    using Clock = std::chrono::steady_clock;
+    options.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(seconds);
+  }
+  NamedTensors outputs;
+  {
+    const nb::gil_scoped_release released;
+    outputs = session.run(tensors, wanted, options);
+    for (auto& [name, tensor] : outputs) {
+      if (shares_memory(tensor, tensors)) tensor = tensor.clone();
+    }
+  }
+  nb::dict result;
+  for (auto& [name, tensor] : outputs) result[nb::str(name.c_str())] = to_python(std::move(tensor));
+  return result;
+}
+
+Session load(const std::string& path, const std::string& dtype, int threads,
+             const std::string& devices, std::size_t memory_limit, bool optimize,
+             const std::string& cpu_isa, const std::string& task) {
+  SessionOptions options;
+  options.devices = devices;
+  options.threads = threads;
+  options.dtype = dtype_named(dtype);
+  options.memory_limit = memory_limit;
+  options.optimize = optimize;
+  options.cpu_isa = cpu_isa;
+  options.task = task;
+  const nb::gil_scoped_release released;
+  return Session::load(path, options);
+}
+
+nb::list describe(const std::vector<TensorInfo>& infos) {
+  nb::list list;
+  for (const TensorInfo& info : infos) {
+    list.append(nb::make_tuple(info.name, to_string(info.dtype), info.shape));
+  }
+  return list;
+}
+
+nb::dict stats_of(const Session& session) {
+  const SessionStats stats = session.stats();
+  nb::dict result;
+  result["weight_bytes"] = stats.weight_bytes;
+  result["peak_bytes"] = stats.peak_bytes;
+  result["plans"] = stats.plans;
+  result["load_milliseconds"] = stats.load_milliseconds;
+  return result;
+}
+
+// tercel::Error becomes the class that tercel.errors has for its code.
+void translate(const std::exception_ptr& pointer, void* /*payload*/) {
+  try {
+    std::rethrow_exception(pointer);
+  } catch (const Error& error) {
+    const nb::object made =
+        nb::module_::import_("tercel.errors").attr("make")(to_string(error.code()), error.what());
+    PyErr_SetObject(made.type().ptr(), made.ptr());
+  }
+}
+
+}  // namespace
+}  // namespace tercel
+
+NB_MODULE(_tercel, module) {
+  namespace nb = nanobind;
+  using nb::literals::operator""_a;
+  const tercel::SessionOptions defaults;
+  nb::register_exception_translator(tercel::translate);
+  module.attr("__version__") = tercel::version();
+  nb::class_<tercel::Session>(module, "Session")
+      .def_static("load", &tercel::load, "path"_a, nb::kw_only(),
+                  "dtype"_a = tercel::to_string(defaults.dtype), "threads"_a = defaults.threads,
+                  "devices"_a = defaults.devices, "memory_limit"_a = defaults.memory_limit,
+                  "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
+                  "task"_a = defaults.task)
+      .def("run", &tercel::run, "inputs"_a, "wanted"_a, "timeout"_a.none())
+      .def("inputs", [](const tercel::Session& self) { return tercel::describe(self.inputs()); })
+      .def("outputs", [](const tercel::Session& self) { return tercel::describe(self.outputs()); })
+      .def("metadata", &tercel::Session::metadata)
+      .def("explain", &tercel::Session::explain)
+      .def("stats", &tercel::stats_of);
+}

@@ -94,7 +94,7 @@ def part_of(path):
 
 
 def is_free(path):
-    return path.parts[0] in FREE or path.stem.endswith(("_test", "_bench"))
+    return path.parts[0] in FREE or path.stem.endswith(("_test", "_test_util", "_bench"))
 
 
 def check_include(path, bracket, target):

@@ -1,5 +1,12 @@
-"""Tercel: machine-learning model inference."""
+"""Tercel: machine-learning model inference.
 
+>>> session = tercel.Session("model.onnx", threads=2)
+>>> session.run({"input_ids": ids, "attention_mask": mask})["start_logits"]
+"""
+
+from . import errors
 from ._tercel import __version__
+from .errors import Error
+from .session import Session, TensorInfo
 
-__all__ = ["__version__"]
+__all__ = ["Error", "Session", "TensorInfo", "__version__", "errors"]

@@ -1,6 +1,8 @@
 #pragma once
 // ONNX's textual syntax (https://github.com/onnx/onnx/blob/main/docs/Syntax.md), read and written:
-// for tests of passes, and for people.
+// for tests of passes, and for people. Everything of a model but the documentation and metadata of
+// graphs, nodes and values comes back as it was. f16, bf16 and float8 elements are written as the
+// integers of their bits, sub-byte elements as packed bytes, complex ones as pairs.
 
 #include <memory>
 #include <string>
@@ -10,7 +12,8 @@
 
 namespace tercel::ir {
 
-// Throws Errc::invalid_file: "<source>:line:column: expected …".
+// A text without the header <ir_version …> is of the newest versions. Throws Errc::invalid_file:
+// "<source>:line:column: expected …", or what parse_onnx says of the graph.
 std::unique_ptr<Model> parse_text(std::string_view text, const std::string& source = "text");
 
 struct TextOptions {

@@ -1,0 +1,123 @@
+"""Sessions: a model made ready to run on numpy arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _tercel
+from .errors import InvalidArgumentError
+
+try:
+    import ml_dtypes
+except ImportError:  # bf16 and float8 then cross as unsigned integers
+    ml_dtypes = None
+
+# Types that numpy itself has not: Tercel's name -> the name in ml_dtypes.
+_EXTENSION_TYPES = {
+    "bf16": "bfloat16",
+    "f8e4m3fn": "float8_e4m3fn",
+    "f8e4m3fnuz": "float8_e4m3fnuz",
+    "f8e5m2": "float8_e5m2",
+    "f8e5m2fnuz": "float8_e5m2fnuz",
+}
+_TERCEL_NAMES = {numpy_name: name for name, numpy_name in _EXTENSION_TYPES.items()} | {
+    "float16": "f16",
+    "float32": "f32",
+    "float64": "f64",
+    "complex64": "c64",
+    "complex128": "c128",
+    "bool": "bool",
+    **{f"{sign}int{bits}": f"{sign or 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+class TensorInfo(NamedTuple):
+    """An input or an output. A dimension is a number or a symbol; shape is None when the rank is unknown."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...] | None
+
+
+class Session:
+    """A model that is loaded, optimised and ready. All methods may be called from many threads at once.
+
+    path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
+    dtype ("f32", "f16", "bf16": how weights are held), threads (0: as many as the process may use), devices,
+    memory_limit (bytes; 0: none), optimize, cpu_isa, task.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any):
+        try:
+            self._session = _tercel.Session.load(os.fspath(path), **options)
+        except TypeError:
+            signature = _tercel.Session.load.__doc__.splitlines()[0]
+            raise TypeError(f"tercel.Session: the options {options} do not fit {signature}") from None
+        self.inputs = [_info(entry) for entry in self._session.inputs()]
+        self.outputs = [_info(entry) for entry in self._session.outputs()]
+
+    def run(
+        self,
+        inputs: Mapping[str, Any],
+        outputs: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Runs the model on arrays by input name; returns arrays by output name (`outputs`: only these).
+
+        Contiguous arrays are read, and results handed over, without a copy; the GIL is released meanwhile.
+        timeout: seconds, after which tercel.errors.DeadlineExceededError is raised.
+        """
+        carried = {name: _carry(name, value) for name, value in inputs.items()}
+        results = self._session.run(carried, list(outputs), timeout)
+        return {name: _uncarry(*value) for name, value in results.items()}
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The model's metadata."""
+        return self._session.metadata()
+
+    def explain(self) -> str:
+        """One line a step: the operator, its kernel, and why others refused."""
+        return self._session.explain()
+
+    def stats(self) -> dict[str, float]:
+        """Bytes of weights, peak bytes, plans, and milliseconds of loading."""
+        return self._session.stats()
+
+
+def _info(entry) -> TensorInfo:
+    name, dtype, shape = entry
+    if shape is not None:
+        shape = tuple(int(dim) if dim.isdecimal() else dim for dim in shape)
+    return TensorInfo(name, dtype, shape)
+
+
+def _carry(name: str, value: Any) -> tuple:
+    """An array as the compiled half takes it: its type's name and its memory."""
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"inputs are given by name, a str; got {name!r}")
+    array = np.asarray(value, order="C")
+    if array.dtype.kind in "USOT":
+        items = array.ravel().tolist()
+        if not all(isinstance(item, (str, bytes)) for item in items):
+            raise InvalidArgumentError(f'input "{name}": expected numbers or strings, got objects')
+        items = [item.encode(errors="surrogateescape") if isinstance(item, str) else item for item in items]
+        return "string", items, list(array.shape)
+    dtype = _TERCEL_NAMES.get(array.dtype.name)
+    if dtype is None or not array.dtype.isnative:
+        raise InvalidArgumentError(f'input "{name}": numpy dtype {array.dtype} has no equal in Tercel')
+    return dtype, array.view(f"u{array.itemsize}") if dtype in _EXTENSION_TYPES else array
+
+
+def _uncarry(dtype: str, value: Any, shape: Sequence[int] | None = None) -> np.ndarray:
+    if dtype == "string":
+        strings = np.empty(len(value), dtype=object)
+        strings[:] = [item.decode(errors="surrogateescape") for item in value]
+        return strings.reshape(shape)
+    if dtype in _EXTENSION_TYPES and ml_dtypes is not None:
+        return value.view(getattr(ml_dtypes, _EXTENSION_TYPES[dtype]))
+    return value

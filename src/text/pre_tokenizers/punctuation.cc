@@ -1,0 +1,26 @@
+#include "src/text/pre_tokenizer.h"
+#include "src/text/unicode.h"
+
+namespace tercel::text {
+namespace {
+
+class Punctuation final : public PreTokenizer {
+ public:
+  explicit Punctuation(const Json& config) {
+    if (const auto behavior = config.find("behavior")) behavior_ = read_split_behavior(*behavior);
+  }
+  void apply(SplitText& text) const override {
+    split_words_at(text, behavior_, [](char32_t code) { return is(code, kPunctuation); });
+  }
+
+ private:
+  SplitBehavior behavior_ = SplitBehavior::isolated;
+};
+
+}  // namespace
+
+std::unique_ptr<const PreTokenizer> make_punctuation(const Json& config) {
+  return std::make_unique<Punctuation>(config);
+}
+
+}  // namespace tercel::text

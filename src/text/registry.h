@@ -1,0 +1,55 @@
+#pragma once
+// Each kind of stage in a tokenizer.json ("type": "…") is a row of its stage's table.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "src/base/fail.h"
+#include "src/base/json.h"
+#include "src/text/utf8.h"
+
+namespace tercel::text {
+
+template <class Stage>
+struct StageRow {
+  std::string_view type;
+  std::unique_ptr<const Stage> (*make)(const Json& config);
+};
+
+// The row for `type`; Errc::unsupported with the list of what is known when there is none.
+template <class Stage>
+const StageRow<Stage>& find_stage(std::span<const StageRow<Stage>> table, std::string_view stage,
+                                  std::string_view type) {
+  std::string known;
+  for (const StageRow<Stage>& row : table) {
+    if (row.type == type) return row;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", row.type);
+  }
+  fail(Errc::unsupported, "tokenizer.json: the {} type \"{}\" is not supported; supported are: {}",
+       stage, type, known);
+}
+
+// Stages that rewrite text know plain patterns only: {"String": "…"}, not {"Regex": "…"}.
+inline std::u32string read_string_pattern(const Json& config, std::string_view stage) {
+  const Json pattern = config["pattern"];
+  if (const auto regex = pattern.find("Regex")) {
+    fail(Errc::unsupported,
+         "tokenizer.json: the {} pattern is the regular expression \"{}\"; supported are: String",
+         stage, regex->string());
+  }
+  const Json plain = pattern["String"];
+  if (plain.string().empty()) plain.reject("a pattern that is not empty");
+  return to_utf32(plain.string());
+}
+
+// A member that is exactly one character.
+inline char32_t read_char(const Json& config, std::string_view key) {
+  const Json member = config[key];
+  const std::u32string text = to_utf32(member.string());
+  if (text.size() != 1) member.reject("one character");
+  return text.front();
+}
+
+}  // namespace tercel::text

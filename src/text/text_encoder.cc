@@ -1,0 +1,184 @@
+#include "src/text/text_encoder.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "src/base/fail.h"
+#include "src/text/unicode.h"
+#include "src/text/utf8.h"
+
+namespace tercel::text {
+namespace {
+
+// Small enough for the caches, large enough that the work around it does not count.
+constexpr uint32_t kPieceBytes = 4096;
+
+bool is_ascii_alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// White space as byte-level tokenizers see it: U+0120 stands for a space there.
+bool is_trimmed(char32_t code) { return code == 0x120 || is(code, kWhite); }
+
+}  // namespace
+
+TextEncoder::TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text,
+                         std::size_t max_tokens)
+    : tokenizer_(tokenizer), text_(text), max_tokens_(max_tokens) {
+  if (text.size() >= std::numeric_limits<uint32_t>::max()) {
+    fail(Errc::invalid_argument, "the text has {} bytes; at most 4 GiB can be read: split it",
+         text.size());
+  }
+  may_cut_ = (!tokenizer.normalizer || tokenizer.normalizer->is_local()) &&
+             tokenizer.added->normalized().empty() && tokenizer.pre_tokenizer &&
+             tokenizer.pre_tokenizer->cuts_at_space();
+  has_ascii_path_ = tokenizer.pre_tokenizer && tokenizer.pre_tokenizer->has_ascii_path();
+  if (tokenizer.post_processor) trim_ = tokenizer.post_processor->offset_trim();
+}
+
+TokenList TextEncoder::run() {
+  const std::size_t expected = std::min(text_.size() / 4 + 4, max_tokens_);
+  result_.ids.reserve(expected);
+  result_.offsets.reserve(expected);
+  result_.word_ids.reserve(expected);
+  std::vector<TokenMatch> parts;
+  tokenizer_.added->raw().split(text_, parts);
+  for (const TokenMatch& part : parts) {
+    if (is_done()) break;
+    if (part.token == nullptr) {
+      encode_segment(part.bytes);
+    } else {
+      emit_added(*part.token, {part.bytes.begin, part.bytes.end},
+                 text_.substr(part.bytes.begin, part.bytes.end - part.bytes.begin));
+    }
+  }
+  if (result_.size() > max_tokens_) {
+    result_.ids.resize(max_tokens_);
+    result_.offsets.resize(max_tokens_);
+    result_.word_ids.resize(max_tokens_);
+  }
+  return std::move(result_);
+}
+
+void TextEncoder::encode_segment(IndexRange segment) {
+  while (segment.begin < segment.end && !is_done()) {
+    const uint32_t end = may_cut_ ? cut_after(segment.begin, segment.end) : segment.end;
+    encode_piece({segment.begin, end});
+    segment.begin = end;
+  }
+}
+
+uint32_t TextEncoder::cut_after(uint32_t begin, uint32_t end) const {
+  if (end - begin <= 2 * kPieceBytes) return end;
+  for (uint32_t at = begin + kPieceBytes; at < end; ++at) {
+    const bool space = text_[at - 1] == ' ' || text_[at - 1] == '\n';
+    if (space && is_ascii_alphanumeric(text_[at])) return at;
+  }
+  return end;
+}
+
+void TextEncoder::encode_piece(IndexRange piece) {
+  if (!has_ascii_path_ || !encode_ascii(piece)) encode_unicode(piece);
+}
+
+bool TextEncoder::encode_ascii(IndexRange piece) {
+  const std::string_view source = text_.substr(piece.begin, piece.end - piece.begin);
+  if (!is_ascii(source)) return false;
+  ascii_.assign(source);
+  if (tokenizer_.normalizer && !tokenizer_.normalizer->apply_ascii(ascii_)) return false;
+  parts_.clear();
+  tokenizer_.added->normalized().split(ascii_, parts_);
+  for (const TokenMatch& part : parts_) {
+    const uint32_t base = piece.begin + part.bytes.begin;
+    const std::string_view bytes =
+        std::string_view(ascii_).substr(part.bytes.begin, part.bytes.end - part.bytes.begin);
+    if (part.token != nullptr) {
+      emit_added(*part.token, {base, piece.begin + part.bytes.end}, bytes);
+      continue;
+    }
+    words_.clear();
+    tokenizer_.pre_tokenizer->split_ascii(bytes, words_);
+    for (const IndexRange word : words_) {
+      tokens_.clear();
+      tokenizer_.model->tokenize(bytes.substr(word.begin, word.end - word.begin), tokens_);
+      const uint32_t at = base + word.begin;
+      for (const ModelToken& token : tokens_) {
+        const TextSpan origin{at + token.begin, at + token.end};
+        emit(token.id, trim_ ? trimmed(origin, *tokenizer_.model->id_to_token(token.id)) : origin,
+             next_word_);
+      }
+      ++next_word_;
+    }
+  }
+  return true;
+}
+
+void TextEncoder::encode_unicode(IndexRange piece) {
+  decode_into(chars_, text_.substr(piece.begin, piece.end - piece.begin), piece.begin);
+  if (tokenizer_.normalizer) tokenizer_.normalizer->apply(chars_);
+  const auto whole = static_cast<uint32_t>(chars_.size());
+  if (whole == 0) return;
+  if (tokenizer_.added->normalized().empty()) {
+    encode_words({std::move(chars_), {{0, whole}}});
+    return;
+  }
+  RenderedText all;
+  all.assign(chars_.data(), chars_.data() + chars_.size());
+  std::vector<TokenMatch> parts;
+  tokenizer_.added->normalized().split(all.bytes, parts);
+  all.char_of.push_back(whole);
+  for (const TokenMatch& part : parts) {
+    const uint32_t begin = all.char_of[part.bytes.begin];
+    const uint32_t end = all.char_of[part.bytes.end];
+    if (part.token == nullptr) {
+      encode_words({AlignedText(chars_.begin() + begin, chars_.begin() + end), {{0, end - begin}}});
+    } else {
+      emit_added(
+          *part.token, {chars_[begin].origin.begin, chars_[end - 1].origin.end},
+          std::string_view(all.bytes).substr(part.bytes.begin, part.bytes.end - part.bytes.begin));
+    }
+  }
+}
+
+void TextEncoder::encode_words(SplitText split) {
+  if (tokenizer_.pre_tokenizer) tokenizer_.pre_tokenizer->apply(split);
+  for (const IndexRange word : split.words) {
+    const AlignedChar* first = split.chars.data() + word.begin;
+    rendered_.assign(first, split.chars.data() + word.end);
+    tokens_.clear();
+    tokenizer_.model->tokenize(rendered_.bytes, tokens_);
+    for (const ModelToken& token : tokens_) {
+      const TextSpan origin{first[rendered_.char_of[token.begin]].origin.begin,
+                            first[rendered_.char_of[token.end - 1]].origin.end};
+      emit(token.id, trim_ ? trimmed(origin, *tokenizer_.model->id_to_token(token.id)) : origin,
+           next_word_);
+    }
+    ++next_word_;
+  }
+}
+
+void TextEncoder::emit_added(const AddedToken& token, TextSpan origin, std::string_view matched) {
+  emit(token.id, trim_ ? trimmed(origin, matched) : origin, next_word_++);
+}
+
+TextSpan TextEncoder::trimmed(TextSpan origin, std::string_view token) const {
+  uint32_t leading = 0;
+  uint32_t trailing = 0;
+  for (std::string_view rest = token; !rest.empty(); ++leading) {
+    const CodePoint first = decode_first(rest);
+    if (!is_trimmed(first.code)) break;
+    rest.remove_prefix(first.length);
+  }
+  for (std::string_view rest = token; !rest.empty(); ++trailing) {
+    const CodePoint last = decode_last(rest);
+    if (!is_trimmed(last.code)) break;
+    rest.remove_suffix(last.length);
+  }
+  const bool at_start = result_.size() == 0 || origin.begin == 0;
+  if (leading == 1 && at_start && trim_->keeps_prefix_space) leading = 0;
+  origin.begin = std::min(origin.begin + leading, origin.end);
+  if (origin.end >= trailing) origin.end = std::max(origin.end - trailing, origin.begin);
+  return origin;
+}
+
+}  // namespace tercel::text

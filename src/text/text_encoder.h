@@ -1,0 +1,51 @@
+#pragma once
+// One text on its way to tokens.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/text/tokenizer_impl.h"
+
+namespace tercel::text {
+
+class TextEncoder {
+ public:
+  TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text, std::size_t max_tokens);
+  TokenList run();
+
+ private:
+  bool is_done() const { return result_.size() >= max_tokens_; }
+  // What stands between raw added tokens, whole or in pieces that do not depend on one another.
+  void encode_segment(IndexRange segment);
+  uint32_t cut_after(uint32_t begin, uint32_t end) const;
+  void encode_piece(IndexRange piece);
+  bool encode_ascii(IndexRange piece);
+  void encode_unicode(IndexRange piece);
+  void encode_words(SplitText split);
+  void emit_added(const AddedToken& token, TextSpan origin, std::string_view matched);
+  void emit(int32_t id, TextSpan origin, uint32_t word) {
+    result_.ids.push_back(id);
+    result_.offsets.push_back(origin);
+    result_.word_ids.push_back(static_cast<int32_t>(word));
+  }
+  TextSpan trimmed(TextSpan origin, std::string_view token) const;
+
+  const Tokenizer::Impl& tokenizer_;
+  std::string_view text_;
+  std::size_t max_tokens_;
+  bool may_cut_;
+  bool has_ascii_path_;
+  std::optional<PostProcessor::OffsetTrim> trim_;
+
+  TokenList result_;
+  uint32_t next_word_ = 0;
+  std::string ascii_;
+  std::vector<IndexRange> words_;
+  std::vector<TokenMatch> parts_;
+  std::vector<ModelToken> tokens_;
+  AlignedText chars_;
+  RenderedText rendered_;
+};
+
+}  // namespace tercel::text

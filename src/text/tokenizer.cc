@@ -1,0 +1,159 @@
+#include <algorithm>
+
+#include "src/base/fail.h"
+#include "src/text/encoding.h"
+#include "src/text/text_encoder.h"
+#include "src/text/tokenizer_impl.h"
+
+namespace tercel {
+namespace {
+
+constexpr std::size_t kAllTokens = std::numeric_limits<std::size_t>::max();
+
+// The truncation of the texts alone, with room left for the special tokens.
+std::optional<Truncation> inner_truncation(const EncodeOptions& options, std::size_t added) {
+  std::optional<Truncation> result = options.truncation;
+  if (!result) return result;
+  if (result->max_length < added) {
+    fail(Errc::invalid_argument,
+         "max_length {} has no room for the {} special tokens: choose a larger one",
+         result->max_length, added);
+  }
+  result->max_length -= added;
+  return result;
+}
+
+// How many tokens of text number `index` can matter.
+std::size_t token_limit(const std::optional<Truncation>& truncation, bool keep_overflowing,
+                        std::size_t index, std::size_t count) {
+  if (!truncation || keep_overflowing || truncation->direction == TextDirection::left) {
+    return kAllTokens;
+  }
+  const TruncationStrategy only =
+      index == 0 ? TruncationStrategy::only_first : TruncationStrategy::only_second;
+  const bool alone = count == 1 && truncation->strategy == TruncationStrategy::longest_first;
+  // One more than fits, so that the text is seen to be too long.
+  return alone || truncation->strategy == only ? truncation->max_length + 1 : kAllTokens;
+}
+
+Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
+                         const EncodeOptions& options) {
+  const bool pair = texts.size() == 2;
+  const bool adds = impl.post_processor && options.add_special_tokens;
+  const auto truncation =
+      inner_truncation(options, adds ? impl.post_processor->added_tokens(pair) : 0);
+  std::vector<Encoding> pieces;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::size_t limit = token_limit(truncation, options.keep_overflowing, i, texts.size());
+    pieces.push_back(text::make_encoding(impl.tokenize(texts[i], limit), static_cast<int32_t>(i)));
+  }
+  if (truncation) text::truncate_all(pieces, *truncation, options.keep_overflowing);
+  if (impl.post_processor) {
+    pieces = impl.post_processor->apply(std::move(pieces), options.add_special_tokens);
+  }
+  Encoding result;
+  if (!pieces.empty()) result = std::move(pieces.front());
+  for (std::size_t i = 1; i < pieces.size(); ++i) text::append(result, std::move(pieces[i]));
+  return result;
+}
+
+Encoding encode_padded(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
+                       const EncodeOptions& options) {
+  std::vector<Encoding> result;
+  result.push_back(encode_unpadded(impl, texts, options));
+  if (options.padding) text::pad_all(result, *options.padding);
+  return std::move(result.front());
+}
+
+}  // namespace
+
+TokenList Tokenizer::Impl::tokenize(std::string_view text, std::size_t max_tokens) const {
+  return text::TextEncoder(*this, text, max_tokens).run();
+}
+
+const EncodeOptions& Tokenizer::default_options() const { return impl_->defaults; }
+
+Encoding Tokenizer::encode(std::string_view text) const { return encode(text, impl_->defaults); }
+
+Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_padded(*impl_, {&text, 1}, options);
+}
+
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second) const {
+  return encode_pair(first, second, impl_->defaults);
+}
+
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
+                                const EncodeOptions& options) const {
+  const std::string_view texts[] = {first, second};
+  return encode_padded(*impl_, texts, options);
+}
+
+std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string_view> texts,
+                                              const EncodeOptions& options) const {
+  std::vector<Encoding> result;
+  result.reserve(texts.size());
+  for (const std::string_view& text : texts) {
+    result.push_back(encode_unpadded(*impl_, {&text, 1}, options));
+  }
+  if (options.padding) text::pad_all(result, *options.padding);
+  return result;
+}
+
+std::vector<Encoding> Tokenizer::encode_pair_batch(
+    std::span<const std::pair<std::string_view, std::string_view>> pairs,
+    const EncodeOptions& options) const {
+  std::vector<Encoding> result;
+  result.reserve(pairs.size());
+  for (const auto& [first, second] : pairs) {
+    const std::string_view texts[] = {first, second};
+    result.push_back(encode_unpadded(*impl_, texts, options));
+  }
+  if (options.padding) text::pad_all(result, *options.padding);
+  return result;
+}
+
+TokenList Tokenizer::tokenize(std::string_view text, std::size_t max_tokens) const {
+  return impl_->tokenize(text, max_tokens);
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
+  std::vector<std::string> tokens;
+  for (const int32_t id : ids) {
+    auto token = id_to_token(id);
+    if (!token || (skip_special_tokens && impl_->added->is_special(*token))) continue;
+    tokens.push_back(std::move(*token));
+  }
+  if (impl_->decoder) impl_->decoder->apply(tokens);
+  std::string result;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0 && !impl_->decoder) result += ' ';
+    result += tokens[i];
+  }
+  return result;
+}
+
+std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const {
+  if (const text::AddedToken* added = impl_->added->find(token)) return added->id;
+  return impl_->model->token_to_id(token);
+}
+
+std::optional<std::string> Tokenizer::id_to_token(int32_t id) const {
+  if (const text::AddedToken* added = impl_->added->find(id)) return added->decoded;
+  return impl_->model->id_to_token(id);
+}
+
+bool Tokenizer::is_special(int32_t id) const {
+  const text::AddedToken* added = impl_->added->find(id);
+  return added != nullptr && added->special;
+}
+
+std::size_t Tokenizer::vocab_size() const {
+  return impl_->model->vocab_size() + impl_->added->beyond_model();
+}
+
+std::size_t Tokenizer::added_tokens(bool pair) const {
+  return impl_->post_processor ? impl_->post_processor->added_tokens(pair) : 0;
+}
+
+}  // namespace tercel
