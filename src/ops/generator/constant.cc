@@ -1,5 +1,5 @@
 #include "src/ops/generator/generator.h"
-#include "src/ops/tensor/contents.h"
+#include "src/ops/tensor/shape_rules.h"
 
 namespace tercel::ops {
 namespace {

@@ -4,7 +4,7 @@
 #include "src/base/half.h"
 #include "src/ops/generator/generator.h"
 #include "src/ops/rules.h"
-#include "src/ops/tensor/contents.h"
+#include "src/ops/tensor/shape_rules.h"
 
 namespace tercel::ops {
 namespace {
@@ -35,6 +35,12 @@ std::optional<double> float_scalar_of(const InferContext& context, int index) {
   }
 }
 
+// Unsigned, because the distance between two numbers may not fit.
+int64_t element_of(int64_t start, int64_t delta, int64_t i) {
+  return static_cast<int64_t>(static_cast<uint64_t>(start) +
+                              static_cast<uint64_t>(i) * static_cast<uint64_t>(delta));
+}
+
 ir::Dim symbolic_count(const InferContext& context) {
   const Contents* start = context.contents(0);
   const Contents* limit = context.contents(1);
@@ -54,7 +60,7 @@ void infer_range(InferContext& context) {
     context.set_output(0, context.dtype(0), {ir::Dim(count)});
     if (count > kMaxContents || !holds_contents(context.dtype(0))) return;
     Contents contents;
-    for (int64_t i = 0; i < count; ++i) contents.emplace_back(*start + i * *delta);
+    for (int64_t i = 0; i < count; ++i) contents.emplace_back(element_of(*start, *delta, i));
     context.set_contents(0, std::move(contents));
     return;
   }

@@ -1,5 +1,5 @@
 #include "src/ops/rules.h"
-#include "src/ops/tensor/contents.h"
+#include "src/ops/tensor/shape_rules.h"
 #include "src/ops/tensor/tensor.h"
 
 namespace tercel::ops {

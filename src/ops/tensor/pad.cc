@@ -4,7 +4,7 @@
 
 #include "src/base/checked.h"
 #include "src/ops/rules.h"
-#include "src/ops/tensor/contents.h"
+#include "src/ops/tensor/shape_rules.h"
 #include "src/ops/tensor/tensor.h"
 
 namespace tercel::ops {

@@ -1,4 +1,4 @@
-#include "src/ops/tensor/contents.h"
+#include "src/ops/tensor/shape_rules.h"
 
 #include <algorithm>
 

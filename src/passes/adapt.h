@@ -1,0 +1,18 @@
+#pragma once
+// Raising models to the newest opset, so that every kernel and pass knows one meaning of each
+// operator.
+
+#include "src/ir/model.h"
+
+namespace tercel::passes {
+
+// The oldest opset that is read.
+inline constexpr int64_t kOldestOpset = 11;
+
+// Rewrites every node of ONNX's own domain, in the graph, its subgraphs and the functions, to mean
+// at ir::kOpset what it means now, and stamps the model with that version. Throws Errc::unsupported
+// below kOldestOpset, for a newer opset when the model uses an operator that is not known, and for
+// the few old forms that have no equal.
+void adapt_to_newest(ir::Model& model);
+
+}  // namespace tercel::passes
