@@ -160,11 +160,15 @@ std::string refuse_f32(const KernelContext& context) {
   if (context.input_dtype(1) != Dtype::f32) return "the scale is not f32";
   if (context.node.int_or("stash_type", 1) != 1) return "stash_type is not float";
   if (!fills_columns(context, 1)) return "the scale has not one element for each column";
+  if (context.node.input(2) != nullptr && context.input_dtype(2) != Dtype::f32)
+    return "the bias is not f32";
   if (context.node.input(2) != nullptr && !fills_columns(context, 2))
     return "the bias has not one element for each column";
   return {};
 }
 std::string refuse_generic(const KernelContext& context) {
+  if (context.node.input(2) != nullptr && context.input_dtype(2) != context.input_dtype(1))
+    return "scale and bias have different element types";
   const std::string reason = refuse_dtype(FloatTypes{}, context.input_dtype(1));
   return reason.empty() ? refuse_input0<FloatTypes>(context) : reason;
 }

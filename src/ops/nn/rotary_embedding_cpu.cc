@@ -57,8 +57,8 @@ class Kernel final : public CpuKernel {
 
  private:
   static const int64_t* positions(const KernelRun& run) {
-    return run.inputs.size() > 3 && run.inputs[3].defined() ? elements<int64_t>(run.inputs[3])
-                                                            : nullptr;
+    const bool given = run.inputs.size() > 3 && run.inputs[3].defined();
+    return given ? run.inputs[3].values<int64_t>().data() : nullptr;
   }
 
   void check(const KernelRun& run, const Layout& layout, int64_t half) const {
