@@ -96,19 +96,20 @@ TEST(Elementwise, UnaryFunctionsFollowTheirFormulas) {
       {"Tanh", [](double x) { return std::tanh(x); }},
       {"Sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }},
       {"Relu", [](double x) { return std::max(x, 0.0); }},
-      {"LeakyRelu", [](double x) { return x < 0 ? 0.01 * x : x; }},
+      {"LeakyRelu", [](double x) { return x < 0 ? double{0.01F} * x : x; }},
       {"Elu", [](double x) { return x < 0 ? std::exp(x) - 1 : x; }},
       {"Celu", [](double x) { return std::max(x, 0.0) + std::min(0.0, std::exp(x) - 1); }},
       {"Selu",
        [](double x) {
-         return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * (std::exp(x) - 1));
+         return double{1.05070102F} * (x > 0 ? x : double{1.67326319F} * (std::exp(x) - 1));
        }},
       {"Softplus", [](double x) { return std::log(1 + std::exp(x)); }},
       {"Softsign", [](double x) { return x / (1 + std::abs(x)); }},
       {"Mish", [](double x) { return x * std::tanh(std::log(1 + std::exp(x))); }},
       {"Swish", [](double x) { return x / (1 + std::exp(-x)); }},
       {"HardSwish", [](double x) { return x * std::max(0.0, std::min(1.0, x / 6 + 0.5)); }},
-      {"HardSigmoid", [](double x) { return std::max(0.0, std::min(1.0, 0.2 * x + 0.5)); }},
+      {"HardSigmoid",
+       [](double x) { return std::max(0.0, std::min(1.0, double{0.2F} * x + 0.5)); }},
       {"ThresholdedRelu", [](double x) { return x > 1 ? x : 0; }},
       {"Gelu", [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }},
       {"Sin", [](double x) { return std::sin(x); }},
