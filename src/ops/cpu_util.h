@@ -48,6 +48,20 @@ T store(ComputeType<T> value) {
     return value;
 }
 
+// The widest type of the same kind, in which one function serves all element types of the kind:
+// f64, i64 or u64 (for booleans too).
+template <class T>
+using WideType = std::conditional_t<is_half_type<T> || std::is_floating_point_v<T>, double,
+                                    std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
+template <class T>
+WideType<T> widen(T value) {
+  return static_cast<WideType<T>>(load(value));
+}
+template <class T>
+T narrow(WideType<T> value) {
+  return store<T>(static_cast<ComputeType<T>>(value));
+}
+
 template <class... Ts>
 struct Types {};
 template <class... As, class... Bs>

@@ -1,0 +1,69 @@
+#include "src/ops/cpu_util.h"
+#include "src/ops/math/math_cpu.h"
+
+namespace tercel::ops {
+namespace {
+
+using SumTypes = decltype(FloatTypes{} + Types<int32_t, int64_t, uint32_t, uint64_t>{});
+
+class Kernel final : public CpuKernel {
+ public:
+  explicit Kernel(const KernelContext& context)
+      : exclusive_(context.node.int_or("exclusive", 0) != 0),
+        reverse_(context.node.int_or("reverse", 0) != 0),
+        label_(context.node.label()) {}
+
+  void run(const KernelRun& run) const override {
+    const int64_t axis = integer_value(run.inputs[1]);
+    const int64_t rank = run.inputs[0].rank();
+    if (axis < -rank || axis >= rank) {
+      fail(Errc::invalid_argument, "{} axis {} is out of range for rank {}", label_, axis, rank);
+    }
+    const AxisView view = view_axis(run.inputs[0].shape(), axis);
+    dispatch_dtype(SumTypes{}, run.inputs[0].dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const T* x = elements<T>(run.inputs[0]);
+      T* y = elements<T>(run.outputs[0]);
+      run.pool.parallel_for(
+          view.outer * view.inner, rows_per_grain(view.axis), [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+              const int64_t start = i / view.inner * view.axis * view.inner + i % view.inner;
+              sum_line(x + start, y + start, view.axis, view.inner);
+            }
+          });
+    });
+  }
+
+ private:
+  template <class T>
+  void sum_line(const T* x, T* y, int64_t count, int64_t stride) const {
+    ComputeType<T> sum{};
+    for (int64_t j = 0; j < count; ++j) {
+      const int64_t at = (reverse_ ? count - 1 - j : j) * stride;
+      const ComputeType<T> value = load(x[at]);
+      if (exclusive_) y[at] = store<T>(sum);
+      if constexpr (std::is_integral_v<T>)
+        sum = static_cast<T>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(value));
+      else
+        sum += value;
+      if (!exclusive_) y[at] = store<T>(sum);
+    }
+  }
+
+  bool exclusive_;
+  bool reverse_;
+  std::string label_;
+};
+
+std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+  return std::make_unique<Kernel>(context);
+}
+
+constexpr CpuImplementation kImplementations[] = {{"cum_sum", refuse_input0<SumTypes>, create}};
+constexpr CpuOp kOps[] = {{"", "CumSum", kImplementations}};
+
+}  // namespace
+
+CpuFamily cum_sum_cpu_ops() { return kOps; }
+
+}  // namespace tercel::ops

@@ -1,0 +1,175 @@
+#include "src/ops/math/elementwise_f32.h"
+#include "src/ops/math/math_cpu.h"
+#include "src/ops/math/naive_product.h"
+#include "src/ops/math/packed_weight.h"
+
+namespace tercel::ops {
+namespace {
+
+struct Attributes {
+  explicit Attributes(const ir::Node& node)
+      : alpha(node.float_or("alpha", 1.0F)),
+        beta(node.float_or("beta", 1.0F)),
+        a_transposed(node.int_or("transA", 0) != 0),
+        b_transposed(node.int_or("transB", 0) != 0) {}
+
+  float alpha, beta;
+  bool a_transposed, b_transposed;
+};
+
+bool has_addend(const KernelRun& run) { return run.inputs.size() > 2 && run.inputs[2].defined(); }
+
+// The weight is constant, and C, if any, is a bias.
+class PackedKernel final : public CpuKernel {
+ public:
+  explicit PackedKernel(const KernelContext& context)
+      : gemm_(kernels::cpu_kernels(context.isa).gemm),
+        attributes_(context.node),
+        weight_(context, 1, attributes_.b_transposed),
+        has_bias_(context.node.input(2) != nullptr),
+        epilogue_(context.epilogue) {}
+
+  bool absorbs(int input) const override { return input == 1; }
+
+  void run(const KernelRun& run) const override {
+    kernels::GemmArgs args;
+    weight_.fill(args);
+    args.m = run.outputs[0].shape()[0];
+    args.a = elements<float>(run.inputs[0]);
+    args.a_row = attributes_.a_transposed ? 1 : args.k;
+    args.a_column = attributes_.a_transposed ? args.m : 1;
+    args.c = elements<float>(run.outputs[0]);
+    args.c_row = args.n;
+    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, args.n);
+    if (has_bias_) args.epilogue.bias = elements<float>(run.inputs[2]);
+    gemm_.gemm(args, run.pool);
+  }
+
+ private:
+  const kernels::GemmKernels& gemm_;
+  Attributes attributes_;
+  PackedWeight weight_;
+  bool has_bias_;
+  Epilogue epilogue_;
+};
+
+std::string refuse_packed(const KernelContext& context) {
+  const Attributes attributes(context.node);
+  if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  if (std::string reason = PackedWeight::refuse(context, 1); !reason.empty()) return reason;
+  if (attributes.alpha != 1.0F) return "alpha is not 1";
+  const ir::Value* c = context.node.input(2);
+  if (c == nullptr) return {};
+  if (attributes.beta != 1.0F) return "beta is not 1";
+  if (context.epilogue.bias.defined()) return "has a bias already";
+  const Shape weight = constant_source(context, 1)->tensor.shape();
+  const bool swapped = constant_source(context, 1)->transposed != attributes.b_transposed;
+  const int64_t n = weight[swapped ? 0 : 1];
+  const ir::Type* type = context.facts.type(c);
+  const bool is_bias = type != nullptr && type->has_rank() && type->rank() > 0 &&
+                       type->dims->back().known() && type->dims->back().value() == n &&
+                       (type->rank() == 1 || type->dims->front() == ir::Dim(1));
+  return is_bias ? std::string() : "C is not one row";
+}
+
+// y = alpha * y + beta * c, element by element.
+template <class T>
+void add_scaled(const KernelRun& run, const Attributes& attributes) {
+  Tensor& out = run.outputs[0];
+  if (has_addend(run)) {
+    map_binary<T, T, T>(out, run.inputs[2], out, run.pool, [&](auto y, auto c) {
+      if constexpr (std::is_integral_v<T>) {
+        return static_cast<T>(attributes.alpha * static_cast<double>(y) +
+                              attributes.beta * static_cast<double>(c));
+      } else {
+        return static_cast<ComputeType<T>>(attributes.alpha) * y +
+               static_cast<ComputeType<T>>(attributes.beta) * c;
+      }
+    });
+  } else if (attributes.alpha != 1.0F) {
+    map_unary<T, T>(out, out, run.pool,
+                    [&](auto y) { return static_cast<ComputeType<T>>(attributes.alpha * y); });
+  }
+}
+
+class GeneralKernel final : public CpuKernel {
+ public:
+  explicit GeneralKernel(const KernelContext& context)
+      : gemm_(kernels::cpu_kernels(context.isa).gemm), attributes_(context.node) {}
+
+  std::size_t workspace(std::span<const Shape>, std::span<const Shape>,
+                        int threads) const override {
+    return gemm_.batched_gemm_workspace(threads);
+  }
+  void run(const KernelRun& run) const override {
+    const Shape& b = run.inputs[1].shape();
+    const int64_t m = run.outputs[0].shape()[0];
+    const int64_t n = run.outputs[0].shape()[1];
+    const int64_t k = b[attributes_.b_transposed ? 1 : 0];
+    gemm_.batched_gemm({.batch = 1,
+                        .m = m,
+                        .n = n,
+                        .k = k,
+                        .a = elements<float>(run.inputs[0]),
+                        .a_row = attributes_.a_transposed ? 1 : k,
+                        .a_column = attributes_.a_transposed ? m : 1,
+                        .b = elements<float>(run.inputs[1]),
+                        .b_k = attributes_.b_transposed ? 1 : n,
+                        .b_n = attributes_.b_transposed ? k : 1,
+                        .c = elements<float>(run.outputs[0]),
+                        .c_row = n,
+                        .workspace = run.workspace},
+                       run.pool);
+    add_scaled<float>(run, attributes_);
+  }
+
+ private:
+  const kernels::GemmKernels& gemm_;
+  Attributes attributes_;
+};
+
+class NaiveKernel final : public CpuKernel {
+ public:
+  explicit NaiveKernel(const KernelContext& context) : attributes_(context.node) {}
+
+  void run(const KernelRun& run) const override {
+    const int64_t m = run.outputs[0].shape()[0];
+    const int64_t n = run.outputs[0].shape()[1];
+    const int64_t k = run.inputs[1].shape()[attributes_.b_transposed ? 1 : 0];
+    dispatch_dtype(ProductTypes{}, run.outputs[0].dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      naive_product<T>({.m = m,
+                        .n = n,
+                        .k = k,
+                        .a = elements<T>(run.inputs[0]),
+                        .a_row = attributes_.a_transposed ? 1 : k,
+                        .a_column = attributes_.a_transposed ? m : 1,
+                        .b = elements<T>(run.inputs[1]),
+                        .b_row = attributes_.b_transposed ? 1 : n,
+                        .b_column = attributes_.b_transposed ? k : 1,
+                        .c = elements<T>(run.outputs[0])},
+                       run.pool);
+      add_scaled<T>(run, attributes_);
+    });
+  }
+
+ private:
+  Attributes attributes_;
+};
+
+template <class Kernel>
+std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+  return std::make_unique<Kernel>(context);
+}
+
+constexpr CpuImplementation kImplementations[] = {
+    {"gemm_f32_packed", refuse_packed, create<PackedKernel>, true},
+    {"gemm_f32_general", refuse_unless_f32, create<GeneralKernel>},
+    {"gemm_naive", refuse_input0<ProductTypes>, create<NaiveKernel>}};
+constexpr CpuOp kOps[] = {{"", "Gemm", kImplementations}};
+
+}  // namespace
+
+CpuFamily gemm_cpu_ops() { return kOps; }
+
+}  // namespace tercel::ops

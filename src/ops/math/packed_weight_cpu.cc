@@ -1,0 +1,81 @@
+#include "src/ops/cpu_util.h"
+#include "src/ops/math/packed_weight.h"
+
+namespace tercel::ops {
+namespace {
+
+kernels::Activation to_kernel(Activation activation) {
+  switch (activation) {
+    case Activation::none:
+      return kernels::Activation::none;
+    case Activation::relu:
+      return kernels::Activation::relu;
+    case Activation::gelu_erf:
+      return kernels::Activation::gelu;
+    case Activation::gelu_tanh:
+      return kernels::Activation::gelu_tanh;
+    case Activation::silu:
+      return kernels::Activation::silu;
+    case Activation::tanh:
+      return kernels::Activation::tanh;
+    case Activation::sigmoid:
+      return kernels::Activation::sigmoid;
+  }
+  fail(Errc::internal, "an activation without a kernel");
+}
+
+}  // namespace
+
+std::string PackedWeight::refuse(const KernelContext& context, int index) {
+  if (context.input_dtype(index) != Dtype::f32) return "the weight is not f32";
+  const auto source = constant_source(context, index);
+  if (!source) return "the weight is not a constant matrix";
+  return refuse_dtype(Types<float, f16, bf16>{}, source->tensor.dtype());
+}
+
+PackedWeight::PackedWeight(const KernelContext& context, int index, bool transposed) {
+  const auto source = constant_source(context, index);
+  TERCEL_CHECK(source.has_value());
+  const Tensor& stored = source->tensor;
+  const bool swapped = source->transposed != transposed;
+  k_ = stored.shape()[swapped ? 1 : 0];
+  n_ = stored.shape()[swapped ? 0 : 1];
+  // What is stored in a half type stays in it: that loses nothing.
+  packed_ = stored.dtype() != Dtype::f32 ? stored.dtype() : context.weight_dtype;
+  const auto& gemm = kernels::cpu_kernels(context.isa).gemm;
+  data_ = context.memory.allocate(gemm.packed_bytes(k_, n_, packed_), "packed weight");
+  gemm.pack_b({.k = k_,
+               .n = n_,
+               .b = stored.data(),
+               .source = stored.dtype(),
+               .k_stride = swapped ? 1 : n_,
+               .n_stride = swapped ? k_ : 1,
+               .packed = packed_,
+               .out = data_->data()},
+              context.pool);
+}
+
+void PackedWeight::fill(kernels::GemmArgs& args) const {
+  args.n = n_;
+  args.k = k_;
+  args.packed_b = data_->data();
+  args.packed = packed_;
+}
+
+kernels::GemmEpilogue gemm_epilogue(const Epilogue& epilogue, const Tensor& residual, int64_t m,
+                                    int64_t n) {
+  kernels::GemmEpilogue result;
+  if (epilogue.bias.defined()) {
+    TERCEL_CHECK(epilogue.bias.dtype() == Dtype::f32 && epilogue.bias.size() == n);
+    result.bias = elements<float>(epilogue.bias);
+  }
+  result.activation = to_kernel(epilogue.activation);
+  if (epilogue.residual) {
+    TERCEL_CHECK(residual.dtype() == Dtype::f32 && residual.size() == m * n);
+    result.residual = elements<float>(residual);
+    result.residual_stride = n;
+  }
+  return result;
+}
+
+}  // namespace tercel::ops

@@ -1,0 +1,179 @@
+#include <algorithm>
+
+#include "src/base/fail.h"
+#include "src/ops/op_def.h"
+#include "src/passes/match.h"
+#include "src/passes/pass_list.h"
+
+namespace tercel::passes {
+namespace {
+
+constexpr std::size_t kLargeBytes = std::size_t{64} << 10;
+
+// The tensor of a Constant node; undefined for sparse ones.
+Tensor constant_of(const ir::Node& node) {
+  if (const ir::Attribute* value = node.find_attribute("value")) {
+    const auto* tensor = std::get_if<Tensor>(&value->data);
+    return tensor != nullptr ? *tensor : Tensor();
+  }
+  if (node.has_attribute("value_float")) return Tensor::scalar(node.float_or("value_float", 0));
+  if (node.has_attribute("value_int")) return Tensor::scalar(node.int_or("value_int", 0));
+  if (node.has_attribute("value_string"))
+    return Tensor::from_strings({node.string_or("value_string", "")}, {});
+  const auto vector = [&](std::string_view name, auto make) {
+    const ir::Attribute* attribute = node.find_attribute(name);
+    return attribute != nullptr ? make(attribute->data) : Tensor();
+  };
+  const auto copy = [](const auto& values) {
+    return Tensor::from(values, {static_cast<int64_t>(values.size())});
+  };
+  if (node.has_attribute("value_ints")) return copy(node.ints_or("value_ints", {}));
+  if (node.has_attribute("value_floats")) {
+    return vector("value_floats", [&](const ir::Attribute::Data& data) {
+      const auto* values = std::get_if<std::vector<float>>(&data);
+      return values != nullptr ? copy(*values) : Tensor();
+    });
+  }
+  return vector("value_strings", [](const ir::Attribute::Data& data) {
+    const auto* values = std::get_if<std::vector<std::string>>(&data);
+    return values != nullptr
+               ? Tensor::from_strings(*values, {static_cast<int64_t>(values->size())})
+               : Tensor();
+  });
+}
+
+// What shape inference knows of a value's elements, when it is all of them.
+Tensor known_elements(const ir::Value* value, const ops::Facts& facts) {
+  const ops::Contents* contents = facts.contents(value);
+  const ir::Dims* dims = dims_of(value, facts);
+  if (contents == nullptr || dims == nullptr || dims->size() > 1) return {};
+  std::vector<int64_t> numbers;
+  for (const ops::Known& element : *contents) {
+    if (!element.is_number()) return {};
+    numbers.push_back(element.number());
+  }
+  const auto count = static_cast<int64_t>(numbers.size());
+  const Shape shape = dims->empty() ? Shape{} : Shape{count};
+  if (element_count(shape) != count) return {};
+  Tensor tensor(dtype_of(value, facts), shape);
+  const auto fill = [&](auto values) {
+    using T = typename decltype(values)::value_type;
+    for (std::size_t i = 0; i < numbers.size(); ++i) values[i] = static_cast<T>(numbers[i]);
+  };
+  switch (tensor.dtype()) {
+    case Dtype::i64:
+      fill(tensor.values<int64_t>());
+      return tensor;
+    case Dtype::i32:
+      fill(tensor.values<int32_t>());
+      return tensor;
+    case Dtype::boolean:
+      fill(tensor.values<bool>());
+      return tensor;
+    default:
+      return {};
+  }
+}
+
+std::size_t bytes_of_output(const ir::Value* output, const ops::Facts& facts) {
+  const ir::Type* type = facts.type(output);
+  const auto shape = type != nullptr ? type->shape() : std::nullopt;
+  if (!shape) return SIZE_MAX;
+  return bytes_of(type->dtype, element_count(*shape));
+}
+
+// The plan packs a weight from the form in which it is stored; a copy of it here would be one more.
+bool copies_a_weight(const ir::Node& node) {
+  const bool repacks = node.is("Cast") || node.is("Transpose") || node.is("DequantizeLinear");
+  return repacks && node.input(0)->initializer().bytes() > kLargeBytes;
+}
+
+bool worth_folding(const ir::Node& node, const ops::Facts& facts) {
+  std::size_t in = 0;
+  for (const ir::Value* input : node.inputs()) {
+    if (input == nullptr) continue;
+    if (!input->is_constant()) return false;
+    in += input->initializer().bytes();
+  }
+  std::size_t out = 0;
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    if (node.output(i) != nullptr) out = std::max(out, bytes_of_output(node.output(i), facts));
+  }
+  return out <= std::max(kLargeBytes, in) && (node.num_inputs() == 0 || !copies_a_weight(node));
+}
+
+std::vector<Tensor> evaluated(const ir::Node& node, const ops::Facts& facts,
+                              const PassContext& context) {
+  const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
+  if (def == nullptr || !def->deterministic || has_subgraph(node) || !worth_folding(node, facts))
+    return {};
+  if (def->view_of_input) {
+    const ir::Type* type = facts.type(node.output());
+    const auto shape = type != nullptr ? type->shape() : std::nullopt;
+    const Tensor& input = node.input(0)->initializer();
+    if (shape && element_count(*shape) == input.size()) return {input.reshape(*shape)};
+  }
+  if (!context.evaluate) return {};
+  std::vector<Tensor> inputs;
+  for (const ir::Value* input : node.inputs())
+    inputs.push_back(input != nullptr ? input->initializer() : Tensor());
+  try {
+    return context.evaluate(node, inputs);
+  } catch (const Error& error) {
+    if (error.code() == Errc::unsupported || error.code() == Errc::out_of_memory) return {};
+    throw;
+  }
+}
+
+// A constant that is a graph's output stays behind an Identity.
+bool is_output_copy(const ir::Node& node) {
+  return node.is("Identity") && node.output()->is_graph_output() && node.output()->uses().empty();
+}
+
+void become_constant(ir::Value* value, Tensor tensor) {
+  ir::Graph& graph = value->graph();
+  const std::string name = value->name();
+  if (!value->is_graph_output()) graph.rename(value, name + "_folded");
+  graph.replace_uses(value, graph.add_initializer(name, std::move(tensor)));
+}
+
+bool fold(ir::Node& node, const ops::Facts& facts, const PassContext& context) {
+  if (is_output_copy(node)) return false;
+  std::vector<Tensor> results;
+  if (node.is("Constant")) {
+    results = {constant_of(node)};
+  } else {
+    for (int i = 0; i < node.num_outputs(); ++i)
+      results.push_back(node.output(i) != nullptr ? known_elements(node.output(i), facts)
+                                                  : Tensor());
+    const bool known = std::any_of(results.begin(), results.end(),
+                                   [](const Tensor& tensor) { return tensor.defined(); });
+    if (!known) results = evaluated(node, facts, context);
+  }
+  bool changed = false;
+  for (std::size_t i = 0; i < results.size() && static_cast<int>(i) < node.num_outputs(); ++i) {
+    ir::Value* output = node.output(static_cast<int>(i));
+    if (output == nullptr || !results[i].defined()) continue;
+    if (output->uses().empty() && !output->is_graph_output()) continue;
+    become_constant(output, std::move(results[i]));
+    changed = true;
+  }
+  return changed;
+}
+
+bool run(ir::Graph& graph, const ops::Facts& facts, const PassContext& context) {
+  bool changed = false;
+  for (const auto& node : graph.nodes()) {
+    for_each_subgraph(*node, [&](ir::Graph& inner) { changed |= run(inner, facts, context); });
+    changed |= fold(*node, facts, context);
+  }
+  return changed;
+}
+
+}  // namespace
+
+bool fold_constants(ir::Model& model, const PassContext& context) {
+  return run(model.graph, infer_facts(model), context);
+}
+
+}  // namespace tercel::passes

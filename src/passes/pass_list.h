@@ -1,0 +1,48 @@
+#pragma once
+// What the list in passes.cc is made of. A new pass is a file, a line here and a row there.
+
+#include "src/passes/passes.h"
+
+namespace tercel::passes {
+
+// Calls of model-local functions that are no operator of Tercel become the function's body.
+bool inline_functions(ir::Model& model, const PassContext& context);
+
+// An If with a constant condition becomes its branch.
+bool inline_if(ir::Model& model, const PassContext& context);
+
+// Nodes with constant inputs become constants, as do integers that shape inference knows. What
+// would blow up the model or copy a large weight is left to the plan.
+bool fold_constants(ir::Model& model, const PassContext& context);
+
+// Nodes that hand on their input unchanged: Identity, casts and reshapes to what is there, + 0, …
+bool eliminate_identity(ir::Model& model, const PassContext& context);
+
+// Chains of Transpose, also as reshapes around a Transpose of fewer axes, become one.
+bool merge_transposes(ir::Model& model, const PassContext& context);
+
+// Reshape targets that are computed become constants; sizes are read from the graph's inputs.
+bool simplify_shapes(ir::Model& model, const PassContext& context);
+
+// Equal nodes, and equal small constants, become one.
+bool eliminate_common(ir::Model& model, const PassContext& context);
+
+// Nodes, outputs, initializers and functions that nothing uses. Graph inputs are kept.
+bool eliminate_dead(ir::Model& model, const PassContext& context);
+
+// (x - mean) / sqrt(variance + epsilon) · scale + bias → LayerNormalization.
+bool fuse_layer_norm(ir::Model& model, const PassContext& context);
+
+// x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.
+bool fuse_gelu(ir::Model& model, const PassContext& context);
+
+// softmax(scale · Q Kᵀ + mask) V → Attention on [batch, heads, length, head size].
+bool fuse_attention(ir::Model& model, const PassContext& context);
+
+// Attention between the split of heads and their merge → Attention on [batch, length, hidden].
+bool fuse_heads(ir::Model& model, const PassContext& context);
+
+// An Attention's mask loses what broadcasting does anyway, and conjunctions with what is true.
+bool simplify_masks(ir::Model& model, const PassContext& context);
+
+}  // namespace tercel::passes
