@@ -60,6 +60,7 @@ PUBLIC_HEADERS = {
     "dtype.h": "base",
     "error.h": "base",
     "tensor.h": "tensor",
+    "tokenizer.h": "text",
     "tasks.h": "tasks",
     "tercel.h": "tasks",
 }

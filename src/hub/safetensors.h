@@ -30,10 +30,10 @@ std::unique_ptr<WeightSource> parse_safetensors(std::span<const std::byte> bytes
                                                 std::string source,
                                                 std::shared_ptr<const void> keep_alive = nullptr);
 
-// Writes through a temporary file beside `path` that replaces it at the end. Tensors lie in
-// the given order, each aligned to 8 bytes as far as the sizes before it allow; larger element
-// types first keep all aligned. Throws Errc::invalid_argument for a name given twice or a type that
-// the format lacks, Errc::io when writing fails.
+// Writes an AtomicFile. Tensors lie in the given order without gaps, as the format demands, the
+// first of them aligned to 8 bytes: larger element types first keep all aligned. Throws
+// Errc::invalid_argument for a name given twice or a type that the format lacks, Errc::io when
+// writing fails.
 void write_safetensors(const std::filesystem::path& path,
                        std::span<const std::pair<std::string, Tensor>> tensors,
                        const std::map<std::string, std::string>& metadata = {});

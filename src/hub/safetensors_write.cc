@@ -1,12 +1,10 @@
-#include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <fstream>
 #include <set>
 
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
+#include "src/base/atomic_file.h"
 #include "src/base/checked.h"
 #include "src/base/fail.h"
 #include "src/hub/safetensors.h"
@@ -50,28 +48,17 @@ void write_safetensors(const std::filesystem::path& path,
                        std::span<const std::pair<std::string, Tensor>> tensors,
                        const std::map<std::string, std::string>& metadata) {
   const std::string header = header_of(tensors, metadata);
-  const std::string temporary = path.string() + ".tmp" + std::to_string(::getpid());
-  std::error_code error;
-  {
-    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-    std::string length;
-    for (int i = 0; i < 8; ++i) {
-      length += static_cast<char>((uint64_t{header.size()} >> (8 * i)) & 0xffU);
-    }
-    out << length << header;
-    for (const auto& [name, tensor] : tensors) {
-      out.write(static_cast<const char*>(tensor.data()),
-                static_cast<std::streamsize>(tensor.bytes()));
-    }
-    out.close();
-    if (!out) error = std::error_code(errno, std::generic_category());
+  std::string length;
+  for (int i = 0; i < 8; ++i) {
+    length += static_cast<char>((uint64_t{header.size()} >> (8 * i)) & 0xffU);
   }
-  if (!error) std::filesystem::rename(temporary, path, error);
-  if (error) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    fail(Errc::io, "{}: cannot be written: {}", path.string(), error.message());
+  AtomicFile file(path);
+  file.write(length);
+  file.write(header);
+  for (const auto& [name, tensor] : tensors) {
+    file.write(std::span(static_cast<const std::byte*>(tensor.data()), tensor.bytes()));
   }
+  file.commit();
 }
 
 }  // namespace tercel::hub

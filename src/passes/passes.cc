@@ -45,4 +45,8 @@ void optimize(ir::Model& model, const PassContext& context) {
   ops::infer_types(model);
 }
 
+void legalize(ir::Model& model, const PassContext& context) {
+  if (inline_functions(model, context)) ir::verify(model, Errc::internal);
+}
+
 }  // namespace tercel::passes

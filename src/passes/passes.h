@@ -35,4 +35,7 @@ std::span<const Pass> all_passes();
 // each pass that changed it (Errc::internal), and writes the inferred types into the values.
 void optimize(ir::Model& model, const PassContext& context);
 
+// Only what running needs: calls of model-local functions become their bodies.
+void legalize(ir::Model& model, const PassContext& context);
+
 }  // namespace tercel::passes

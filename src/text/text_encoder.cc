@@ -176,8 +176,13 @@ TextSpan TextEncoder::trimmed(TextSpan origin, std::string_view token) const {
   }
   const bool at_start = result_.size() == 0 || origin.begin == 0;
   if (leading == 1 && at_start && trim_->keeps_prefix_space) leading = 0;
-  origin.begin = std::min(origin.begin + leading, origin.end);
-  if (origin.end >= trailing) origin.end = std::max(origin.end - trailing, origin.begin);
+  // Counted in characters: normalized white space need not have as many bytes as the original.
+  for (; leading > 0 && origin.begin < origin.end; --leading) {
+    origin.begin += decode_first(text_.substr(origin.begin, origin.end - origin.begin)).length;
+  }
+  for (; trailing > 0 && origin.begin < origin.end; --trailing) {
+    origin.end -= decode_last(text_.substr(origin.begin, origin.end - origin.begin)).length;
+  }
   return origin;
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -31,6 +32,18 @@ def value_of(tensor):
     return tensor.data_type, array.shape, array.tobytes() if array.dtype != object else array.tolist()
 
 
+def dense(sparse):
+    """Sparse tensors are held, and written, as dense ones."""
+    values = numpy_helper.to_array(sparse.values)
+    indices = numpy_helper.to_array(sparse.indices)
+    array = np.zeros(list(sparse.dims), values.dtype)
+    if indices.ndim == 1:
+        array.flat[indices] = values
+    else:
+        array[tuple(indices.T)] = values
+    return numpy_helper.from_array(array)
+
+
 def kind_of(type_proto):
     return type_proto.SerializeToString(deterministic=True)
 
@@ -40,6 +53,11 @@ def attribute_of(attribute):
         return attribute.name, attribute.type, attribute.ref_attr_name
     value = helper.get_attribute_value(attribute)
     kind = attribute.type
+    name = "value" if attribute.name == "sparse_value" else attribute.name
+    if kind == onnx.AttributeProto.SPARSE_TENSOR:
+        return name, onnx.AttributeProto.TENSOR, value_of(dense(value))
+    if kind == onnx.AttributeProto.SPARSE_TENSORS:
+        return name, onnx.AttributeProto.TENSORS, [value_of(dense(sparse)) for sparse in value]
     if kind == onnx.AttributeProto.TENSOR:
         value = value_of(value)
     elif kind == onnx.AttributeProto.GRAPH:
@@ -50,6 +68,8 @@ def attribute_of(attribute):
         value = [value_of(tensor) for tensor in value]
     elif kind == onnx.AttributeProto.TYPE_PROTO:
         value = kind_of(value)
+    elif kind == onnx.AttributeProto.TYPE_PROTOS:
+        value = [kind_of(each) for each in value]
     elif kind in (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRINGS):
         value = list(value)
     return attribute.name, kind, value
@@ -67,7 +87,8 @@ def graph_of(graph):
     return (graph.name,
             [(value.name, kind_of(value.type)) for value in graph.input],
             [(value.name, kind_of(value.type)) for value in graph.output],
-            {tensor.name: value_of(tensor) for tensor in graph.initializer},
+            {tensor.name: value_of(tensor) for tensor in graph.initializer}
+            | {sparse.values.name: value_of(dense(sparse)) for sparse in graph.sparse_initializer},
             {value.name: kind_of(value.type) for value in graph.value_info
              if value.name in known - outputs},
             [node_of(node) for node in graph.node])
@@ -131,6 +152,8 @@ def text_models():
 @pytest.mark.parametrize("path", text_models(), ids=lambda path: path.parent.name + "/" + path.name)
 def test_onnx_parser_reads_our_text(path, tmp_path):
     text, ours = through_text(path, tmp_path)
+    if re.search(": (tensors|graphs|type_protos) =", text):
+        pytest.skip("onnx reads no lists of these kinds")
     theirs = onnx.parser.parse_model(text)
     assert model_of(theirs) == model_of(ours)
 
@@ -138,6 +161,8 @@ def test_onnx_parser_reads_our_text(path, tmp_path):
 @pytest.mark.parametrize("path", text_models(), ids=lambda path: path.parent.name + "/" + path.name)
 def test_we_read_text_of_onnx_printer(path, tmp_path):
     model = onnx.load(path)
+    if any(function.attribute_proto for function in model.functions):
+        pytest.skip("onnx leaves defaults of functions out of the text")
     text = onnx.printer.to_text(model)
     try:
         expected = onnx.parser.parse_model(text)

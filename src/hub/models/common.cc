@@ -24,6 +24,9 @@ Value* Net::input(const std::string& name) {
 }
 
 void Net::output(const std::string& name, Value* value, ir::Dims dims) {
+  // The node as well: its old name is free now, and a later node may take it.
+  std::string& node = value->producer()->name;
+  node = node.substr(0, node.rfind('/') + 1) + name;
   graph_.rename(value, name);
   value->type = ir::Type::tensor(Dtype::f32, std::move(dims));
   graph_.add_output(value);

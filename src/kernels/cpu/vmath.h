@@ -15,7 +15,7 @@ inline Vec polynomial(Vec x, const float (&low_to_high)[N]) {
 }
 
 // 2^n for n in [-126, 127].
-inline Vec power_of_two(Int n) { return as_vec((n + 127) << 23); }
+inline Vec power_of_two(Int n) { return (Vec)(((Uint)n + 127U) << 23); }
 
 constexpr float kLn2High = 0x1.62e4p-1F;  // 15 bits, so that n times it is exact
 constexpr float kLn2Low = 0x1.7f7d1cp-20F;
@@ -26,21 +26,21 @@ inline Vec exp(Vec x) {
   x = select(x > splat(89.0F), splat(89.0F), x);
   const Vec shift = splat(12582912.0F);  // 1.5 · 2^23: the sum's low bits are the rounded integer
   const Vec shifted = fma(x, splat(1.44269504F), shift);
-  const Int n = as_int(shifted) - as_int(shift);
+  const Int n = (Int)((Uint)shifted - (Uint)shift);
   const Vec whole = shifted - shift;
   Vec r = fma(whole, splat(-kLn2High), x);
   r = fma(whole, splat(-kLn2Low), r);
   constexpr float c[] = {0.49999994F, 0.166665196F, 0.04166824F, 0.00836882368F, 0.00138232135F};
   const Vec p = fma(polynomial(r, c) * r, r, r) + splat(1.0F);
   const Int half = n >> 1;  // in two steps, for subnormal results
-  return p * power_of_two(half) * power_of_two(n - half);
+  return p * power_of_two(half) * power_of_two((Int)((Uint)n - (Uint)half));
 }
 
 inline Vec log(Vec x) {
   const Int subnormal = x < splat(0x1p-126F);
   const Vec scaled = select(subnormal, x * splat(0x1p23F), x);
   // The exponent is taken so that the mantissa lies in [sqrt(1/2), sqrt(2)).
-  const Int bits = as_int(scaled) - 0x3f3504f3;
+  const Int bits = (Int)((Uint)scaled - 0x3f3504f3U);
   const Int exponent = (bits >> 23) - (subnormal & 23);
   const Vec f = as_vec((bits & 0x007fffff) + 0x3f3504f3) - splat(1.0F);
   const Vec e = __builtin_convertvector(exponent, Vec);

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Tercel's tokenizer beside the `tokenizers` package: one thread each, alternating, medians.
+
+    python bench/tokenizer_bench.py [--tokenizer FILE] [--rounds N]
+
+Needs the build's tokenizer_bench (TERCEL_BUILD names another build directory).
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+import tokenizers  # noqa: E402  (the variable must be set before)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("TERCEL_BUILD", ROOT / "build"))
+
+
+def texts():
+    squad = ROOT / "tests/data/squad/squad-heldout.json"
+    if squad.exists():
+        paragraphs = [p for article in json.loads(squad.read_text())["data"] for p in article["paragraphs"]]
+        yield "English", [p["context"] for p in paragraphs] + [q["question"] for p in paragraphs for q in p["qas"]]
+    sample = json.loads((ROOT / "tests/data/tokenizer/xquad_sample.json").read_text(encoding="utf-8"))
+    for language, records in sample.items():
+        yield language, [text for r in records for text in [r["context"], *r["questions"]]] * 4
+
+
+def milliseconds(job):
+    begin = time.perf_counter()
+    job()
+    return (time.perf_counter() - begin) * 1e3
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--tokenizer", default=str(ROOT / "models/minilm-qa/tokenizer.json"))
+    arguments.add_argument("--rounds", type=int, default=5)
+    options = arguments.parse_args()
+    reference = tokenizers.Tokenizer.from_file(options.tokenizer)
+    load_theirs = statistics.median(
+        milliseconds(lambda: tokenizers.Tokenizer.from_file(options.tokenizer)) for _ in range(9))
+    print(f"{'text':8} {'MB':>6} {'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6}")
+    loads = []
+    for name, lines in texts():
+        lines = [line.replace("\n", " ") for line in lines]
+        size = sum(len(line.encode()) for line in lines) / 1e6
+        ours, theirs = [], []
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            for _ in range(options.rounds):
+                command = [str(BUILD / "tokenizer_bench"), options.tokenizer, file.name, "0.1"]
+                result = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+                ours.append(result["encode_ms"])
+                loads.append(result["load_ms"])
+                theirs.append(milliseconds(lambda: [reference.encode(line) for line in lines]))
+        a, b = statistics.median(ours), statistics.median(theirs)
+        print(f"{name:8} {size:6.2f} {size / a * 1e3:12.1f} {size / b * 1e3:16.1f} {b / a:6.1f}")
+    load = statistics.median(loads)
+    print(f"load     {load:.2f} ms, tokenizers {load_theirs:.2f} ms, ratio {load_theirs / load:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+// For the comparison with the `tokenizers` package in tests/python/test_tokenizer.py.
+//
+//   tokenizer_dump TOKENIZER.JSON [option=value]… < RECORDS
+//
+// A record is "text NUL" or, with pair=1, "first NUL second NUL". For each one JSON line is
+// written: {"ids": […], "type_ids": …, "offsets": [[begin, end], …] in bytes, "chars": the same in
+// characters, …, "overflowing": [{…}, …]}.
+
+#include <charconv>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tercel/error.h"
+#include "tercel/tokenizer.h"
+
+namespace {
+
+using tercel::CharOffsets;
+using tercel::Encoding;
+using tercel::TextSpan;
+
+template <class Values>
+void write_list(std::string& out, const char* name, const Values& values) {
+  out += fmt::format("\"{}\":[", name);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ',';
+    if constexpr (std::is_same_v<typename Values::value_type, TextSpan>) {
+      out += fmt::format("[{},{}]", values[i].begin, values[i].end);
+    } else {
+      out += fmt::format_int(values[i]).c_str();
+    }
+  }
+  out += "],";
+}
+
+void write_encoding(std::string& out, const Encoding& encoding,
+                    const std::vector<CharOffsets>& texts) {
+  std::vector<TextSpan> chars;
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    const int32_t sequence = encoding.sequence_ids[i];
+    chars.push_back(sequence < 0
+                        ? TextSpan{}
+                        : texts[static_cast<std::size_t>(sequence)].to_chars(encoding.offsets[i]));
+  }
+  out += '{';
+  write_list(out, "ids", encoding.ids);
+  write_list(out, "type_ids", encoding.type_ids);
+  write_list(out, "attention_mask", encoding.attention_mask);
+  write_list(out, "special_tokens_mask", encoding.special_tokens_mask);
+  write_list(out, "sequence_ids", encoding.sequence_ids);
+  write_list(out, "word_ids", encoding.word_ids);
+  write_list(out, "offsets", encoding.offsets);
+  write_list(out, "chars", chars);
+  out += "\"overflowing\":[";
+  for (std::size_t i = 0; i < encoding.overflowing.size(); ++i) {
+    if (i > 0) out += ',';
+    write_encoding(out, encoding.overflowing[i], texts);
+  }
+  out += "]}";
+}
+
+std::size_t to_size(std::string_view text) {
+  std::size_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+struct Arguments {
+  bool pair = false;
+  bool decode = false;
+  tercel::EncodeOptions options;
+};
+
+void read_argument(std::string_view argument, Arguments& result) {
+  const std::size_t equals = argument.find('=');
+  const std::string_view key = argument.substr(0, equals);
+  const std::string_view value = argument.substr(equals + 1);
+  auto& options = result.options;
+  if (key == "pair") result.pair = value == "1";
+  if (key == "decode") result.decode = value == "1";
+  if (key == "special") options.add_special_tokens = value == "1";
+  if (key == "max_length" || key == "stride" || key == "strategy" || key == "truncate") {
+    if (!options.truncation) options.truncation.emplace();
+  }
+  if (key == "max_length") options.truncation->max_length = to_size(value);
+  if (key == "stride") options.truncation->stride = to_size(value);
+  if (key == "strategy") {
+    options.truncation->strategy = value == "only_first" ? tercel::TruncationStrategy::only_first
+                                   : value == "only_second"
+                                       ? tercel::TruncationStrategy::only_second
+                                       : tercel::TruncationStrategy::longest_first;
+  }
+  if (key == "truncate" && value == "left") {
+    options.truncation->direction = tercel::TextDirection::left;
+  }
+}
+
+int run(int count, char** values) {
+  const auto tokenizer = tercel::Tokenizer::load(values[1]);
+  Arguments arguments;
+  arguments.options = tokenizer.default_options();
+  for (int i = 2; i < count; ++i) read_argument(values[i], arguments);
+  const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
+  std::vector<std::string_view> record;
+  std::string out;
+  for (std::size_t at = 0; at < input.size();) {
+    const std::size_t end = std::min(input.find('\0', at), input.size());
+    record.push_back(std::string_view(input).substr(at, end - at));
+    at = end + 1;
+    if (record.size() < (arguments.pair ? 2U : 1U)) continue;
+    const Encoding encoding = arguments.pair
+                                  ? tokenizer.encode_pair(record[0], record[1], arguments.options)
+                                  : tokenizer.encode(record[0], arguments.options);
+    std::vector<CharOffsets> texts;
+    for (const std::string_view text : record) texts.emplace_back(text);
+    if (arguments.decode) {
+      out += tokenizer.decode(encoding.ids);
+      out += '\0';
+    } else {
+      write_encoding(out, encoding, texts);
+      out += '\n';
+    }
+    record.clear();
+  }
+  std::cout.write(out.data(), static_cast<std::streamsize>(out.size()));
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+  try {
+    if (count >= 2) return run(count, values);
+    std::cerr << "usage: tokenizer_dump TOKENIZER.JSON [option=value]…\n";
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+  }
+  return 2;
+}
