@@ -40,7 +40,7 @@ class Folder {
 };
 
 TEST(OnnxFile, RandomModelsComeBack) {
-  for (uint32_t seed = 0; seed < 300; ++seed) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(seed);
     const auto model = RandomModel(seed).make();
     verify(*model, Errc::internal);
@@ -53,7 +53,7 @@ TEST(OnnxFile, RandomModelsComeBack) {
 }
 
 TEST(OnnxFile, RandomModelsComeBackFromText) {
-  for (uint32_t seed = 0; seed < 300; ++seed) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(seed);
     const auto model = RandomModel(seed).make();
     const std::string text = full_text(*model);
