@@ -174,9 +174,9 @@ std::vector<Answer> QuestionAnswering::ask(std::string_view question, std::strin
   return std::move(ask_all({&query, 1}, options, run).front());
 }
 
-std::vector<std::vector<Answer>> QuestionAnswering::ask_all(
-    std::span<const Query> queries, const QuestionAnsweringOptions& options,
-    const RunOptions& run) const {
+std::vector<std::vector<Answer>> QuestionAnswering::ask_all(std::span<const Query> queries,
+                                                            const QuestionAnsweringOptions& options,
+                                                            const RunOptions& run) const {
   check(options);
   std::deque<Request> requests;
   std::vector<Place> places;

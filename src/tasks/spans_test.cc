@@ -75,7 +75,8 @@ TEST(SpanPool, NullIsTheLeastOfTheWindows) {
   EXPECT_EQ(pool.null_score(), 2);
 }
 
-// Rules 4 to 7 as the reference writes them: all candidates of all windows, in order, stably sorted.
+// Rules 4 to 7 as the reference writes them: all candidates of all windows, in order, stably
+// sorted.
 std::vector<SpanCandidate> reference(const std::vector<std::vector<float>>& starts,
                                      const std::vector<std::vector<float>>& ends,
                                      std::size_t text_begin, const SpanRules& rules) {

@@ -33,8 +33,8 @@ bool is_ascii_punctuation(char32_t code) {
 std::u32string lowered(std::u32string_view text) {
   std::u32string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool ends_word = i > 0 && is_word(text[i - 1]) &&
-                           (i + 1 == text.size() || !is_word(text[i + 1]));
+    const bool ends_word =
+        i > 0 && is_word(text[i - 1]) && (i + 1 == text.size() || !is_word(text[i + 1]));
     if (text[i] == kCapitalSigma && ends_word) {
       result += kFinalSigma;
       continue;

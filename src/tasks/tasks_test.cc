@@ -1,3 +1,5 @@
+#include "tercel/tasks.h"
+
 #include <cmath>
 #include <filesystem>
 
@@ -5,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include "tercel/model.h"
-#include "tercel/tasks.h"
 
 namespace tercel {
 namespace {

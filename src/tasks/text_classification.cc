@@ -83,9 +83,8 @@ std::vector<std::vector<Label>> TextClassification::classify(std::span<const std
                 for (std::size_t i = 0; i < scores.size(); ++i) {
                   result.push_back({names[i], scores[i]});
                 }
-                std::stable_sort(result.begin(), result.end(), [](const Label& a, const Label& b) {
-                  return a.score > b.score;
-                });
+                std::stable_sort(result.begin(), result.end(),
+                                 [](const Label& a, const Label& b) { return a.score > b.score; });
               });
   }
   return results;

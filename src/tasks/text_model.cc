@@ -26,9 +26,8 @@ std::filesystem::path folder_of(const std::filesystem::path& model) {
 std::pair<Tokenizer, Session> load_both(const std::filesystem::path& path,
                                         const SessionOptions& options) {
   const auto folder = folder_of(path);
-  auto tokenizer = std::async(std::launch::async, [&folder] {
-    return Tokenizer::load(folder.empty() ? "." : folder);
-  });
+  auto tokenizer = std::async(std::launch::async,
+                              [&folder] { return Tokenizer::load(folder.empty() ? "." : folder); });
   auto session = Session::load(path, options);
   return {tokenizer.get(), std::move(session)};
 }
@@ -179,7 +178,8 @@ void TextModel::check_inputs() {
     fail(Errc::invalid_argument,
          "the model has no input \"input_ids\", so no text goes into it; run it with `tercel run`");
   }
-  if (fixed_length_ > 0) max_length_ = static_cast<int>(std::min<int64_t>(max_length_, fixed_length_));
+  if (fixed_length_ > 0)
+    max_length_ = static_cast<int>(std::min<int64_t>(max_length_, fixed_length_));
 }
 
 std::string TextModel::metadata(const std::string& key) const {
@@ -200,8 +200,9 @@ void TextModel::require_outputs(std::string_view task, std::span<const std::stri
 }
 
 void TextModel::reject(std::string_view task, std::string_view reason) const {
-  fail(Errc::invalid_argument, "the model is not one for {}: {}; its outputs are: {}; use {} for it",
-       task, reason, outputs_of(session_), command_for(*this));
+  fail(Errc::invalid_argument,
+       "the model is not one for {}: {}; its outputs are: {}; use {} for it", task, reason,
+       outputs_of(session_), command_for(*this));
 }
 
 TokenRow TextModel::row_of(std::string_view text) const {

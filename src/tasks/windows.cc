@@ -80,8 +80,8 @@ Windows::Windows(const Tokenizer& tokenizer, const std::string_view* question,
   const auto fixed = static_cast<std::size_t>(shape.max_length) - capacity_;
   options.truncation = Truncation{.max_length = fixed + kSample};
   if (question) options.truncation->strategy = TruncationStrategy::only_second;
-  const Encoding sample = question ? tokenizer.encode_pair(*question, text, options)
-                                   : tokenizer.encode(text, options);
+  const Encoding sample =
+      question ? tokenizer.encode_pair(*question, text, options) : tokenizer.encode(text, options);
   const int32_t own = question ? 1 : 0;
   const auto found = std::find(sample.sequence_ids.begin(), sample.sequence_ids.end(), own);
   TERCEL_CHECK(found != sample.sequence_ids.end());
@@ -97,7 +97,8 @@ std::size_t Windows::end(std::size_t index) const {
 
 TokenRow Windows::row(std::size_t index) const {
   TokenRow row = prefix_;
-  row.ids.insert(row.ids.end(), tokens_.ids.begin() + begin(index), tokens_.ids.begin() + end(index));
+  row.ids.insert(row.ids.end(), tokens_.ids.begin() + begin(index),
+                 tokens_.ids.begin() + end(index));
   row.type_ids.resize(row.ids.size(), text_type_id_);
   append(row, suffix_);
   return row;

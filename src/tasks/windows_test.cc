@@ -41,7 +41,8 @@ TEST(Windows, AreThoseOfTheTokenizersTruncation) {
   for (int round = 0; round < 60; ++round) {
     const std::string question = random_text(random, 1 + static_cast<int>(random() % 8));
     const std::string text = random_text(random, 1 + static_cast<int>(random() % 150));
-    const WindowShape shape = {48 + static_cast<int>(random() % 40), static_cast<int>(random() % 9)};
+    const WindowShape shape = {48 + static_cast<int>(random() % 40),
+                               static_cast<int>(random() % 9)};
     EncodeOptions options;
     options.truncation =
         Truncation{static_cast<std::size_t>(shape.max_length),
