@@ -56,7 +56,8 @@ class Inliner {
       map[body.inputs()[i]] = call->input(static_cast<int>(i));
 
     SpliceOptions options;
-    options.scope = (call->name.empty() ? call->op_type() : call->name) + "/";
+    const ir::Value* first = call->output(0);
+    options.scope = (call->name.empty() && first != nullptr ? first->name() : call->name) + "/";
     options.call = call;
     options.function = &function;
     const std::vector<ir::Node*> added = splice(body, call, map, options);

@@ -24,6 +24,10 @@ bool merge_transposes(ir::Model& model, const PassContext& context);
 // Reshape targets that are computed become constants; sizes are read from the graph's inputs.
 bool simplify_shapes(ir::Model& model, const PassContext& context);
 
+// Softmax and its like over rows that are flattened before and unflattened after: over the rows as
+// they are, as old opsets had it.
+bool unflatten_rows(ir::Model& model, const PassContext& context);
+
 // Equal nodes, and equal small constants, become one.
 bool eliminate_common(ir::Model& model, const PassContext& context);
 

@@ -16,6 +16,7 @@ constexpr std::array kPasses{
     Pass{"eliminate_identity", eliminate_identity},
     Pass{"merge_transposes", merge_transposes},
     Pass{"simplify_shapes", simplify_shapes},
+    Pass{"unflatten_rows", unflatten_rows},
     Pass{"eliminate_common", eliminate_common},
     Pass{"eliminate_dead", eliminate_dead},
     Pass{"fuse_layer_norm", fuse_layer_norm},

@@ -69,7 +69,7 @@ ir::Node* copy_node(const ir::Node& node, ir::Node* before, ValueMap& map,
   std::vector<ir::Value*> inputs;
   for (ir::Value* input : node.inputs()) inputs.push_back(mapped(map, input));
   ir::Node* copy = target.add_node(node.op_type(), std::move(inputs), node.domain(), before);
-  copy->name = options.scope + node.name;
+  if (!node.name.empty()) copy->name = options.scope + node.name;
   copy->overload = node.overload;
   copy->doc = node.doc;
   copy->metadata = node.metadata;
