@@ -59,9 +59,6 @@ class Adapting {
   explicit Adapting(const ir::Model& model) : model_(model) {}
 
   void graph(const ir::Graph& graph, int64_t opset, bool in_function) {
-    for (const ir::Value* leaf : graph.initializers()) {
-      if (leaf->is_constant()) facts_.learn(leaf, leaf->initializer());
-    }
     // Adapters add nodes around the one they adapt: those are of the newest opset already.
     std::vector<ir::Node*> nodes;
     for (const auto& node : graph.nodes()) nodes.push_back(node.get());
@@ -75,8 +72,7 @@ class Adapting {
       if (opset >= kRanksMatterBelow || in_function) continue;
       const ir::Node* next = i + 1 < nodes.size() ? nodes[i + 1] : nullptr;
       auto at = inferred == graph.nodes().end() ? graph.nodes().begin() : std::next(inferred);
-      for (; at != graph.nodes().end() && at->get() != next; inferred = at++)
-        ops::infer_node(**at, facts_, &model_);
+      for (; at != graph.nodes().end() && at->get() != next; inferred = at++) infer(**at);
     }
   }
 
@@ -90,6 +86,14 @@ class Adapting {
         for (const auto& each : *subs) graph(*each, opset, in_function);
       }
     }
+  }
+
+  // Axes that an adapter made inputs are constants that nobody has seen before.
+  void infer(const ir::Node& node) {
+    for (const ir::Value* input : node.inputs()) {
+      if (input != nullptr && input->is_constant()) facts_.learn(input, input->initializer());
+    }
+    ops::infer_node(node, facts_, &model_);
   }
 
   void adapt(ir::Node& node, int64_t opset, bool in_function) {

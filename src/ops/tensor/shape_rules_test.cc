@@ -119,7 +119,7 @@ TEST_F(ShapeRules, SplitAndConcatAgree) {
 
 TEST_F(ShapeRules, SizeAndFlattenMultiply) {
   EXPECT_EQ(type(b.op("Flatten", {x}, {{"axis", int64_t{2}}})), "float[batch*sequence,384]");
-  EXPECT_EQ(contents(b.op("Size", {x})), "(batch*sequence)*384");
+  EXPECT_EQ(contents(b.op("Size", {x})), "384*batch*sequence");
 }
 
 TEST_F(ShapeRules, IfTakesTheKnownBranch) {

@@ -47,7 +47,10 @@ void adapt_flattening(const Adaptation& adaptation) {
   ir::Node* reshape = after.node("Reshape", {shape, shape}, 1, {{"allowzero", int64_t{1}}});
   node.graph().replace_uses(node.output(), reshape->output());
   reshape->set_input(0, node.output());
-  std::swap(reshape->output()->type, node.output()->type);  // what was declared is not flattened
+  // What was declared is not flattened.
+  const ir::Type unknown;
+  reshape->output()->type = node.output()->type;
+  node.output()->type = unknown;
 }
 
 void adapt_batch_normalization(const Adaptation& adaptation) {
