@@ -35,6 +35,9 @@ TERCEL_API ModelSummary summarize(const std::filesystem::path& path,
 // The model in ONNX's textual syntax, large constants cut short. `optimized`: after the passes.
 TERCEL_API std::string model_text(const std::filesystem::path& path, bool optimized = false);
 
+// The operators that Tercel runs, sorted, named as in ModelSummary::operators.
+TERCEL_API std::vector<std::string> supported_operators();
+
 struct ExportOptions {
   // Element type of the weights; undefined: as they are stored.
   Dtype dtype = Dtype::undefined;

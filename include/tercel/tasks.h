@@ -17,15 +17,22 @@
 namespace tercel {
 namespace tasks {
 
+// Larger documents are refused: their windows would run for a quarter of an hour and more.
+inline constexpr std::size_t kMaxDocumentBytes = std::size_t{16} << 20;
+
 struct QuestionAnsweringOptions {
-  int top_k = 1;    // answers to return
-  int n_best = 20;  // best start and end positions that are combined, a window
+  int top_k = 1;  // answers to return, at most n_best
+  // Best start and end positions that are combined, a window; and best spans that are kept.
+  int n_best = 20;
   int max_answer_tokens = 30;
-  int max_length = 384;  // tokens of a window: question, special tokens and a piece of the document
-  int stride = 128;      // tokens that neighbouring windows share
-  int batch_size = 8;    // windows that run together
+  // Tokens of a window: question, special tokens and a piece of the document. A model that takes
+  // fewer gets shorter windows, their stride shortened in proportion.
+  int max_length = 384;
+  int stride = 128;    // document tokens that neighbouring windows share
+  int batch_size = 8;  // windows that run together
   // SQuAD 2: also consider that the document has no answer. The null answer wins when its score
-  // passes the best span's by more than `null_threshold`.
+  // (the least over the windows of start logit + end logit at the first token) passes the best
+  // span's by more than `null_threshold`.
   bool allow_null = false;
   float null_threshold = 0;
 };
@@ -39,17 +46,28 @@ struct Answer {
   bool is_null = false;  // no answer in the document
 };
 
+struct Query {
+  std::string_view question;
+  std::string_view document;
+};
+
 class TERCEL_API QuestionAnswering {
  public:
   explicit QuestionAnswering(const std::filesystem::path& model,
                              const SessionOptions& options = {});
 
-  // Best answers, best first; overlapping spans of equal text are one answer. Throws
-  // Errc::invalid_argument on an empty question or document, and on a question that leaves no room
-  // for the document.
+  // Best answers, best first; overlapping spans of equal text are one answer; empty when no span
+  // qualifies. Throws Errc::invalid_argument on an empty question or document, on a question that
+  // leaves no room for the document, and on a document of more than kMaxDocumentBytes.
   std::vector<Answer> ask(std::string_view question, std::string_view document,
                           const QuestionAnsweringOptions& options = {},
                           const RunOptions& run = {}) const;
+
+  // The same for many questions: windows of similar length run together, whatever question they
+  // belong to, which changes no answer. One entry a query.
+  std::vector<std::vector<Answer>> ask_all(std::span<const Query> queries,
+                                           const QuestionAnsweringOptions& options = {},
+                                           const RunOptions& run = {}) const;
 
   const Session& session() const;
 
@@ -60,7 +78,7 @@ class TERCEL_API QuestionAnswering {
 
 struct Label {
   std::string name;
-  float score = 0;  // probability
+  float score = 0;  // probability; what the model says, for one that was trained on regression
 };
 
 class TERCEL_API TextClassification {
@@ -68,7 +86,9 @@ class TERCEL_API TextClassification {
   explicit TextClassification(const std::filesystem::path& model,
                               const SessionOptions& options = {});
 
-  // All labels, most probable first, for each text.
+  // All labels, most probable first, for each text. Probabilities are a softmax over the labels, or
+  // a sigmoid of each when the model has one label or was trained on several a text. Texts longer
+  // than the model's maximum are cut.
   std::vector<std::vector<Label>> classify(std::span<const std::string> texts,
                                            const RunOptions& run = {}) const;
 
@@ -92,7 +112,8 @@ class TERCEL_API TokenClassification {
   explicit TokenClassification(const std::filesystem::path& model,
                                const SessionOptions& options = {});
 
-  // One entry a token of the text (special tokens left out).
+  // One entry a token of the text (special tokens left out), its most probable label. A long text
+  // is read in windows; each token's label is from the window that sees most around it.
   std::vector<EntityToken> classify(std::string_view text, const RunOptions& run = {}) const;
 
   const Session& session() const;
@@ -106,7 +127,8 @@ class TERCEL_API Embedding {
  public:
   explicit Embedding(const std::filesystem::path& model, const SessionOptions& options = {});
 
-  // f32 [texts, dimensions]. Texts longer than the model's maximum are cut.
+  // f32 [texts, dimensions]: the model's `sentence_embedding`, or else the mean of
+  // `last_hidden_state` over the text's tokens. Texts longer than the model's maximum are cut.
   Tensor embed(std::span<const std::string> texts, const RunOptions& run = {}) const;
 
   const Session& session() const;
@@ -116,9 +138,23 @@ class TERCEL_API Embedding {
   std::shared_ptr<State> state_;
 };
 
+// A file of questions in SQuAD's format.
+struct SquadQuestion {
+  std::string id;
+  std::string question;
+  std::size_t context = 0;           // index into SquadData::contexts
+  std::vector<std::string> answers;  // none: SQuAD 2's question without an answer
+};
+struct SquadData {
+  std::vector<std::string> contexts;
+  std::vector<SquadQuestion> questions;  // in the file's order
+};
+// Throws Errc::not_found or Errc::invalid_file.
+TERCEL_API SquadData read_squad(const std::filesystem::path& path);
+
 // Exact match and F1 by SQuAD's official rules (evaluate-v1.1, and v2.0 for questions without
-// answers): lower case, no punctuation, no articles, single spaces; F1 over tokens; best of the
-// reference answers. Percent.
+// answers, which have no references): lower case, no ASCII punctuation, no articles, single spaces;
+// F1 over tokens; best of the reference answers. Percent.
 TERCEL_API double squad_exact_match(std::string_view prediction,
                                     std::span<const std::string> references);
 TERCEL_API double squad_f1(std::string_view prediction, std::span<const std::string> references);

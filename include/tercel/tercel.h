@@ -7,4 +7,5 @@
 #include "tercel/session.h"
 #include "tercel/tasks.h"
 #include "tercel/tensor.h"
+#include "tercel/tokenizer.h"
 #include "tercel/version.h"

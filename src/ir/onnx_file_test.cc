@@ -40,7 +40,7 @@ class Folder {
 };
 
 TEST(OnnxFile, RandomModelsComeBack) {
-  for (uint32_t seed = 0; seed < 300; ++seed) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(seed);
     const auto model = RandomModel(seed).make();
     verify(*model, Errc::internal);
@@ -53,7 +53,7 @@ TEST(OnnxFile, RandomModelsComeBack) {
 }
 
 TEST(OnnxFile, RandomModelsComeBackFromText) {
-  for (uint32_t seed = 0; seed < 300; ++seed) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(seed);
     const auto model = RandomModel(seed).make();
     const std::string text = full_text(*model);
@@ -147,7 +147,8 @@ void expect_text_error(const char* text, const char* message) {
 }
 
 TEST(OnnxText, MistakesAreFoundWhereTheyAre) {
-  expect_text_error("g (x) => (y) {\n  y = Relu <a: int = 1.5> (x) }", "text:2:22: expected an integer");
+  expect_text_error("g (x) => (y) {\n  y = Relu <a: int = 1.5> (x) }",
+                    "text:2:22: expected an integer");
   expect_text_error("g (x) => (y) {\n  y = Relu (x)", "text:2:15: expected '='");
   expect_text_error("g (x) -> (y) {}", "text:1:7: expected '=>'");
   expect_text_error("g (x) => (x) <float[2] w = {1, 2, 3}> {}", "expected 2 values before this");

@@ -7,6 +7,7 @@
 #include "src/ir/onnx_encode.h"
 #include "src/ir/onnx_fields.h"
 #include "src/ir/onnx_file.h"
+#include "src/ir/onnx_graph.h"
 #include "src/ir/text.h"
 #include "src/ir/text_tensor.h"
 
@@ -15,8 +16,6 @@ namespace {
 
 using Writer = protozero::pbf_writer;
 using proto::Kind;
-
-constexpr int kMaxDepth = 64;
 
 constexpr std::pair<std::string_view, Kind> kKinds[] = {
     {"float", Kind::float_},
@@ -181,7 +180,7 @@ class TextParser {
   }
 
   void graph(Writer& out) {
-    if (++depth_ > kMaxDepth) scan_.fail_expecting("graphs less deeply nested");
+    if (depth_++ > kMaxGraphDepth) scan_.fail_expecting("graphs less deeply nested");
     out.add_string(proto::graph::name, scan_.name());
     list('(', ')', [&] {
       const Declaration input = declaration();
@@ -234,8 +233,8 @@ class TextParser {
     scan_.expect('=');
     std::string domain;
     std::string op_type = scan_.name();
-    while (scan_.accept('.')) {
-      domain += domain.empty() ? op_type : "." + op_type;
+    for (bool first = true; scan_.accept('.'); first = false) {
+      domain += first ? op_type : "." + op_type;
       op_type = scan_.name();
     }
     out.add_string(proto::node::op_type, op_type);

@@ -242,11 +242,14 @@ class Printer {
   }
 
   void operator_name(const Node& node) {
-    for (std::string_view rest = node.domain(); !rest.empty();) {
+    std::string_view rest = node.domain();
+    while (!rest.empty()) {
       const std::size_t dot = rest.find('.');
       word_or_quoted(rest.substr(0, dot));
       text_ += '.';
-      rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
+      if (dot == std::string_view::npos) break;
+      rest = rest.substr(dot + 1);
+      if (rest.empty()) text_ += "\"\".";
     }
     word_or_quoted(node.op_type());
     if (node.overload.empty()) return;

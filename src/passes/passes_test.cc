@@ -246,7 +246,9 @@ TEST_P(Rewrite, GivesTheExpectedText) {
   const Outcome outcome =
       rewrite(each.run, each.before, each.after.empty() ? each.before : each.after);
   EXPECT_EQ(outcome.actual, outcome.expected);
-  if (each.after.empty()) EXPECT_FALSE(outcome.changed);
+  if (each.after.empty()) {
+    EXPECT_FALSE(outcome.changed);
+  }
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.name; }

@@ -3,6 +3,7 @@
 #include "src/base/fail.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
+#include "src/ops/cpu.h"
 #include "src/ops/op_def.h"
 #include "src/passes/store_weights.h"
 #include "src/session/flops.h"
@@ -22,10 +23,13 @@ struct Workshop {
   Machine machine{best_cpu_isa(), pool, *memory};
 };
 
+std::string operator_name(std::string_view domain, std::string_view name) {
+  return fmt::format("{}{}{}", domain, domain.empty() ? "" : ".", name);
+}
+
 void count(const ir::Graph& graph, ModelSummary& summary) {
   for (const auto& node : graph.nodes()) {
-    const std::string prefix = node->domain().empty() ? "" : node->domain() + ".";
-    ++summary.operators[prefix + node->op_type()];
+    ++summary.operators[operator_name(node->domain(), node->op_type())];
     for (const ir::Attribute& attribute : node->attributes()) {
       if (const auto* sub = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data))
         count(**sub, summary);
@@ -106,6 +110,15 @@ std::string model_text(const std::filesystem::path& path, bool optimized) {
     prepare_model(*model, workshop.machine, true);
   }
   return ir::to_text(*model);
+}
+
+std::vector<std::string> supported_operators() {
+  std::vector<std::string> names;
+  for (const ops::CpuOp* op : ops::all_cpu_ops()) {
+    names.push_back(operator_name(op->domain, op->name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 void export_onnx(const std::filesystem::path& path, const std::filesystem::path& output,

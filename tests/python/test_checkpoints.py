@@ -10,7 +10,6 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
-
 from safetensors_numpy import load_safetensors
 
 REPO = Path(__file__).resolve().parents[2]

@@ -1,7 +1,8 @@
 #pragma once
 // Softmax, normalisations and reductions over f32. The order of every sum depends on the length of
 // the reduced axis alone: element i goes to lane i mod L (L fixed per ISA), lanes are added by one
-// fixed tree. Threads share out whole results, never one sum.
+// fixed tree; where inner > 1, elements are added in ascending order. Threads share out whole
+// results, never one sum.
 
 #include <cstdint>
 

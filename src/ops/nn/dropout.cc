@@ -7,6 +7,9 @@ namespace {
 constexpr AttributeDef kAttributes[] = {{"seed", AttributeKind::integer}};
 
 void infer(InferContext& context) {
+  const Dtype mode = context.dtype(2);
+  if (mode != Dtype::undefined && mode != Dtype::boolean)
+    context.reject("training_mode must be boolean; it has {}", to_string(mode));
   infer_same_type(context);
   if (const ir::Dims* dims = context.dims(0))
     context.set_output(1, Dtype::boolean, *dims);

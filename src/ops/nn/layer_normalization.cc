@@ -32,6 +32,8 @@ Dtype stash_dtype(InferContext& context) {
 }
 
 void infer_layer(InferContext& context) {
+  require_same_dtype(context, 0, 1);
+  require_same_dtype(context, 0, 2);
   check_operand(context, 1);
   if (context.has_input(2)) check_operand(context, 2);
   infer_same_type(context);

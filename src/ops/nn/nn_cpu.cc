@@ -1,7 +1,17 @@
-#include "src/ops/cpu_tables.h"
+#include "src/ops/nn/nn_cpu.h"
 
 namespace tercel::ops {
 
-CpuFamily nn_cpu_ops() { return {}; }
+CpuFamily nn_cpu_ops() {
+  static const std::vector<CpuOp> all = [] {
+    std::vector<CpuOp> ops;
+    for (const CpuFamily part :
+         {attention_cpu_ops(), dropout_cpu_ops(), layer_normalization_cpu_ops(),
+          normalization_cpu_ops(), pool_cpu_ops(), rotary_embedding_cpu_ops(), softmax_cpu_ops()})
+      ops.insert(ops.end(), part.begin(), part.end());
+    return ops;
+  }();
+  return all;
+}
 
 }  // namespace tercel::ops

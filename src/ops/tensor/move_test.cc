@@ -3,8 +3,10 @@
 
 #include "src/ops/tensor/move.h"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
+#include <numeric>
 #include <random>
 
 #include <gtest/gtest.h>

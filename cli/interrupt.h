@@ -1,0 +1,20 @@
+#pragma once
+// Ctrl-C.
+
+#include "tercel/session.h"
+
+namespace tercel::cli {
+
+// From here on Ctrl-C sets interrupted(); a second one ends the process at once. Writing to a
+// closed pipe ends it quietly.
+void handle_signals();
+
+const CancelFlag& interrupted();
+
+// Options of a run that Ctrl-C stops.
+RunOptions cancellable();
+
+// Throws Errc::cancelled after Ctrl-C.
+void stop_if_interrupted();
+
+}  // namespace tercel::cli

@@ -1,0 +1,33 @@
+#include "cli/models.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/files.h"
+
+namespace tercel::cli {
+
+std::filesystem::path find_model(const std::string& given) {
+  if (!given.empty()) return given;
+  std::error_code ignored;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  const std::filesystem::path name = std::filesystem::path("models") / "minilm-qa";
+  const std::vector<std::filesystem::path> places = {name, folder.parent_path() / name,
+                                                     folder.parent_path() / "share/tercel" / name};
+  for (const auto& place : places) {
+    if (std::filesystem::is_directory(place, ignored)) return place;
+  }
+  throw Error(Errc::not_found,
+              fmt::format("no model: {} is not there, nor are {} and {}; name one with --model",
+                          places[0].string(), places[1].string(), places[2].string()));
+}
+
+void explain(const Session& session) { print_error(session.explain()); }
+
+std::string shape_text(const TensorInfo& info) {
+  if (!info.shape) return "any shape";
+  return info.shape->empty() ? "scalar" : fmt::format("{}", fmt::join(*info.shape, " x "));
+}
+
+}  // namespace tercel::cli

@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <random>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/files.h"
+#include "cli/interrupt.h"
+#include "cli/json.h"
+#include "cli/models.h"
+#include "cli/npy.h"
+#include "cli/random_tensor.h"
+
+namespace tercel::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct RunCommand {
+  std::string model;
+  std::vector<std::string> inputs;
+  std::vector<std::string> random;
+  std::string output;
+  uint64_t seed = 0;
+  int repeat = 1;
+  SessionOptions session;
+  bool json = false;
+  bool explain = false;
+};
+
+struct Timings {
+  double first = 0;  // milliseconds; the plan is made in it
+  std::vector<double> runs;
+
+  double at(double fraction) const {  // nearest rank
+    const auto rank =
+        static_cast<std::size_t>(std::ceil(fraction * static_cast<double>(runs.size())));
+    return runs[std::min(std::max<std::size_t>(rank, 1), runs.size()) - 1];
+  }
+};
+
+std::pair<std::string, std::string> split_pair(const std::string& text, std::string_view option,
+                                               std::string_view expected) {
+  const std::size_t at = text.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
+    reject("{} {}: expected {}", option, text, expected);
+  }
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+NamedTensors make_inputs(const Session& session, const RunCommand& command) {
+  NamedTensors inputs;
+  for (const std::string& entry : command.inputs) {
+    const auto [name, path] = split_pair(entry, "--input", "name=file.npy");
+    inputs[name] = read_npy(path);
+  }
+  std::mt19937_64 generator(command.seed);
+  for (const std::string& entry : command.random) {
+    const auto [name, description] = split_pair(entry, "--random", "name=2x128 or name=2x128:i64");
+    Dtype dtype = Dtype::f32;
+    for (const TensorInfo& info : session.inputs()) {
+      if (info.name == name) dtype = info.dtype;
+    }
+    inputs[name] = random_tensor(description, dtype, generator);
+  }
+  return inputs;
+}
+
+// Names of outputs may hold characters that names of files may not.
+std::string file_name(std::string name) {
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '/' || c == '\\' || c == ':'; }, '_');
+  return (name.starts_with('.') ? "_" : "") + name + ".npy";
+}
+
+void write_outputs(const std::string& folder, const NamedTensors& outputs) {
+  for (const auto& [name, tensor] : outputs) check_npy_dtype(tensor, name);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error(Errc::io, fmt::format("{}: {}", folder, error.message()));
+  for (const auto& [name, tensor] : outputs) {
+    write_npy(std::filesystem::path(folder) / file_name(name), tensor);
+  }
+}
+
+Json to_json(const NamedTensors& outputs, const Timings& timings, const SessionStats& stats) {
+  Json list = Json::array();
+  for (const auto& [name, tensor] : outputs) {
+    list.push_back(
+        {{"name", name}, {"dtype", to_string(tensor.dtype())}, {"shape", tensor.shape()}});
+  }
+  Json times = {{"load", stats.load_milliseconds}, {"first", timings.first}};
+  if (!timings.runs.empty()) {
+    times["min"] = timings.runs.front();
+    times["median"] = timings.at(0.5);
+    times["p99"] = timings.at(0.99);
+    times["runs"] = timings.runs.size();
+  }
+  return {{"outputs", std::move(list)},
+          {"milliseconds", std::move(times)},
+          {"peak_bytes", stats.peak_bytes},
+          {"weight_bytes", stats.weight_bytes}};
+}
+
+std::string to_text(const NamedTensors& outputs, const Timings& timings,
+                    const SessionStats& stats) {
+  std::string text;
+  for (const auto& [name, tensor] : outputs) {
+    text += fmt::format("{}: {} {}\n", name, to_string(tensor.dtype()), to_string(tensor.shape()));
+  }
+  text += fmt::format("load {:.1f} ms, first run {:.2f} ms, peak memory {:.1f} MiB\n",
+                      stats.load_milliseconds, timings.first,
+                      static_cast<double>(stats.peak_bytes) / (1 << 20));
+  if (!timings.runs.empty()) {
+    text +=
+        fmt::format("{} more runs: min {:.2f} ms, median {:.2f} ms, p99 {:.2f} ms\n",
+                    timings.runs.size(), timings.runs.front(), timings.at(0.5), timings.at(0.99));
+  }
+  return text;
+}
+
+void run(const RunCommand& command) {
+  const Session session = Session::load(command.model, command.session);
+  if (command.explain) explain(session);
+  const NamedTensors inputs = make_inputs(session, command);
+  const auto timed = [&](NamedTensors& outputs) {
+    const auto start = Clock::now();
+    outputs = session.run(inputs, {}, cancellable());
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  };
+  NamedTensors outputs;
+  Timings timings;
+  timings.first = timed(outputs);
+  for (int i = 1; i < command.repeat; ++i) timings.runs.push_back(timed(outputs));
+  std::sort(timings.runs.begin(), timings.runs.end());
+
+  if (!command.output.empty()) write_outputs(command.output, outputs);
+  const SessionStats stats = session.stats();
+  print(command.json ? to_text(to_json(outputs, timings, stats))
+                     : to_text(outputs, timings, stats));
+}
+
+}  // namespace
+
+void add_run(CommandLine& line) {
+  auto shared = std::make_shared<RunCommand>();
+  RunCommand& command = *shared;
+  Options options = line.add(
+      "run", "Run a model on arrays",
+      "  tercel run model.onnx --input x=x.npy --output results/\n"
+      "  tercel run models/minilm-qa --random input_ids=1x128 --random attention_mask=1x128 \\\n"
+      "    --random token_type_ids=1x128 --repeat 100\n"
+      "Each output becomes DIR/name.npy. Random numbers are between -1 and 1, integers 0 or 1.",
+      [shared] { run(*shared); });
+  options.text("model", command.model, "MODEL", "A checkpoint's directory or an ONNX file",
+               Need::required);
+  options.each("--input", command.inputs, "NAME=FILE.npy", "An input, read from a numpy file");
+  options.each("--random", command.random, "NAME=SHAPE[:TYPE]",
+               "An input of random numbers: x=2x128, or x=2x128:f16");
+  options.number("--seed", command.seed, "Seed of the random numbers");
+  options.text("--output", command.output, "DIR", "Write the outputs there");
+  options.number("--repeat", command.repeat, "Runs; the first one makes the plan");
+  add_session_options(options, command.session);
+  options.flag("--json", command.json, "Print JSON");
+  options.flag("--explain", command.explain,
+               "Say on standard error which kernels were chosen, and why");
+}
+
+}  // namespace tercel::cli

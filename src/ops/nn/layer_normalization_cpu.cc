@@ -1,0 +1,191 @@
+#include <cmath>
+
+#include "src/kernels/cpu/kernels.h"
+#include "src/ops/cpu_util.h"
+#include "src/ops/nn/nn_cpu.h"
+
+namespace tercel::ops {
+namespace {
+
+// LayerNormalization and RMSNormalization over [rows, columns].
+struct Sizes {
+  int64_t rows, columns;
+  Sizes(const Shape& shape, int64_t axis) {
+    const int rank = static_cast<int>(shape.size());
+    const int at = static_cast<int>(axis < 0 ? axis + rank : axis);
+    rows = product(shape, 0, at);
+    columns = product(shape, at, rank);
+  }
+};
+
+const Tensor* operand(const KernelRun& run, std::size_t index) {
+  return run.inputs.size() > index && run.inputs[index].defined() ? &run.inputs[index] : nullptr;
+}
+
+float* statistics(const KernelRun& run, std::size_t index) {
+  return run.outputs.size() > index && run.outputs[index].defined()
+             ? elements<float>(run.outputs[index])
+             : nullptr;
+}
+
+class VectorKernel final : public CpuKernel {
+ public:
+  explicit VectorKernel(const KernelContext& context)
+      : kernels_(kernels::cpu_kernels(context.isa)),
+        axis_(context.node.int_or("axis", -1)),
+        epsilon_(context.node.float_or("epsilon", 1e-5F)),
+        rms_(context.node.is("RMSNormalization")) {}
+
+  bool in_place(int input) const override { return input == 0; }
+  void run(const KernelRun& run) const override {
+    const Sizes sizes(run.inputs[0].shape(), axis_);
+    const Tensor* bias = operand(run, 2);
+    const kernels::NormArgs args{.rows = sizes.rows,
+                                 .columns = sizes.columns,
+                                 .x = elements<float>(run.inputs[0]),
+                                 .scale = elements<float>(run.inputs[1]),
+                                 .bias = bias != nullptr ? elements<float>(*bias) : nullptr,
+                                 .epsilon = epsilon_,
+                                 .y = elements<float>(run.outputs[0]),
+                                 .mean = statistics(run, 1),
+                                 .inv_deviation = statistics(run, 2)};
+    if (rms_)
+      kernels_.reduce.rms_norm(args, run.pool);
+    else
+      kernels_.reduce.layer_norm(args, run.pool);
+  }
+
+ private:
+  const kernels::CpuKernels& kernels_;
+  int64_t axis_;
+  float epsilon_;
+  bool rms_;
+};
+
+// Any floating-point types; scale and bias broadcast to the input. Sums are in f64, so that the
+// statistics are right in whatever precision stash_type names.
+class GenericKernel final : public CpuKernel {
+ public:
+  explicit GenericKernel(const KernelContext& context)
+      : axis_(context.node.int_or("axis", -1)),
+        epsilon_(context.node.float_or("epsilon", 1e-5F)),
+        rms_(context.node.is("RMSNormalization")) {}
+
+  void run(const KernelRun& run) const override {
+    dispatch_dtype(FloatTypes{}, run.inputs[0].dtype(), [&](auto input) {
+      dispatch_dtype(FloatTypes{}, run.inputs[1].dtype(), [&](auto scale) {
+        normalize<typename decltype(input)::type, typename decltype(scale)::type>(run);
+      });
+    });
+  }
+
+ private:
+  struct Moments {
+    double mean = 0, inverse = 0;
+  };
+
+  template <class T>
+  Moments moments(const T* x, int64_t columns) const {
+    Moments result;
+    const auto count = static_cast<double>(columns);
+    for (int64_t i = 0; i < columns && !rms_; ++i) result.mean += widen(x[i]) / count;
+    double squares = 0;
+    for (int64_t i = 0; i < columns; ++i) {
+      const double difference = widen(x[i]) - result.mean;
+      squares += difference * difference;
+    }
+    result.inverse = 1 / std::sqrt(squares / count + epsilon_);
+    return result;
+  }
+
+  template <class T, class S>
+  void normalize(const KernelRun& run) const {
+    const Sizes sizes(run.inputs[0].shape(), axis_);
+    const Tensor& scale = run.inputs[1];
+    const Tensor* bias = operand(run, 2);
+    const Shape& shape = run.inputs[0].shape();
+    const BroadcastLoop loop =
+        broadcast_loop(shape, {&scale.shape(), bias != nullptr ? &bias->shape() : &scale.shape()});
+    const T* x = elements<T>(run.inputs[0]);
+    run.pool.parallel_for(
+        sizes.rows, rows_per_grain(4 * sizes.columns), [&](int64_t begin, int64_t end) {
+          for (int64_t row = begin; row < end; ++row) {
+            const Moments m = moments(x + row * sizes.columns, sizes.columns);
+            put(run, 1, row, m.mean);
+            put(run, 2, row, m.inverse);
+            for (int64_t i = row * sizes.columns; i < (row + 1) * sizes.columns; ++i) {
+              const auto at = loop.locate(i);
+              // ONNX rounds what is normalised to the input's type before it is scaled.
+              const T normal = narrow<T>((widen(x[i]) - m.mean) * m.inverse);
+              double y = widen(normal) * widen(elements<S>(scale)[at[0]]);
+              if (bias != nullptr) y += widen(elements<S>(*bias)[at[1]]);
+              elements<S>(run.outputs[0])[i] = narrow<S>(y);
+            }
+          }
+        });
+  }
+
+  static void put(const KernelRun& run, std::size_t output, int64_t row, double value) {
+    if (run.outputs.size() <= output || !run.outputs[output].defined()) return;
+    dispatch_dtype(FloatTypes{}, run.outputs[output].dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      elements<T>(run.outputs[output])[row] = narrow<T>(value);
+    });
+  }
+
+  int64_t axis_;
+  double epsilon_;
+  bool rms_;
+};
+
+// The vector kernel wants a scale, and a bias, with one element a column.
+bool fills_columns(const KernelContext& context, int index) {
+  const ir::Type* x = context.facts.type(context.node.input(0));
+  const ir::Type* type = context.facts.type(context.node.input(index));
+  if (x == nullptr || type == nullptr || !x->has_rank() || !type->has_rank()) return false;
+  const auto axis = context.node.int_or("axis", -1);
+  const int at = static_cast<int>(axis < 0 ? axis + x->rank() : axis);
+  const int columns = x->rank() - at;
+  if (type->rank() != columns) return false;
+  for (int i = 0; i < columns; ++i) {
+    if (!(*x->dims)[static_cast<std::size_t>(at + i)].equals(
+            (*type->dims)[static_cast<std::size_t>(i)]))
+      return false;
+  }
+  return true;
+}
+
+std::string refuse_f32(const KernelContext& context) {
+  if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  if (context.input_dtype(1) != Dtype::f32) return "the scale is not f32";
+  if (context.node.int_or("stash_type", 1) != 1) return "stash_type is not float";
+  if (!fills_columns(context, 1)) return "the scale has not one element for each column";
+  if (context.node.input(2) != nullptr && context.input_dtype(2) != Dtype::f32)
+    return "the bias is not f32";
+  if (context.node.input(2) != nullptr && !fills_columns(context, 2))
+    return "the bias has not one element for each column";
+  return {};
+}
+std::string refuse_generic(const KernelContext& context) {
+  if (context.node.input(2) != nullptr && context.input_dtype(2) != context.input_dtype(1))
+    return "scale and bias have different element types";
+  const std::string reason = refuse_dtype(FloatTypes{}, context.input_dtype(1));
+  return reason.empty() ? refuse_input0<FloatTypes>(context) : reason;
+}
+
+template <class Kernel>
+std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+  return std::make_unique<Kernel>(context);
+}
+
+constexpr CpuImplementation kImplementations[] = {
+    {"norm_f32", refuse_f32, create<VectorKernel>},
+    {"norm_generic", refuse_generic, create<GenericKernel>}};
+constexpr CpuOp kOps[] = {{"", "LayerNormalization", kImplementations},
+                          {"", "RMSNormalization", kImplementations}};
+
+}  // namespace
+
+CpuFamily layer_normalization_cpu_ops() { return kOps; }
+
+}  // namespace tercel::ops

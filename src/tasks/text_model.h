@@ -1,0 +1,73 @@
+#pragma once
+// What every task has: a session, the tokenizer that belongs to it, and the way from token ids to
+// batches.
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "src/base/function_ref.h"
+#include "tercel/session.h"
+#include "tercel/tokenizer.h"
+
+namespace tercel::tasks {
+
+// One input of the model, not padded.
+struct TokenRow {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> type_ids;
+};
+
+class TextModel {
+ public:
+  // Loads the session and the tokenizer at the same time. Throws tercel::Error.
+  TextModel(const std::filesystem::path& path, const SessionOptions& options);
+
+  const Session& session() const { return session_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const std::filesystem::path& folder() const { return folder_; }
+
+  // Tokens that the model takes, special tokens included.
+  int max_length() const { return max_length_; }
+  // "tercel.problem_type" and its like; empty when there is none.
+  std::string metadata(const std::string& key) const;
+
+  bool has_output(std::string_view name) const;
+  // Throws Errc::invalid_argument unless the model has the outputs: "… cannot do `task`", the
+  // outputs it has, and the command that fits.
+  void require_outputs(std::string_view task, std::span<const std::string> names) const;
+  [[noreturn]] void reject(std::string_view task, std::string_view reason) const;
+
+  // Called with the row's index, the wanted outputs as f32 [batch, …] and the row's place in them.
+  using RowDone = FunctionRef<void(std::size_t row, std::span<const Tensor> outputs, int64_t at)>;
+
+  // Runs every row once, rows of similar length together, at most `batch_size` of them. Rows come
+  // back in no particular order.
+  void run(std::span<const TokenRow> rows, const std::vector<std::string>& outputs, int batch_size,
+           const RunOptions& options, RowDone done) const;
+
+  // The text's tokens as a row, cut at max_length().
+  TokenRow row_of(std::string_view text) const;
+
+ private:
+  TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Session> loaded);
+  void check_inputs();
+  NamedTensors make_inputs(std::span<const TokenRow* const> rows) const;
+
+  std::filesystem::path folder_;
+  Tokenizer tokenizer_;
+  Session session_;
+  int max_length_ = 0;
+  int32_t pad_id_ = 0;
+  int64_t fixed_batch_ = 0;   // 0: any
+  int64_t fixed_length_ = 0;  // 0: any
+};
+
+// "logits [batch, 3]": the name and shape of each output, for messages.
+std::string outputs_of(const Session& session);
+
+}  // namespace tercel::tasks
