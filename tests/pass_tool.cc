@@ -4,26 +4,30 @@
 #include <cstdio>
 #include <string_view>
 
+#include "src/base/thread_pool.h"
 #include "src/device/cpu_isa.h"
 #include "src/device/memory.h"
-#include "src/base/thread_pool.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/verify.h"
 #include "src/ops/op_def.h"
 #include "src/passes/adapt.h"
 #include "src/passes/expand_masks.h"
 #include "src/passes/passes.h"
-#ifdef TERCEL_PASS_TOOL_EVALUATES
 #include "src/runtime/evaluate.h"
-#endif
 
 namespace tercel {
 namespace {
 
-passes::PassContext context(ThreadPool& pool) {
+void optimize(ir::Model& model) {
+  ThreadPool pool(1);
+  const auto memory = make_cpu_allocator();
   passes::PassContext context;
-  (void)pool;
-  return context;
+  context.evaluate = [&](const ir::Node& node, const std::vector<Tensor>& inputs) {
+    return runtime::evaluate(node, inputs, best_cpu_isa(), pool, *memory);
+  };
+  passes::optimize(model, context);
+  passes::expand_masks(model);
+  ir::verify(model);
 }
 
 int run(int argc, char** argv) {
@@ -35,10 +39,7 @@ int run(int argc, char** argv) {
   const auto model = ir::read_onnx(argv[argc - 2]);
   ir::verify(*model);
   passes::adapt_to_newest(*model);
-  ThreadPool pool(1);
-  if (!only_adapt) passes::optimize(*model, context(pool));
-  if (!only_adapt) passes::expand_masks(*model);
-  ir::verify(*model);
+  if (!only_adapt) optimize(*model);
   model->opsets[""] = ops::lowest_opset(*model);
   ir::write_onnx(*model, argv[argc - 1]);
   return 0;

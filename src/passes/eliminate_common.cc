@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kMaxConstantBytes = 4096;
 
-// Everything that makes two nodes equal, as bytes. Lengths stand before what has one, so that no two
-// descriptions run into each other.
+// Everything that makes two nodes equal, as bytes. Lengths stand before what has one, so that no
+// two descriptions run into each other.
 class Key {
  public:
   template <class T>

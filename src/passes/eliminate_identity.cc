@@ -57,7 +57,7 @@ struct Neutral {
   bool either_side;
 };
 constexpr std::array kNeutral{
-    Neutral{"Add", 0, true}, Neutral{"Sub", 0, false}, Neutral{"Mul", 1, true},
+    Neutral{"Add", 0, true},  Neutral{"Sub", 0, false}, Neutral{"Mul", 1, true},
     Neutral{"Div", 1, false}, Neutral{"Pow", 1, false}, Neutral{"And", 1, true},
     Neutral{"Or", 0, true},
 };

@@ -36,9 +36,8 @@ Tensor constant_of(const ir::Node& node) {
   }
   return vector("value_strings", [](const ir::Attribute::Data& data) {
     const auto* values = std::get_if<std::vector<std::string>>(&data);
-    return values != nullptr
-               ? Tensor::from_strings(*values, {static_cast<int64_t>(values->size())})
-               : Tensor();
+    return values != nullptr ? Tensor::from_strings(*values, {static_cast<int64_t>(values->size())})
+                             : Tensor();
   });
 }
 

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstring>
 
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
@@ -187,7 +188,9 @@ ir::Value* transposed(ir::Builder& b, const Traced& traced, bool swap_last) {
 
 ir::Value* additive(ir::Builder& b, const Mask& mask, Dtype dtype) {
   if (mask.added != nullptr) return mask.added;
-  ir::Value* zero = b.cast(b.scalar(0), dtype);
+  Tensor nothing(dtype, {});
+  std::memset(nothing.data(), 0, nothing.bytes());
+  ir::Value* zero = b.constant(std::move(nothing));
   return mask.fill_when_true ? b.op("Where", {mask.condition, mask.fill, zero})
                              : b.op("Where", {mask.condition, zero, mask.fill});
 }
@@ -207,10 +210,10 @@ bool fuse(ir::Node& node, const ops::Facts& facts) {
     ir::Value* next = additive(b, part, dtype);
     mask = mask != nullptr ? b.add(mask, next) : next;
   }
-  take_over(node.output(), b.op("Attention",
-                                {transposed(b, q, false), transposed(b, k, true), node.input(1),
-                                 mask},
-                                {{"scale", static_cast<float>(scale)}}));
+  take_over(
+      node.output(),
+      b.op("Attention", {transposed(b, q, false), transposed(b, k, true), node.input(1), mask},
+           {{"scale", static_cast<float>(scale)}}));
   return true;
 }
 

@@ -4,8 +4,8 @@
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
 
-// Exporters write the same formula in many orders. What multiplies and adds up around Erf or Tanh is
-// compared as a polynomial in x, which any order gives the same.
+// Exporters write the same formula in many orders. What multiplies and adds up around Erf or Tanh
+// is compared as a polynomial in x, which any order gives the same.
 
 namespace tercel::passes {
 namespace {
@@ -120,8 +120,8 @@ bool replace(ir::Value* result, ir::Value* x, const ops::Facts& facts, std::stri
 
 bool fuse_gelu_at(ir::Node& node, const ops::Facts& facts) {
   const bool erf = node.is("Erf");
-  const Polynomial argument = erf ? Polynomial{0, kSqrtHalf}
-                                  : Polynomial{0, kSqrtTwoOverPi, 0, kSqrtTwoOverPi * 0.044715};
+  const Polynomial argument =
+      erf ? Polynomial{0, kSqrtHalf} : Polynomial{0, kSqrtTwoOverPi, 0, kSqrtTwoOverPi * 0.044715};
   const ir::Node* add = sole_user(node.output(), "Add");
   if (add == nullptr || !is_scalar(add->input(add->input(0) == node.output() ? 1 : 0), 1))
     return false;

@@ -58,8 +58,8 @@ bool fuse(ir::Node& attention, const ops::Facts& facts) {
   inputs[1] = k->x;
   inputs[2] = v->x;
   ir::Builder b(attention.graph(), &attention);
-  ir::Value* result = b.op("Attention", std::move(inputs),
-                           {{"q_num_heads", q->heads}, {"kv_num_heads", k->heads}});
+  ir::Value* result =
+      b.op("Attention", std::move(inputs), {{"q_num_heads", q->heads}, {"kv_num_heads", k->heads}});
   for (const ir::Attribute& attribute : attention.attributes())
     result->producer()->add_attribute(attribute);
   result->producer()->name = attention.name;

@@ -69,8 +69,8 @@ struct Step {
   ir::Node* node;
   ir::Value* vector;
 };
-std::optional<Step> next_step(const ir::Value* value, std::string_view op_type,
-                              const ir::Dim& size, const ops::Facts& facts) {
+std::optional<Step> next_step(const ir::Value* value, std::string_view op_type, const ir::Dim& size,
+                              const ops::Facts& facts) {
   ir::Node* node = sole_user(value, op_type);
   if (node == nullptr) return std::nullopt;
   ir::Value* vector = node->input(node->input(0) == value ? 1 : 0);

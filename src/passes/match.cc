@@ -186,8 +186,8 @@ void take_over(ir::Value* from, ir::Value* to) {
 }
 
 bool forward(ir::Value* from, ir::Value* to) {
-  const bool can_be_output = &to->graph() == &from->graph() && to->producer() != nullptr &&
-                             !to->is_graph_output();
+  const bool can_be_output =
+      &to->graph() == &from->graph() && to->producer() != nullptr && !to->is_graph_output();
   if (from->is_graph_output() && !can_be_output) return false;
   if (from->uses().empty() && !from->is_graph_output()) return false;
   from->graph().replace_uses(from, to);

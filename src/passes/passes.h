@@ -2,9 +2,9 @@
 // Graph optimisation: passes from ONNX to ONNX, one file each, in one ordered list. After any pass
 // the model can be saved and run by another runtime.
 //
-// What passes keep to: they replace uses and leave what is then unused to eliminate_dead (nothing is
-// erased while facts about values are held); they work on the main graph and its subgraphs, never
-// inside the bodies of functions; a rewrite happens only where types and shapes prove it.
+// What passes keep to: they replace uses and leave what is then unused to eliminate_dead (nothing
+// is erased while facts about values are held); they work on the main graph and its subgraphs,
+// never inside the bodies of functions; a rewrite happens only where types and shapes prove it.
 
 #include <functional>
 #include <span>

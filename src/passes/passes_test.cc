@@ -152,7 +152,8 @@ std::vector<Case> fusing() {
        "{ a = LayerNormalization<axis = -1, epsilon = 0.5>(x, o) y = Neg(a) }"},
       {"NormOverAnotherAxisStays", fuse_layer_norm,
        "(float[N,4] x) => (float[N,4] y) <int64[1] last = {0}, float two = {2.0},"
-       " float eps = {0.5}> {" + norm + "y = Neg(n) }",
+       " float eps = {0.5}> {" +
+           norm + "y = Neg(n) }",
        ""},
       {"GeluByErf", fuse_gelu,
        "(float[N] x) => (float[N] y) " + gelu +
@@ -189,7 +190,8 @@ std::vector<Case> attending() {
       {"AttentionWithAdditiveMask", fuse_attention,
        kQkv + "float[B,1,1,S] m) => (float[B,2,S,4] y) <float c = {4.0}>" + scores +
            "b = Div(a, c) d = Add(b, m) p = Softmax<axis = -1>(d) y = MatMul(p, v) }",
-       kQkv + "float[B,1,1,S] m) => (float[B,2,S,4] y) { y = Attention<scale = 0.25>(q, k, v, m) }"},
+       kQkv +
+           "float[B,1,1,S] m) => (float[B,2,S,4] y) { y = Attention<scale = 0.25>(q, k, v, m) }"},
       {"AttentionWithoutMask", fuse_attention,
        kQkv + "float[B,1,1,S] m) => (float[B,2,S,4] y)" + scores +
            "p = Softmax<axis = 3>(a) y = MatMul(p, v) }",
@@ -199,7 +201,8 @@ std::vector<Case> attending() {
               "{ kt = Transpose<perm = [0,1,3,2]>(k) qs = Mul(q, c) ks = Mul(c, kt)"
               "  a = MatMul(qs, ks) d = Add(a, m) p = Softmax<axis = -1>(d) i = IsNaN(p)"
               "  w = Where(i, zero, p) y = MatMul(w, v) }",
-       kQkv + "float[B,1,S,S] m) => (float[B,2,S,4] y) { y = Attention<scale = 0.25>(q, k, v, m) }"},
+       kQkv +
+           "float[B,1,S,S] m) => (float[B,2,S,4] y) { y = Attention<scale = 0.25>(q, k, v, m) }"},
       {"ProbabilitiesThatAreUsedStay", fuse_attention,
        kQkv + "float[B,1,1,S] m) => (float[B,2,S,4] y, float[B,2,S,S] p)" + scores +
            "p = Softmax<axis = -1>(a) y = MatMul(p, v) }",

@@ -1,5 +1,3 @@
-#include "src/passes/test_support.h"
-
 #include <algorithm>
 #include <unordered_map>
 
@@ -8,6 +6,7 @@
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
 #include "src/passes/match.h"
+#include "src/passes/test_support.h"
 
 namespace tercel::passes {
 namespace {
@@ -33,8 +32,8 @@ class Canonical {
   }
 
   static std::string constant(const Tensor& tensor) {
-    std::string text = fmt::format("{}[{}]{{", to_string(tensor.dtype()),
-                                   fmt::join(tensor.shape(), ","));
+    std::string text =
+        fmt::format("{}[{}]{{", to_string(tensor.dtype()), fmt::join(tensor.shape(), ","));
     const auto add = [&](const auto& values) {
       for (const auto& value : values) text += fmt::format("{} ", value);
     };

@@ -11,8 +11,8 @@ namespace tercel::passes {
 using ValueMap = std::unordered_map<const ir::Value*, ir::Value*>;
 
 struct SpliceOptions {
-  std::string scope;                       // prefix of the names of the copied nodes
-  const ir::Node* call = nullptr;          // whose attributes references in a function resolve to …
+  std::string scope;               // prefix of the names of the copied nodes
+  const ir::Node* call = nullptr;  // whose attributes references in a function resolve to …
   const ir::Function* function = nullptr;  // … and the function, for defaults
 };
 

@@ -106,29 +106,30 @@ ir::Value* stored(ir::Value* weight, Dtype dtype) {
   return graph.add_initializer(name, converted(weight->initializer(), dtype));
 }
 
-// weight → stored half, Cast: before the first of its users, which stand in the order of nodes.
-void store_factor(ir::Value* weight, Dtype dtype) {
-  ir::Graph& graph = weight->graph();
-  ir::Builder b(graph, graph.nodes().front().get());
-  ir::Value* half = stored(weight, dtype);
-  ir::Value* wide = b.cast(half, Dtype::f32);
-  wide->type = weight->type;
-  graph.replace_uses(weight, wide);
+bool is_weight(const ir::Use& use) { return multiplies_transposed(use) || looks_up(use); }
+
+void store_rows(ir::Node& gather, ir::Value* half) {
+  ir::Builder b(gather.graph(), &gather);
+  ir::Value* rows = b.op("Gather", {half, gather.input(1)}, {{"axis", gather.int_or("axis", 0)}});
+  rows->producer()->name = gather.name;
+  rows->type = gather.output()->type;
+  rows->type.dtype = half->type.dtype;
+  take_over(gather.output(), b.cast(rows, Dtype::f32));
+  gather.set_input(0, nullptr);
 }
 
-void store_table(ir::Value* table, Dtype dtype) {
-  ir::Value* half = stored(table, dtype);
-  const std::vector<ir::Use> uses(table->uses().begin(), table->uses().end());
+// A weight may be both a table and, as the output layer's, a factor: it is stored once.
+void store_weight(ir::Value* weight, Dtype dtype) {
+  ir::Graph& graph = weight->graph();
+  ir::Value* half = stored(weight, dtype);
+  const std::vector<ir::Use> uses(weight->uses().begin(), weight->uses().end());
   for (const ir::Use& use : uses) {
-    ir::Node& old = *use.node;
-    ir::Builder b(old.graph(), &old);
-    ir::Value* rows = b.op("Gather", {half, old.input(1)}, {{"axis", old.int_or("axis", 0)}});
-    rows->producer()->name = old.name;
-    rows->type = old.output()->type;
-    rows->type.dtype = dtype;
-    take_over(old.output(), b.cast(rows, Dtype::f32));
-    old.set_input(0, nullptr);
+    if (looks_up(use)) store_rows(*use.node, half);
   }
+  if (weight->uses().empty()) return;
+  ir::Value* wide = ir::Builder(graph, graph.nodes().front().get()).cast(half, Dtype::f32);
+  wide->type = weight->type;
+  graph.replace_uses(weight, wide);
 }
 
 class Storing {
@@ -145,10 +146,8 @@ class Storing {
  private:
   void store(ir::Value* value) {
     const Dtype from = value->initializer().dtype();
-    if (from == Dtype::f32 && all_uses(value, multiplies_transposed)) {
-      if (check(value)) store_factor(value, dtype_);
-    } else if (from == Dtype::f32 && all_uses(value, looks_up)) {
-      if (check(value)) store_table(value, dtype_);
+    if (from == Dtype::f32 && all_uses(value, is_weight)) {
+      if (check(value)) store_weight(value, dtype_);
     } else if (is_half(from) && from != dtype_ && all_uses(value, becomes_weight)) {
       if (check(value)) model_.graph.replace_uses(value, stored(value, dtype_));
     }
@@ -169,6 +168,13 @@ bool widens(const ir::Node& node) {
   return node.is("Cast") && node.int_or("to", 0) == static_cast<int64_t>(Dtype::f32);
 }
 
+// The rows that a Gather finds are f32 themselves: their casts go.
+void widen_rows(ir::Value* rows) {
+  rows->type.dtype = Dtype::f32;
+  const std::vector<ir::Use> casts(rows->uses().begin(), rows->uses().end());
+  for (const ir::Use& cast : casts) forward(cast.node->output(), rows);
+}
+
 // Cast(half) → f32, and Cast(Gather(half, i)) → Gather(f32, i).
 void widen_all(ir::Graph& graph) {
   const auto widened = [](const ir::Use& use) { return widens(*use.node); };
@@ -179,13 +185,13 @@ void widen_all(ir::Graph& graph) {
       const std::vector<ir::Use> uses(value->uses().begin(), value->uses().end());
       for (const ir::Use& use : uses) forward(use.node->output(), wide);
     } else if (all_uses(value, looks_up)) {
-      const bool all = std::all_of(value->uses().begin(), value->uses().end(), [&](const auto& use) {
-        return all_uses(use.node->output(), widened);
-      });
+      const bool all =
+          std::all_of(value->uses().begin(), value->uses().end(),
+                      [&](const auto& use) { return all_uses(use.node->output(), widened); });
       if (!all) continue;
       const std::vector<ir::Use> uses(value->uses().begin(), value->uses().end());
       graph.replace_uses(value, stored(value, Dtype::f32));
-      for (const ir::Use& use : uses) use.node->output()->type.dtype = Dtype::f32;
+      for (const ir::Use& use : uses) widen_rows(use.node->output());
     }
   }
 }
