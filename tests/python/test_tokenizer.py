@@ -253,7 +253,7 @@ def random_texts(seed, count):
 def test_real_text(configuration):
     texts = sample_texts()
     compare(configuration, texts)
-    compare(configuration, list(zip(texts[1:], texts)))
+    compare(configuration, list(zip(texts[1::5], texts[::5])))
 
 
 def test_random_strings(configuration):
@@ -264,11 +264,14 @@ def test_random_strings_shipped():
     compare(shipped(), random_texts(5, 4 * STRINGS))
 
 
-def test_every_code_point(configuration):
+@pytest.mark.parametrize("name", ["uncased", "cased", "not_clean", "added_cased", "nfc", "nfd", "nfkc", "nfkd"])
+def test_every_code_point(tmp_path, name):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(tokenizer_json(name)))
     step = 1 if STRINGS > 10_000 else 61
     texts = [" ".join(f"a{chr(c)}b" for c in range(first, min(first + 64 * step, 0x110000), step)
                       if c and not 0xD800 <= c < 0xE000) for first in range(0, 0x110000, 64 * step)]
-    compare(configuration, texts)
+    compare(path, texts)
 
 
 def test_broken_utf8(configuration):
@@ -284,7 +287,7 @@ def test_broken_utf8(configuration):
 
 
 def test_squad_shipped():
-    pairs = squad_pairs()
+    pairs = squad_pairs()[::1 if STRINGS > 10_000 else 7]
     compare(shipped(), pairs)
     compare(shipped(), [context for _, context in pairs[::5]] + [question for question, _ in pairs])
 
