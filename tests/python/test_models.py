@@ -36,7 +36,7 @@ def check(session, case: dict[str, np.ndarray], error: float) -> int:
         if expected is None:
             continue
         checked += 1
-        assert got.shape == expected.shape, name
+        assert got.shape == expected.shape or got.size == expected.size == 1, name  # scalars are stored as [1]
         assert got.dtype == expected.dtype, name
         difference = np.abs(got.astype(np.float64) - expected.astype(np.float64))
         assert float(difference.max(initial=0.0)) <= error, name
