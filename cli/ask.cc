@@ -61,7 +61,7 @@ Json to_json(const Asked& asked, const std::string& document, const CharOffsets&
           {"milliseconds", asked.milliseconds}};
 }
 
-std::string to_text(const Asked& asked, const std::string& document) {
+std::string plain_text(const Asked& asked, const std::string& document) {
   const Marks marks = answer_marks();
   std::string text = fmt::format("{}  ({:.0f} ms)\n", one_line(asked.question), asked.milliseconds);
   if (asked.answers.empty()) text += "  no answer found\n";
@@ -97,7 +97,7 @@ void converse(const QuestionAnswering& model, const std::string& document,
     if (word.empty() || word == "quit" || word == "exit") return;
     try {
       const Asked asked = ask(model, question, document, options);
-      print(options.quiet ? answers_alone(asked) : to_text(asked, document));
+      print(options.quiet ? answers_alone(asked) : plain_text(asked, document));
     } catch (const Error& error) {
       if (error.code() != Errc::invalid_argument) throw;
       print_error(fmt::format("tercel: {}\n", one_line(error.what())));
@@ -137,7 +137,7 @@ void run(const AskOptions& options) {
     } else if (options.quiet) {
       text += answers_alone(asked);
     } else {
-      text += (text.empty() ? "" : "\n") + to_text(asked, document);
+      text += (text.empty() ? "" : "\n") + plain_text(asked, document);
     }
   }
   print(options.json ? to_text(Json{{"document", options.document}, {"results", results}}) : text);

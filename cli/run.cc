@@ -105,7 +105,7 @@ Json to_json(const NamedTensors& outputs, const Timings& timings, const SessionS
           {"weight_bytes", stats.weight_bytes}};
 }
 
-std::string to_text(const NamedTensors& outputs, const Timings& timings,
+std::string plain_text(const NamedTensors& outputs, const Timings& timings,
                     const SessionStats& stats) {
   std::string text;
   for (const auto& [name, tensor] : outputs) {
@@ -140,7 +140,7 @@ void run(const RunCommand& command) {
   if (!command.output.empty()) write_outputs(command.output, outputs);
   const SessionStats stats = session.stats();
   print(command.json ? to_text(to_json(outputs, timings, stats))
-                     : to_text(outputs, timings, stats));
+                     : plain_text(outputs, timings, stats));
 }
 
 }  // namespace

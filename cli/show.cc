@@ -55,7 +55,7 @@ std::string with_unit(double value, std::string_view unit) {
   return fmt::format("{:.4g} {}{}", value, kPrefixes[prefix], unit);
 }
 
-std::string to_text(const ModelSummary& summary) {
+std::string plain_text(const ModelSummary& summary) {
   std::string text;
   const auto line = [&](std::string_view name, std::string_view value) {
     text += fmt::format("{:<11} {}\n", name, value);
@@ -106,7 +106,7 @@ void run(const ShowOptions& options) {
     reject("show: no model; give a checkpoint's directory or an ONNX file");
   if (options.text) return print(model_text(options.model, options.optimized));
   const auto summary = summarize(options.model, parse_dimensions(options.dimensions));
-  print(options.json ? to_text(to_json(summary)) : to_text(summary));
+  print(options.json ? to_text(to_json(summary)) : plain_text(summary));
 }
 
 }  // namespace
