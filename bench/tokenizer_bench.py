@@ -16,7 +16,7 @@ import tempfile
 import time
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-import tokenizers
+import tokenizers  # reads the variable when imported
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("TERCEL_BUILD", ROOT / "build"))
