@@ -1,5 +1,6 @@
+#include "src/ops/math/packed_weight_cpu.h"
+
 #include "src/ops/cpu_util.h"
-#include "src/ops/math/packed_weight.h"
 
 namespace tercel::ops {
 namespace {
