@@ -196,7 +196,8 @@ class Graph {
   // `replaced` has others for them. Tensors share their elements.
   void clone_into(Graph& target, std::unordered_map<const Value*, Value*> replaced = {}) const;
 
-  // Values of surrounding graphs that this graph and the graphs in it use, each once, in order of use.
+  // Values of surrounding graphs that this graph and the graphs in it use, each once, in order of
+  // use.
   std::vector<Value*> captured() const;
 
  private:

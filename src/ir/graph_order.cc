@@ -180,7 +180,8 @@ std::vector<Value*> Graph::captured() const {
     return graph == this;
   };
   const auto add = [&](Value* value) {
-    if (value != nullptr && !inside(&value->graph()) && seen.insert(value).second) found.push_back(value);
+    if (value != nullptr && !inside(&value->graph()) && seen.insert(value).second)
+      found.push_back(value);
   };
   std::vector<const Graph*> waiting{this};
   while (!waiting.empty()) {

@@ -16,7 +16,8 @@ struct Branch {
 
 class IfKernel final : public ops::CpuKernel {
  public:
-  IfKernel(Branch then_branch, Branch else_branch) : then_(std::move(then_branch)), else_(std::move(else_branch)) {}
+  IfKernel(Branch then_branch, Branch else_branch)
+      : then_(std::move(then_branch)), else_(std::move(else_branch)) {}
 
   bool allocates_outputs() const override { return true; }
 
@@ -34,8 +35,8 @@ class IfKernel final : public ops::CpuKernel {
   Branch else_;
 };
 
-Branch compile_branch(const ir::Graph& graph, IfStep& step, const ops::Facts& facts, const ProgramOptions& options,
-                      ThreadPool& pool, Allocator& memory) {
+Branch compile_branch(const ir::Graph& graph, IfStep& step, const ops::Facts& facts,
+                      const ProgramOptions& options, ThreadPool& pool, Allocator& memory) {
   auto model = std::make_unique<ir::Model>();
   std::unordered_map<const ir::Value*, ir::Value*> replaced;
   Branch branch;
@@ -58,8 +59,8 @@ Branch compile_branch(const ir::Graph& graph, IfStep& step, const ops::Facts& fa
 
 }  // namespace
 
-IfStep compile_if(const ir::Node& node, const ops::Facts& facts, const ProgramOptions& options, ThreadPool& pool,
-                  Allocator& memory) {
+IfStep compile_if(const ir::Node& node, const ops::Facts& facts, const ProgramOptions& options,
+                  ThreadPool& pool, Allocator& memory) {
   const ir::Graph* then_graph = node.subgraph("then_branch");
   const ir::Graph* else_graph = node.subgraph("else_branch");
   if (then_graph == nullptr || else_graph == nullptr) {
