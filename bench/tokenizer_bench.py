@@ -5,6 +5,7 @@
 
 Needs the build's tokenizer_bench (TERCEL_BUILD names another build directory).
 """
+
 import argparse
 import json
 import os
@@ -15,7 +16,7 @@ import tempfile
 import time
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-import tokenizers  # noqa: E402  (the variable must be set before)
+import tokenizers  # reads the variable when imported
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("TERCEL_BUILD", ROOT / "build"))
@@ -44,7 +45,8 @@ def main():
     options = arguments.parse_args()
     reference = tokenizers.Tokenizer.from_file(options.tokenizer)
     load_theirs = statistics.median(
-        milliseconds(lambda: tokenizers.Tokenizer.from_file(options.tokenizer)) for _ in range(9))
+        milliseconds(lambda: tokenizers.Tokenizer.from_file(options.tokenizer)) for _ in range(9)
+    )
     print(f"{'text':8} {'MB':>6} {'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6}")
     loads = []
     for name, lines in texts():
@@ -59,7 +61,7 @@ def main():
                 result = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
                 ours.append(result["encode_ms"])
                 loads.append(result["load_ms"])
-                theirs.append(milliseconds(lambda: [reference.encode(line) for line in lines]))
+                theirs.append(milliseconds(lambda lines=lines: [reference.encode(line) for line in lines]))
         a, b = statistics.median(ours), statistics.median(theirs)
         print(f"{name:8} {size:6.2f} {size / a * 1e3:12.1f} {size / b * 1e3:16.1f} {b / a:6.1f}")
     load = statistics.median(loads)

@@ -20,20 +20,30 @@ function(tercel_link_all_layers target scope)
   target_link_libraries(${target} ${scope} ${layers})
 endfunction()
 
-# tercel_test(<name> SOURCES <file>… DEPENDS <layer>…): one GoogleTest executable, its cases known to CTest.
+# tercel_test(<name> SOURCES <file>… DEPENDS <layer>… [THREADED]): one GoogleTest executable, its cases known
+# to CTest. The target `test_programs` builds them all, `threaded_test_programs` those marked THREADED: what
+# runs on several threads, and so under the thread sanitizer (the label `threads`).
+add_custom_target(test_programs)
+add_custom_target(threaded_test_programs)
 function(tercel_test name)
   if(NOT TERCEL_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "THREADED" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_dependencies(test_programs ${name})
+  set(labels)
+  if(ARG_THREADED)
+    add_dependencies(threaded_test_programs ${name})
+    set(labels LABELS threads)
+  endif()
   foreach(layer ${ARG_DEPENDS})
     target_link_libraries(${name} PRIVATE tercel_${layer})
   endforeach()
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TERCEL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 ${labels})
 endfunction()
 
 # tercel_bench(<name> SOURCES <file>… DEPENDS <layer>…): one Google Benchmark executable, build/bench/<name>,

@@ -21,6 +21,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "tercel/error.h"
+#include "tercel/model.h"
 #include "tercel/session.h"
 #include "tercel/version.h"
 
@@ -148,6 +149,17 @@ Session load(const std::string& path, const std::string& dtype, int threads,
   return Session::load(path, options);
 }
 
+void export_model(const std::string& path, const std::string& output, const std::string& dtype,
+                  bool optimize, bool external_data, const std::string& task) {
+  ExportOptions options;
+  if (!dtype.empty()) options.dtype = dtype_named(dtype);
+  options.optimize = optimize;
+  options.external_data = external_data;
+  options.task = task;
+  const nb::gil_scoped_release released;
+  export_onnx(path, output, options);
+}
+
 nb::list describe(const std::vector<TensorInfo>& infos) {
   nb::list list;
   for (const TensorInfo& info : infos) {
@@ -186,6 +198,8 @@ NB_MODULE(_tercel, module) {
   const tercel::SessionOptions defaults;
   nb::register_exception_translator(tercel::translate);
   module.attr("__version__") = tercel::version();
+  module.def("export_onnx", &tercel::export_model, "path"_a, "output"_a, "dtype"_a, "optimize"_a,
+             "external_data"_a, "task"_a);
   nb::class_<tercel::Session>(module, "Session")
       .def_static("load", &tercel::load, "path"_a, nb::kw_only(),
                   "dtype"_a = tercel::to_string(defaults.dtype), "threads"_a = defaults.threads,

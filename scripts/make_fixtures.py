@@ -21,13 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts" / "parity"))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-
 import checkpoints  # noqa: E402
 import exports  # noqa: E402
 import handmade  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 TOLERANCE = 1e-5
 PARTS = {
@@ -63,16 +62,12 @@ def tensor_differences(name: str, old: dict, new: dict) -> list[str]:
     for key, want in old.items():
         got = new[key]
         if want.dtype != got.dtype or want.shape != got.shape:
-            out.append(
-                f"{name}: {key}: {want.dtype}{list(want.shape)}, {got.dtype}{list(got.shape)}"
-            )
+            out.append(f"{name}: {key}: {want.dtype}{list(want.shape)}, {got.dtype}{list(got.shape)}")
             continue
         exact = not name.endswith("expected.safetensors") or not want.is_floating_point()
         close = torch.equal(want, got) if exact else torch.allclose(want, got, 0, TOLERANCE)
         if not close:
-            out.append(
-                f"{name}: {key}: differs by {(want.double() - got.double()).abs().max():.3g}"
-            )
+            out.append(f"{name}: {key}: differs by {(want.double() - got.double()).abs().max():.3g}")
     return out
 
 
@@ -80,9 +75,7 @@ def rerun_differences(name: str, path: Path, expected: dict) -> list[str]:
     """The committed ONNX file, run again on its committed inputs."""
     out = []
     for case in sorted({key.split(".", 1)[0] for key in expected}):
-        values = {
-            k.split(".", 1)[1]: v.numpy() for k, v in expected.items() if k.startswith(case + ".")
-        }
+        values = {k.split(".", 1)[1]: v.numpy() for k, v in expected.items() if k.startswith(case + ".")}
         inputs = {key: values[key] for key in exports.input_names(path)}
         for key, got in exports.run(path, inputs).items():
             if key in values and not np.allclose(values[key], got, 0, TOLERANCE):
@@ -109,13 +102,9 @@ def differences(old_root: Path, new_root: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "data", help="where to write")
-    parser.add_argument(
-        "--check", action="store_true", help="compare with --out, write nothing there"
-    )
+    parser.add_argument("--check", action="store_true", help="compare with --out, write nothing there")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), help="these parts")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     args = parser.parse_args()
@@ -132,9 +121,7 @@ def main() -> None:
     for line in found:
         print(line)
     if found:
-        raise SystemExit(
-            f"{len(found)} differences; run {Path(__file__).name} to make the files anew"
-        )
+        raise SystemExit(f"{len(found)} differences; run {Path(__file__).name} to make the files anew")
     print(f"{count} files agree")
 
 

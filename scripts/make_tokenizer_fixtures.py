@@ -6,6 +6,7 @@
 XQuAD is public at github.com/google-deepmind/xquad. Of each language the first paragraphs and
 their questions are taken, about 24 KB of text.
 """
+
 import json
 import lzma
 import pathlib
@@ -50,7 +51,8 @@ def main():
         raise SystemExit(f"{sys.argv[1]}: no xquad.<language>.json in this directory")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "xquad_sample.json").write_text(
-        json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+        json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
     (OUTPUT / "README.md").write_text(LICENCE)
 
 

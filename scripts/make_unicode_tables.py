@@ -7,6 +7,7 @@ utf8proc (libutf8proc.so.2, from Debian) the same, and writes down the differenc
 
     python scripts/make_unicode_tables.py            # needs the packages tokenizers, and utf8proc
 """
+
 import ctypes
 import pathlib
 
@@ -170,7 +171,7 @@ def write_ranges(name, comment, codes):
     rows = ranges(codes) or [[0x110000, 0x110000]]  # no code point: C++ has no empty arrays
     lines = [f"// {comment}", f"constexpr CodeRange k{name}[] = {{"]
     lines += [f"    {{0x{first:04X}, 0x{last:04X}}}," for first, last in rows]
-    return lines + ["};", ""]
+    return [*lines, "};", ""]
 
 
 def main():
@@ -187,7 +188,9 @@ def main():
     for name, codes in found.items():
         lines += write_ranges(f"{name}Differs", f"{name}: {len(codes)} code points.", codes)
     lines += write_ranges("NeverDecomposes", "Decompositions newer than those of `tokenizers`.", decompositions())
-    lines += write_ranges("CombiningClassIsZero", "Combining marks newer than those of `tokenizers`.", combining_classes())
+    lines += write_ranges(
+        "CombiningClassIsZero", "Combining marks newer than those of `tokenizers`.", combining_classes()
+    )
     lines += ["// Lower case; U+0130 is in the code.", "constexpr CodePair kLowercaseDiffers[] = {"]
     lines += [f"    {{0x{a:04X}, 0x{b:04X}}}," for a, b in lowercase()]
     lines += ["};", "// clang-format on"]

@@ -121,3 +121,20 @@ def _uncarry(dtype: str, value: Any, shape: Sequence[int] | None = None) -> np.n
     if dtype in _EXTENSION_TYPES and ml_dtypes is not None:
         return value.view(getattr(ml_dtypes, _EXTENSION_TYPES[dtype]))
     return value
+
+
+def export_onnx(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    dtype: str = "",
+    optimize: bool = False,
+    external_data: bool = False,
+    task: str = "",
+) -> None:
+    """Writes a checkpoint or an ONNX file as ONNX, for other runtimes.
+
+    dtype: of the weights ("f32", "f16", "bf16"; empty: as they are stored). optimize: after Tercel's passes.
+    external_data: weights in a file beside the model.
+    """
+    _tercel.export_onnx(os.fspath(path), os.fspath(output), dtype, optimize, external_data, task)

@@ -19,9 +19,8 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
 from tiny import encoder_inputs, randomise, save_cases
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 POSITIONS = 40
 TEXTS = [
@@ -32,12 +31,12 @@ TEXTS = [
     "away from the river, so they met at sea and they made a small house there",
 ]
 WORDS = (
-    "the of and in to was is for as on by with he that at from his it an were are which this be or "
-    "had not also has who they made after one two three first year years new city king queen river "
-    "sea town house world war north south east west born small long time people name known called "
-    "part state"
+    "the of and in to was is for as on by with he that at from his it an were are which this be "
+    "or had not also has who they made after one two three first year years new city king queen "
+    "river sea town house world war north south east west born small long time people name known "
+    "called part state"
 ).split()
-PIECES = "##s ##ed ##ing ##er ##ly ##al ##ion ##or ##an ##on ##en ##th ##st ##re ##ch ##ar".split()
+PIECES = ("##s ##ed ##ing ##er ##ly ##al ##ion ##or ##an ##on ##en ##th ##st ##re ##ch ##ar").split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -86,12 +85,8 @@ CHECKPOINTS = [
     ),
     Checkpoint("bert_mlm", "BertForMaskedLM", "gelu", torch.bfloat16, layers=3),
     Checkpoint("bert_base_legacy", "BertModel", "silu", legacy_names=True),
-    Checkpoint(
-        "sentence_mean", "BertModel", "gelu", tokenizer=True, pooling="mean", normalise=True
-    ),
-    Checkpoint(
-        "sentence_cls", "DistilBertModel", "gelu", torch.float16, tokenizer=True, pooling="cls"
-    ),
+    Checkpoint("sentence_mean", "BertModel", "gelu", tokenizer=True, pooling="mean", normalise=True),
+    Checkpoint("sentence_cls", "DistilBertModel", "gelu", torch.float16, tokenizer=True, pooling="cls"),
     Checkpoint("distilbert_qa", "DistilBertForQuestionAnswering", "gelu"),
     Checkpoint(
         "distilbert_classify",
@@ -154,9 +149,7 @@ def config_of(item: Checkpoint) -> dict:
         "max_position_embeddings": POSITIONS,
         "pad_token_id": 0,
         "initializer_range": 0.02,
-        "torch_dtype" if item.legacy_names or item.distil else "dtype": str(item.dtype).split(".")[
-            1
-        ],
+        "torch_dtype" if item.legacy_names or item.distil else "dtype": str(item.dtype).split(".")[1],
     }
     if item.labels:
         common["id2label"] = {str(i): label for i, label in enumerate(item.labels)}

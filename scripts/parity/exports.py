@@ -23,10 +23,9 @@ import onnx
 import onnxruntime
 import torch
 import transformers
+from tiny import encoder_inputs, randomise, save_cases
 from transformers import BertConfig, DistilBertConfig
 from transformers.modeling_utils import AttentionInterface
-
-from tiny import encoder_inputs, randomise, save_cases
 
 VOCAB = 40
 INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
@@ -148,9 +147,7 @@ EXPORTS = [
         wrapper=SentenceEmbedding,
         layers=1,
     ),
-    Export(
-        "optimum_bert_qa_11", "BertForQuestionAnswering", 11, attention="divided", wrapper=OldMask
-    ),
+    Export("optimum_bert_qa_11", "BertForQuestionAnswering", 11, attention="divided", wrapper=OldMask),
     Export(
         "optimum_bert_qa_14",
         "BertForQuestionAnswering",
@@ -266,9 +263,7 @@ def make(folder: Path) -> None:
         remove_notes(path)
         cases = []
         for lengths, width in (([11, 7, 1], 11), ([5, 4], 5), ([24], 24)):
-            inputs = encoder_inputs(
-                item.name, VOCAB, lengths, width, "token_type_ids" in item.inputs
-            )
+            inputs = encoder_inputs(item.name, VOCAB, lengths, width, "token_type_ids" in item.inputs)
             outputs = run(path, inputs)
             compare_with_torch(item, inputs, outputs)
             cases.append(inputs | outputs)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, parser
-
 from exports import run
+from onnx import TensorProto, helper, numpy_helper, parser
 from tiny import generator, save_cases
 
 FUNCTIONS = """
@@ -95,9 +94,21 @@ main (float[B, S, 8] x) => (float[B, S, 8] y, float[B, 8] pooled, float[B, S, 8]
 }
 """
 
-NUMBERS = (
-    "float double float16 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool bfloat16".split()
-)
+NUMBERS = [
+    "float",
+    "double",
+    "float16",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "bool",
+    "bfloat16",
+]
 
 
 def text_model(text: str, **initializers: np.ndarray) -> onnx.ModelProto:
@@ -135,16 +146,12 @@ def types() -> onnx.ModelProto:
         code = getattr(TensorProto, name.upper())
         plain = [bool(v) for v in values] if name == "bool" else values
         typed = helper.make_tensor(f"{name}_typed", code, [2, 3], plain)
-        raw = helper.make_tensor(
-            f"{name}_raw", code, [6], numpy_helper.to_array(typed).tobytes(), True
-        )
+        raw = helper.make_tensor(f"{name}_raw", code, [6], numpy_helper.to_array(typed).tobytes(), True)
         tensors.extend([typed, raw])
         for tensor in (typed, raw):
             nodes.append(helper.make_node("Cast", [tensor.name], [tensor.name + "_out"], to=1))
             outputs.append(helper.make_tensor_value_info(tensor.name + "_out", 1, tensor.dims))
-    tensors.append(
-        helper.make_tensor("texts", TensorProto.STRING, [2], [b"plain", "gr\u00fcn".encode()])
-    )
+    tensors.append(helper.make_tensor("texts", TensorProto.STRING, [2], [b"plain", "gr\u00fcn".encode()]))
     nodes.append(helper.make_node("Identity", ["texts"], ["texts_out"]))
     outputs.append(helper.make_tensor_value_info("texts_out", TensorProto.STRING, [2]))
     tensors.append(helper.make_tensor("empty", TensorProto.FLOAT, [0, 4], []))
@@ -235,9 +242,7 @@ def attributes() -> onnx.ModelProto:
     inputs = [helper.make_tensor_value_info("x", 1, ["batch", 3])]
     inputs[0].doc_string = "Rows of three."
     helper.set_metadata_props(inputs[0], {"unit": "none"})
-    graph = helper.make_graph(
-        nodes, "attributes", inputs, outputs, doc_string="A graph's documentation."
-    )
+    graph = helper.make_graph(nodes, "attributes", inputs, outputs, doc_string="A graph's documentation.")
     helper.set_metadata_props(graph, {"graph key": "graph value"})
     model = helper.make_model(
         graph,

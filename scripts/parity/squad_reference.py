@@ -161,9 +161,7 @@ def scores(items: list[dict], answers: dict[str, str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="directory of the checkpoint")
     parser.add_argument("--data", type=Path, required=True, help="SQuAD 1.1 JSON file")
     parser.add_argument("--out", type=Path, help="where to write {id: answer}")

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -192,8 +193,12 @@ class Graph {
   void rename(Value* value, std::string name);
 
   // Copies everything into the empty `target`; values of surrounding graphs stay shared unless
-  // `map` has them. Tensors share their elements.
-  void clone_into(Graph& target) const;
+  // `replaced` has others for them. Tensors share their elements.
+  void clone_into(Graph& target, std::unordered_map<const Value*, Value*> replaced = {}) const;
+
+  // Values of surrounding graphs that this graph and the graphs in it use, each once, in order of
+  // use.
+  std::vector<Value*> captured() const;
 
  private:
   friend class Node;

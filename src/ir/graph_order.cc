@@ -4,6 +4,7 @@
 #include <numeric>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "src/base/fail.h"
@@ -167,9 +168,32 @@ Node* Graph::sort() {
   return stuck;
 }
 
-void Graph::clone_into(Graph& target) const {
-  ValueMap map;
-  clone_graph(*this, target, map);
+void Graph::clone_into(Graph& target, ValueMap replaced) const {
+  clone_graph(*this, target, replaced);
+}
+
+std::vector<Value*> Graph::captured() const {
+  std::vector<Value*> found;
+  std::unordered_set<const Value*> seen;
+  const auto inside = [this](const Graph* graph) {
+    while (graph != nullptr && graph != this) graph = graph->outer();
+    return graph == this;
+  };
+  const auto add = [&](Value* value) {
+    if (value != nullptr && !inside(&value->graph()) && seen.insert(value).second)
+      found.push_back(value);
+  };
+  std::vector<const Graph*> waiting{this};
+  while (!waiting.empty()) {
+    const Graph* graph = waiting.back();
+    waiting.pop_back();
+    for (const auto& node : graph->nodes_) {
+      for (Value* input : node->inputs()) add(input);
+      visit_subgraphs(*node, [&](const Graph& sub) { waiting.push_back(&sub); });
+    }
+    for (Value* output : graph->outputs_) add(output);
+  }
+  return found;
 }
 
 }  // namespace tercel::ir

@@ -10,7 +10,7 @@ namespace tercel::passes {
 namespace {
 
 // Functions that call functions twice grow as powers of two: a small file may not fill the memory.
-constexpr int64_t kMaxNodes = 1 << 19;
+constexpr int64_t kMaxNodes = 1 << 18;
 constexpr std::size_t kMaxDepth = 256;
 
 const ir::Function* callee(const ir::Model& model, const ir::Node& node) {

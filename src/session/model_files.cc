@@ -5,6 +5,7 @@
 #include "src/ir/text.h"
 #include "src/ops/cpu.h"
 #include "src/ops/op_def.h"
+#include "src/passes/expand_masks.h"
 #include "src/passes/store_weights.h"
 #include "src/session/flops.h"
 #include "src/session/info.h"
@@ -127,6 +128,8 @@ void export_onnx(const std::filesystem::path& path, const std::filesystem::path&
   Workshop workshop;
   prepare_model(*model, workshop.machine, options.optimize);
   if (options.dtype != Dtype::undefined) passes::store_weights(*model, options.dtype);
+  passes::expand_masks(
+      *model);  // other runtimes do not broadcast every mask that the specification allows
   const int64_t opset = ops::lowest_opset(*model);
   for (auto& [domain, version] : model->opsets) {
     if (domain.empty()) version = opset;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -67,9 +66,8 @@ int32_t Vocabulary::find(std::string_view prefix, std::string_view rest, uint64_
     if (slots_[at].tag != tag) continue;
     const Entry& entry = entries_[slots_[at].entry - 1];
     if (entry.length != prefix.size() + rest.size()) continue;
-    const char* text = text_.data() + entry.begin;
-    if (std::memcmp(text, prefix.data(), prefix.size()) == 0 &&
-        std::memcmp(text + prefix.size(), rest.data(), rest.size()) == 0) {
+    const std::string_view text = text_of(entry);
+    if (text.substr(0, prefix.size()) == prefix && text.substr(prefix.size()) == rest) {
       return entry.id;
     }
   }

@@ -77,35 +77,52 @@ def attribute_of(attribute):
 
 def node_of(node):
     domain = "" if node.domain == "ai.onnx" else node.domain
-    return (node.name, domain, node.op_type, node.overload, list(node.input), list(node.output),
-            [attribute_of(attribute) for attribute in node.attribute])
+    return (
+        node.name,
+        domain,
+        node.op_type,
+        node.overload,
+        list(node.input),
+        list(node.output),
+        [attribute_of(attribute) for attribute in node.attribute],
+    )
 
 
 def graph_of(graph):
     known = {name for node in graph.node for name in node.output}
     outputs = {value.name for value in graph.output}
-    return (graph.name,
-            [(value.name, kind_of(value.type)) for value in graph.input],
-            [(value.name, kind_of(value.type)) for value in graph.output],
-            {tensor.name: value_of(tensor) for tensor in graph.initializer}
-            | {sparse.values.name: value_of(dense(sparse)) for sparse in graph.sparse_initializer},
-            {value.name: kind_of(value.type) for value in graph.value_info
-             if value.name in known - outputs},
-            [node_of(node) for node in graph.node])
+    return (
+        graph.name,
+        [(value.name, kind_of(value.type)) for value in graph.input],
+        [(value.name, kind_of(value.type)) for value in graph.output],
+        {tensor.name: value_of(tensor) for tensor in graph.initializer}
+        | {sparse.values.name: value_of(dense(sparse)) for sparse in graph.sparse_initializer},
+        {value.name: kind_of(value.type) for value in graph.value_info if value.name in known - outputs},
+        [node_of(node) for node in graph.node],
+    )
 
 
 def function_of(function):
-    return (function.domain, function.name, function.overload, list(function.input),
-            list(function.output), list(function.attribute),
-            [attribute_of(attribute) for attribute in function.attribute_proto],
-            [node_of(node) for node in function.node])
+    return (
+        function.domain,
+        function.name,
+        function.overload,
+        list(function.input),
+        list(function.output),
+        list(function.attribute),
+        [attribute_of(attribute) for attribute in function.attribute_proto],
+        [node_of(node) for node in function.node],
+    )
 
 
 def model_of(model):
-    opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version
-              for entry in model.opset_import}
-    return (model.ir_version, opsets, graph_of(model.graph),
-            sorted((function_of(function) for function in model.functions), key=repr))
+    opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
+    return (
+        model.ir_version,
+        opsets,
+        graph_of(model.graph),
+        sorted((function_of(function) for function in model.functions), key=repr),
+    )
 
 
 def through_file(path, out, *options):
@@ -175,8 +192,14 @@ def test_we_read_text_of_onnx_printer(path, tmp_path):
 
 def random_feeds(session, seed=3):
     random = np.random.default_rng(seed)
-    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_,
-             "tensor(int32)": np.int32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+    types = {
+        "tensor(float)": np.float32,
+        "tensor(int64)": np.int64,
+        "tensor(bool)": np.bool_,
+        "tensor(int32)": np.int32,
+        "tensor(double)": np.float64,
+        "tensor(float16)": np.float16,
+    }
     feeds = {}
     for value in session.get_inputs():
         if value.type not in types:
@@ -204,14 +227,14 @@ def test_onnx_runtime_computes_the_same(path, options, tmp_path):
     if expected is None:
         pytest.skip("inputs of other types")
     for written in (tmp_path / "file.onnx", again):
-        outputs = ort.InferenceSession(str(written), settings,
-                                       providers=["CPUExecutionProvider"]).run(None, feeds)
+        outputs = ort.InferenceSession(str(written), settings, providers=["CPUExecutionProvider"]).run(None, feeds)
         for value, other in zip(outputs, expected, strict=True):
             np.testing.assert_array_equal(value, other)
 
 
-TYPES = [getattr(TensorProto, name) for name in TensorProto.DataType.keys()
-         if name not in ("UNDEFINED", "FLOAT6E2M3", "FLOAT6E3M2")]
+TYPES = [
+    getattr(TensorProto, name) for name in TensorProto.DataType if name not in ("UNDEFINED", "FLOAT6E2M3", "FLOAT6E3M2")
+]
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])

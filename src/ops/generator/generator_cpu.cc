@@ -1,6 +1,6 @@
 #include "src/ops/cpu_tables.h"
 #include "src/ops/generator/generator.h"
-#include "src/ops/tensor/move.h"
+#include "src/ops/tensor/move_cpu.h"
 
 namespace tercel::ops {
 namespace {

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "src/ops/math/elementwise_f32.h"
+#include "src/ops/math/elementwise_f32_cpu.h"
 #include "src/ops/math/math_cpu.h"
 
 namespace tercel::ops {

@@ -1,4 +1,4 @@
-#include "src/ops/math/elementwise_f32.h"
+#include "src/ops/math/elementwise_f32_cpu.h"
 
 namespace tercel::ops {
 

@@ -1,7 +1,7 @@
 // Max, Mean, Min and Sum: folded from the left, two at a time. In half precision each step rounds.
 #include <cmath>
 
-#include "src/ops/math/elementwise_f32.h"
+#include "src/ops/math/elementwise_f32_cpu.h"
 #include "src/ops/math/math_cpu.h"
 
 namespace tercel::ops {

@@ -1,7 +1,7 @@
-#include "src/ops/math/elementwise_f32.h"
+#include "src/ops/math/elementwise_f32_cpu.h"
 #include "src/ops/math/math_cpu.h"
-#include "src/ops/math/naive_product.h"
-#include "src/ops/math/packed_weight.h"
+#include "src/ops/math/naive_product_cpu.h"
+#include "src/ops/math/packed_weight_cpu.h"
 
 namespace tercel::ops {
 namespace {

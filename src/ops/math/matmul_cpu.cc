@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "src/ops/math/math_cpu.h"
-#include "src/ops/math/matmul_shape.h"
-#include "src/ops/math/naive_product.h"
-#include "src/ops/math/packed_weight.h"
+#include "src/ops/math/matmul_shape_cpu.h"
+#include "src/ops/math/naive_product_cpu.h"
+#include "src/ops/math/packed_weight_cpu.h"
 
 namespace tercel::ops {
 

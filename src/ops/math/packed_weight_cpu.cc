@@ -1,5 +1,10 @@
+#include "src/ops/math/packed_weight_cpu.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/base/half.h"
 #include "src/ops/cpu_util.h"
-#include "src/ops/math/packed_weight.h"
 
 namespace tercel::ops {
 namespace {
@@ -24,6 +29,26 @@ kernels::Activation to_kernel(Activation activation) {
   fail(Errc::internal, "an activation without a kernel");
 }
 
+bool fits_f16(const Tensor& tensor) {
+  constexpr float kLargest = 65504.0F;
+  const auto fits = [](float value) { return !(std::fabs(value) > kLargest); };
+  if (tensor.dtype() == Dtype::f32) {
+    const auto values = tensor.values<float>();
+    return std::all_of(values.begin(), values.end(), fits);
+  }
+  const auto* values = static_cast<const bf16*>(tensor.data());
+  return std::all_of(values, values + tensor.size(),
+                     [&](bf16 value) { return fits(to_float(value)); });
+}
+
+// For f32, what is stored in a half type stays in it: the kernel widens it exactly. A weight that
+// f16 cannot hold keeps its own type.
+Dtype packed_dtype(const Tensor& stored, Dtype wanted) {
+  if (wanted == Dtype::f32 || wanted == stored.dtype()) return stored.dtype();
+  if (wanted == Dtype::f16 && !fits_f16(stored)) return stored.dtype();
+  return wanted;
+}
+
 }  // namespace
 
 std::string PackedWeight::refuse(const KernelContext& context, int index) {
@@ -40,8 +65,7 @@ PackedWeight::PackedWeight(const KernelContext& context, int index, bool transpo
   const bool swapped = source->transposed != transposed;
   k_ = stored.shape()[swapped ? 1 : 0];
   n_ = stored.shape()[swapped ? 0 : 1];
-  // What is stored in a half type stays in it: that loses nothing.
-  packed_ = stored.dtype() != Dtype::f32 ? stored.dtype() : context.weight_dtype;
+  packed_ = packed_dtype(stored, context.weight_dtype);
   const auto& gemm = kernels::cpu_kernels(context.isa).gemm;
   data_ = context.memory.allocate(gemm.packed_bytes(k_, n_, packed_), "packed weight");
   gemm.pack_b({.k = k_,

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/ops/nn/attention_problem.h"
+#include "src/ops/nn/attention_problem_cpu.h"
 #include "src/ops/nn/nn_cpu.h"
 
 namespace tercel::ops {

@@ -1,8 +1,8 @@
+#include "src/ops/nn/attention_problem_cpu.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-
-#include "src/ops/nn/attention_problem.h"
 
 namespace tercel::ops {
 namespace {

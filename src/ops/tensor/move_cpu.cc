@@ -1,6 +1,6 @@
-#include <cstring>
+#include "src/ops/tensor/move_cpu.h"
 
-#include "src/ops/tensor/move.h"
+#include <cstring>
 
 namespace tercel::ops {
 namespace {

@@ -1,8 +1,6 @@
 // Operators that move elements, against the plainest way to say where each output comes from. The
 // data's elements are their own positions, so that every element size is tested the same way.
 
-#include "src/ops/tensor/move.h"
-
 #include <algorithm>
 #include <cstring>
 #include <functional>
@@ -12,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "src/ops/op_test_util.h"
+#include "src/ops/tensor/move_cpu.h"
 
 namespace tercel::ops {
 namespace {

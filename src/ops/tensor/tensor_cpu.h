@@ -1,7 +1,7 @@
 #pragma once
 // The CPU implementations of the tensor family, which tensor_cpu.cc puts into its table.
 
-#include "src/ops/tensor/move.h"
+#include "src/ops/tensor/move_cpu.h"
 
 namespace tercel::ops {
 

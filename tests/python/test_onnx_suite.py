@@ -1,0 +1,153 @@
+"""The node tests of ONNX's backend suite, which the `onnx` package makes, run optimised and as stored.
+
+A case is left out only for something that it shows to be beyond Tercel (an operator, an element type, an old opset,
+a value that is no tensor, training), and then the session must have said so: a case that Tercel refuses without
+such a reason fails. The last lines of the run count what was left out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tercel
+from onnx import TensorProto, numpy_helper
+from onnx.backend.test.case.test_case import TestCase
+from onnx.backend.test.loader import load_model_tests
+
+REPO = Path(__file__).resolve().parents[2]
+TERCEL = Path(os.environ.get("TERCEL_BUILD", REPO / "build")) / "tercel"
+OLDEST_OPSET = 11
+RTOL, ATOL = 1e-3, 1e-5
+HALF_ERRORS = {"float16": 2e-3, "bfloat16": 2e-2}
+"""The suite rounds to the type after every step, Tercel once: a few units in the last place."""
+NO_ARITHMETIC = {"INT2", "UINT2", "INT4", "UINT4", "FLOAT4E2M1"} | {
+    f"FLOAT8{kind}" for kind in ("E4M3FN", "E4M3FNUZ", "E5M2", "E5M2FNUZ", "E8M0")
+}
+"""Element types that Tercel holds and does not convert."""
+
+
+def load_cases() -> list[TestCase]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the suite overflows on purpose while it makes its data
+        return sorted(load_model_tests(kind="node"), key=lambda case: case.name)
+
+
+@pytest.fixture(scope="module")
+def operators() -> set[str]:
+    """What Tercel runs; operators of other domains than ONNX's own are "domain.Name"."""
+    listing = subprocess.run([TERCEL, "show", "--operators"], check=True, capture_output=True, text=True)
+    return set(listing.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def left_out(request: pytest.FixtureRequest) -> Iterator[dict[str, Counter]]:
+    """Counts by kind and name, printed at the end."""
+    counts: dict[str, Counter] = {}
+    yield counts
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print()
+        for kind, counter in sorted(counts.items()):
+            names = ", ".join(f"{name} {count}" for name, count in sorted(counter.items()))
+            print(f"ONNX suite: {sum(counter.values())} cases left out for {kind}: {names}")
+
+
+def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for subgraph in [attribute.g, *attribute.graphs]:
+                yield from nodes_of(subgraph)
+
+
+def trains(node: onnx.NodeProto) -> bool:
+    mode = any(attribute.name == "training_mode" and attribute.i == 1 for attribute in node.attribute)
+    return mode or (node.op_type == "Dropout" and len(node.input) == 3 and node.input[2] != "")
+
+
+def beyond(model: onnx.ModelProto, operators: set[str]) -> tuple[str, str] | None:
+    """Why Tercel may refuse the model: what kind of reason, and the name of what it lacks."""
+    for opset in model.opset_import:
+        if opset.domain == "" and opset.version < OLDEST_OPSET:
+            return "an old opset", str(opset.version)
+    nodes = list(nodes_of(model.graph))
+    for node in nodes:
+        name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        if name not in operators:
+            return "an operator", name
+    for value in [*model.graph.input, *model.graph.output]:
+        kind = value.type.WhichOneof("value")
+        if kind != "tensor_type":
+            return "a value that is no tensor", kind.removesuffix("_type")
+        element = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        if element in NO_ARITHMETIC:
+            return "an element type", element
+    for node in nodes:
+        if trains(node):
+            return "training", node.op_type
+    return None
+
+
+def to_array(value: object) -> np.ndarray:
+    return numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
+
+
+def check_value(name: str, got: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> None:
+    assert got.shape == expected.shape, name
+    if expected.dtype.kind in "OSUT":
+        assert got.astype(str).tolist() == expected.astype(str).tolist(), name
+        return
+    assert got.dtype == expected.dtype, name
+    if expected.dtype.kind in "biu":
+        np.testing.assert_array_equal(got, expected, name)
+        return
+    half = HALF_ERRORS.get(expected.dtype.name, 0)
+    got, expected = got.astype(np.float64), expected.astype(np.float64)
+    np.testing.assert_allclose(got, expected, max(rtol, half), max(atol, half), err_msg=name)
+
+
+def check_info(info: tercel.TensorInfo, got: np.ndarray) -> None:
+    """What the session says of an output before it runs holds after."""
+    if info.shape is None:
+        return
+    assert len(info.shape) == got.ndim, info
+    assert all(isinstance(dim, str) or dim == size for dim, size in zip(info.shape, got.shape)), info
+
+
+def run_case(case: TestCase, path: Path, optimize: bool) -> None:
+    session = tercel.Session(path, threads=1, optimize=optimize)
+    names = [value.name for value in case.model.graph.input]
+    for inputs, outputs in case.data_sets:
+        # An optional input that is left out is None; where it is one at all, the session has to say so.
+        given = {name: to_array(value) for name, value in zip(names, inputs) if value is not None}
+        results = session.run(given)
+        for info, value in zip(session.outputs, outputs):
+            check_info(info, results[info.name])
+            check_value(info.name, results[info.name], to_array(value), max(case.rtol, RTOL), max(case.atol, ATOL))
+
+
+@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.name)
+def test_node(case: TestCase, tmp_path: Path, operators: set[str], left_out: dict[str, Counter]) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(case.model, path)
+    reason = beyond(case.model, operators)
+    refused = []
+    for optimize in (True, False):
+        try:
+            run_case(case, path, optimize)
+        except tercel.errors.UnsupportedError as error:
+            if reason is None:
+                raise
+            refused.append(str(error))
+    if refused:
+        assert len(refused) == 2, "refused in one mode only"
+        kind, name = reason
+        left_out.setdefault(kind, Counter())[name] += 1
+        pytest.skip(f"{kind}: {name}: {refused[0]}")
