@@ -291,9 +291,7 @@ def test_classify_tokens_of_a_long_text(tmp_path: Path) -> None:
     assert [(token["begin"], token["end"]) for token in entry["tokens"]] == expected.offsets
     assert [token["label"] for token in entry["tokens"]] == [names[table[i].argmax()] for i in expected.ids]
     rows = np.exp(table[expected.ids])
-    np.testing.assert_allclose(
-        [token["score"] for token in entry["tokens"]], rows.max(1) / rows.sum(1), rtol=1e-5
-    )
+    np.testing.assert_allclose([token["score"] for token in entry["tokens"]], rows.max(1) / rows.sum(1), rtol=1e-5)
     line = output("classify", "--tokens", "--model", tmp_path / "model.onnx", "The fox").splitlines()[0]
     assert line.split("\t")[:2] == ["The", entry["tokens"][0]["label"]]
 
