@@ -92,6 +92,7 @@ void converse(const QuestionAnswering& model, const std::string& document,
   std::string question;
   while (true) {
     print_error("? ");
+    wait_for_input();
     if (!std::getline(std::cin, question)) break;
     const std::string word = one_line(question);
     if (word.empty() || word == "quit" || word == "exit") return;

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <poll.h>
 #include <unistd.h>
 
 namespace tercel::cli {
@@ -29,6 +30,16 @@ RunOptions cancellable() { return {.cancel = &flag}; }
 
 void stop_if_interrupted() {
   if (flag) throw Error(Errc::cancelled, "interrupted");
+}
+
+void wait_for_input() {
+  // A signal may arrive just before the call, or at another thread: hence the short waits.
+  constexpr int kMilliseconds = 100;
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  while (true) {
+    stop_if_interrupted();
+    if (poll(&input, 1, kMilliseconds) > 0) return;
+  }
 }
 
 }  // namespace tercel::cli

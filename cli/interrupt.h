@@ -17,4 +17,8 @@ RunOptions cancellable();
 // Throws Errc::cancelled after Ctrl-C.
 void stop_if_interrupted();
 
+// Returns when standard input has something to read, or has ended. Throws Errc::cancelled after
+// Ctrl-C.
+void wait_for_input();
+
 }  // namespace tercel::cli

@@ -106,7 +106,7 @@ Json to_json(const NamedTensors& outputs, const Timings& timings, const SessionS
 }
 
 std::string plain_text(const NamedTensors& outputs, const Timings& timings,
-                    const SessionStats& stats) {
+                       const SessionStats& stats) {
   std::string text;
   for (const auto& [name, tensor] : outputs) {
     text += fmt::format("{}: {} {}\n", name, to_string(tensor.dtype()), to_string(tensor.shape()));

@@ -26,14 +26,14 @@ TEST(TopPositions, NanIsTheLowest) {
 TEST(SpanPool, StaysInTheTextAndInOrder) {
   // Positions 0-2 are the question, 3-6 the text, 7 a special token.
   const std::vector<float> start = {9, kLow, kLow, 1, kLow, 2, kLow, 8};
-  const std::vector<float> end = {9, kLow, kLow, 3, 1, kLow, 2, 8};
+  const std::vector<float> end = {9, kLow, kLow, 3.5F, 1, kLow, 2, 8};
   SpanPool pool({20, 30});
   pool.add_window(0, start, end, 3, 7);
   const auto& best = pool.best();
   ASSERT_GE(best.size(), 3U);
   EXPECT_EQ(best[0].begin, 3U);
   EXPECT_EQ(best[0].last, 3U);
-  EXPECT_EQ(best[0].score, 4);
+  EXPECT_EQ(best[0].score, 4.5F);
   EXPECT_EQ(best[1].begin, 5U);  // 2 + 2
   EXPECT_EQ(best[1].last, 6U);
   EXPECT_EQ(best[2].begin, 3U);  // 1 + 2
