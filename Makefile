@@ -34,9 +34,11 @@ bench: CMAKE_ARGS += -DTERCEL_BENCH=ON
 bench: build ## the measured figures, against their references, in one run
 	@scripts/bench
 
-parity: ## make the fixtures anew with PyTorch and transformers, and compare with the committed ones
+parity: build ## make the fixtures anew with PyTorch and transformers, compare with the committed ones and with Tercel
 	@scripts/setup --with-parity
+	@cmake --install $(BUILD) --component python --prefix "$$(.venv-parity/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" >/dev/null
 	@.venv-parity/bin/python scripts/make_fixtures.py --check
+	@.venv-parity/bin/python scripts/parity/minilm.py
 
 format: ## rewrite the sources as clang-format and ruff want them
 	@scripts/setup --with-lint

@@ -174,6 +174,25 @@ TEST(Session, CancelAndDeadlineEndARun) {
   EXPECT_EQ(session.run(batch.inputs()).size(), 2U);  // the session is as good as before
 }
 
+TEST(Session, IsCancelledFromAnotherThread) {
+  const Session session = Session::load(kCheckpoint, {.threads = 2});
+  std::mt19937 random(13);
+  const Batch batch = random_batch(random, std::vector<int64_t>(64, 40));
+  CancelFlag cancel(false);
+  std::atomic<int> runs{0};
+  auto ended = std::async(std::launch::async, [&] {
+    return error_of([&] {
+      while (true) {
+        session.run(batch.inputs(), {}, {.cancel = &cancel});
+        ++runs;
+      }
+    });
+  });
+  while (runs < 2) std::this_thread::yield();
+  cancel = true;
+  EXPECT_EQ(ended.get().code(), Errc::cancelled);
+}
+
 TEST(Session, MemoryLimitHolds) {
   const auto load = error_of([] { Session::load(kCheckpoint, {.memory_limit = 1000}); });
   EXPECT_EQ(load.code(), Errc::out_of_memory);
