@@ -114,9 +114,7 @@ class Program::Compiler {
     for (int i = 0; i < first.num_inputs(); ++i) {
       const ir::Value* input = first.input(i);
       const bool absorbed = step.kernel != nullptr && step.kernel->absorbs(i);
-      const bool shape_only =
-          step.kernel == nullptr && i > 0;  // a view's shape is known from inference
-      step.inputs.push_back(input == nullptr || absorbed || shape_only ? -1 : read_slot(input));
+      step.inputs.push_back(input == nullptr || absorbed ? -1 : read_slot(input));
     }
     for (int i = 0; i < last.num_outputs(); ++i) {
       step.outputs.push_back(last.output(i) != nullptr ? program_.slot(last.output(i)) : -1);

@@ -118,6 +118,7 @@ std::vector<std::string> supported_operators() {
   for (const ops::CpuOp* op : ops::all_cpu_ops()) {
     names.push_back(operator_name(op->domain, op->name));
   }
+  names.emplace_back("If");  // has no kernel of its own: its branches are programs
   std::sort(names.begin(), names.end());
   return names;
 }
