@@ -89,8 +89,13 @@ bool multiplies_transposed(const ir::Use& use) {
   return use.node->is("Transpose") && all_uses(use.node->output(), multiplies);
 }
 
+// Behind a Cast and a Transpose, in either order.
 bool becomes_weight(const ir::Use& use) {
   if (multiplies_transposed(use)) return true;
+  const auto cast = [](const ir::Use& inner) {
+    return inner.node->is("Cast") && all_uses(inner.node->output(), multiplies);
+  };
+  if (use.node->is("Transpose")) return all_uses(use.node->output(), cast);
   return use.node->is("Cast") && all_uses(use.node->output(), multiplies_transposed);
 }
 
@@ -149,7 +154,15 @@ class Storing {
     if (from == Dtype::f32 && all_uses(value, is_weight)) {
       if (check(value)) store_weight(value, dtype_);
     } else if (is_half(from) && from != dtype_ && all_uses(value, becomes_weight)) {
-      if (check(value)) model_.graph.replace_uses(value, stored(value, dtype_));
+      if (check(value)) store_again(value);
+    }
+  }
+
+  void store_again(ir::Value* value) {
+    ir::Value* half = stored(value, dtype_);
+    model_.graph.replace_uses(value, half);
+    for (const ir::Use& use : half->uses()) {
+      if (use.node->is("Transpose")) use.node->output()->type.dtype = dtype_;
     }
   }
 
@@ -168,14 +181,16 @@ bool widens(const ir::Node& node) {
   return node.is("Cast") && node.int_or("to", 0) == static_cast<int64_t>(Dtype::f32);
 }
 
-// The rows that a Gather finds are f32 themselves: their casts go.
+bool moves(const ir::Use& use) { return looks_up(use) || use.node->is("Transpose"); }
+
+// What a Gather finds or a Transpose turns is f32 itself: its casts go.
 void widen_rows(ir::Value* rows) {
   rows->type.dtype = Dtype::f32;
   const std::vector<ir::Use> casts(rows->uses().begin(), rows->uses().end());
   for (const ir::Use& cast : casts) forward(cast.node->output(), rows);
 }
 
-// Cast(half) → f32, and Cast(Gather(half, i)) → Gather(f32, i).
+// Cast(half) → f32, Cast(Gather(half, i)) → Gather(f32, i), and the same with Transpose.
 void widen_all(ir::Graph& graph) {
   const auto widened = [](const ir::Use& use) { return widens(*use.node); };
   for (ir::Value* value : graph.initializers()) {
@@ -184,7 +199,7 @@ void widen_all(ir::Graph& graph) {
       ir::Value* wide = stored(value, Dtype::f32);
       const std::vector<ir::Use> uses(value->uses().begin(), value->uses().end());
       for (const ir::Use& use : uses) forward(use.node->output(), wide);
-    } else if (all_uses(value, looks_up)) {
+    } else if (all_uses(value, moves)) {
       const bool all =
           std::all_of(value->uses().begin(), value->uses().end(),
                       [&](const auto& use) { return all_uses(use.node->output(), widened); });
