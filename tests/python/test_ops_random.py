@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 import tercel
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 SEED = int(os.environ.get("TERCEL_SEED", random.SystemRandom().randrange(1 << 31)))
 CASES = 8
@@ -223,7 +223,9 @@ def matmul(dice: Dice) -> Call:
     elif dice.chance(0.2):
         b = [k]
     dtype = dice.pick([*FLOATS, np.int32])
-    values = [dice.integers(-5, 5, shape, dtype) if dtype is np.int32 else dice.floats(shape, dtype) for shape in (a, b)]
+    values = [
+        dice.integers(-5, 5, shape, dtype) if dtype is np.int32 else dice.floats(shape, dtype) for shape in (a, b)
+    ]
     return Call("MatMul", values)
 
 
@@ -371,7 +373,9 @@ def one_hot(dice: Dice) -> Call:
 
 
 def non_zero(dice: Dice) -> Call:
-    return Call("NonZero", [dice.integers(0, 2, dice.shape(dice.random.randint(1, 4)), dice.pick([np.int64, np.float32]))])
+    return Call(
+        "NonZero", [dice.integers(0, 2, dice.shape(dice.random.randint(1, 4)), dice.pick([np.int64, np.float32]))]
+    )
 
 
 def compress(dice: Dice) -> Call:
@@ -402,7 +406,9 @@ def constant_of_shape(dice: Dice) -> Call:
 def depth_to_space(dice: Dice) -> Call:
     block = dice.random.randint(1, 3)
     shape = [dice.size(1), dice.random.randint(1, 3) * block * block, dice.size(1), dice.size(1)]
-    return Call("DepthToSpace", [dice.floats(shape)], attributes={"blocksize": block, "mode": dice.pick(["DCR", "CRD"])})
+    return Call(
+        "DepthToSpace", [dice.floats(shape)], attributes={"blocksize": block, "mode": dice.pick(["DCR", "CRD"])}
+    )
 
 
 def space_to_depth(dice: Dice) -> Call:
@@ -566,6 +572,8 @@ def test_as_onnx_runtime(op: str, tmp_path: Path) -> None:
                     check(got[f"y{index}"], value)
             except (AssertionError, tercel.Error) as error:
                 shapes = [None if value is None else value.shape for value in call.inputs]
-                pytest.fail(f"TERCEL_SEED={SEED}, case {number}, optimize={optimize}, inputs {shapes}:\n{text}\n{error}")
+                pytest.fail(
+                    f"TERCEL_SEED={SEED}, case {number}, optimize={optimize}, inputs {shapes}:\n{text}\n{error}"
+                )
         compared += 1
     assert compared > 0, f"ONNX Runtime refused every case of seed {SEED}"
