@@ -17,7 +17,8 @@ SliceRange slice_range(int64_t size, int64_t start, int64_t end, int64_t step) {
     const int64_t span = std::max<int64_t>(end - start, 0);
     return {start, step, span / step + (span % step != 0 ? 1 : 0)};
   }
-  start = std::clamp<int64_t>(position(start), -1, size - 1);
+  if (size == 0) return {0, step, 0};
+  start = std::clamp<int64_t>(position(start), 0, size - 1);
   end = std::clamp<int64_t>(position(end), -1, size - 1);
   const int64_t span = std::max<int64_t>(start - end, 0);
   // The smallest step has no positive counterpart; any that is longer than the span is the same.
