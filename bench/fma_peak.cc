@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -70,6 +72,21 @@ double fma_peak() {
     return best;
   }();
   return peak;
+}
+
+double fma_peak(int threads) {
+  double best = 0;
+  for (int i = 0; i < 30; ++i) {
+    std::vector<double> flops(threads);
+    const auto begin = std::chrono::steady_clock::now();
+    {
+      std::vector<std::jthread> running;
+      for (double& own : flops) running.emplace_back([&own] { own = run_best(); });
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, flops[0] * threads / took.count());
+  }
+  return best;
 }
 
 }  // namespace tercel

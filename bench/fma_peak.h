@@ -7,4 +7,7 @@ namespace tercel {
 // machine has; the best of several short runs, measured once.
 double fma_peak();
 
+// The same of several threads at once.
+double fma_peak(int threads);
+
 }  // namespace tercel

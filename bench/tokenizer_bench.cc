@@ -1,4 +1,4 @@
-// Loading and encoding with a tokenizer.json; bench/tokenizer_bench.py sets it beside the
+// Loading and encoding with a tokenizer.json; bench/tokenizer.py sets it beside the
 // `tokenizers` package.
 //
 //   tokenizer_bench TOKENIZER.JSON TEXT_FILE [seconds]
