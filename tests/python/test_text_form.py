@@ -233,7 +233,7 @@ def test_onnx_runtime_computes_the_same(path, options, tmp_path):
 
 
 TYPES = [
-    getattr(TensorProto, name) for name in TensorProto.DataType if name not in ("UNDEFINED", "FLOAT6E2M3", "FLOAT6E3M2")
+    value for name, value in TensorProto.DataType.items() if name not in ("UNDEFINED", "FLOAT6E2M3", "FLOAT6E3M2")
 ]
 
 
