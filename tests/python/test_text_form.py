@@ -232,9 +232,7 @@ def test_onnx_runtime_computes_the_same(path, options, tmp_path):
             np.testing.assert_array_equal(value, other)
 
 
-TYPES = [
-    value for name, value in TensorProto.DataType.items() if name not in ("UNDEFINED", "FLOAT6E2M3", "FLOAT6E3M2")
-]
+TYPES = [value for name, value in TensorProto.DataType.items() if name not in ("UNDEFINED", "FLOAT6E2M3", "FLOAT6E3M2")]
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
