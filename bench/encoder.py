@@ -45,9 +45,8 @@ def main():
         subprocess.run([TERCEL, "export", str(MODEL), "-o", path], check=True, stdout=subprocess.DEVNULL)
         reference = onnxruntime_session(path, threads)
         ours, single = tercel.Session(path, threads=threads), tercel.Session(path, threads=1)
-        print(
-            f"milliseconds, {threads} threads; floor: the operations over the f32 peak of all threads; 1 thread, gain: Tercel alone"
-        )
+        print(f"milliseconds, {threads} threads; floor: the operations over the f32 peak of all threads;")
+        print("1 thread, gain: Tercel on one thread, and what the others add")
         print(f"{'shape':8} {'floor':>7} {'tercel':>8} {'onnxruntime':>12} {'ratio':>6} {'1 thread':>9} {'gain':>5}")
         for batch, sequence in SHAPES:
             inputs = inputs_of(batch, sequence, random)
