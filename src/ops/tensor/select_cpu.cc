@@ -1,5 +1,7 @@
 // NonZero, Compress, OneHot, Trilu.
 
+#include <limits>
+
 #include "src/ops/tensor/tensor_cpu.h"
 
 namespace tercel::ops {
@@ -74,8 +76,14 @@ class CompressKernel final : public CpuKernel {
 // Out-of-range indices give a row of the off value.
 class OneHotKernel final : public CpuKernel {
  public:
-  explicit OneHotKernel(const KernelContext& context) : axis_(context.node.int_or("axis", -1)) {}
+  explicit OneHotKernel(const KernelContext& context)
+      : label_(context.node.label()),
+        axis_(context.node.int_or("axis", -1)),
+        followed_(context.input_dtype(1) == Dtype::i64 || context.input_dtype(1) == Dtype::i32) {}
+  // Inference follows the values of wide integers alone; a depth of another type is read here.
+  bool allocates_outputs() const override { return !followed_; }
   void run(const KernelRun& run) const override {
+    if (!followed_) run.outputs[0] = Tensor(run.inputs[2].dtype(), shape_of(run));
     Tensor& out = run.outputs[0];
     const AxisView view = view_axis(out.shape(), axis_);
     std::vector<int64_t> indices;
@@ -99,7 +107,30 @@ class OneHotKernel final : public CpuKernel {
   }
 
  private:
+  Shape shape_of(const KernelRun& run) const {
+    const Tensor& depth = run.inputs[1];
+    if (depth.size() != 1) {
+      fail(Errc::invalid_argument, "{} depth has {} elements, not 1", label_, depth.size());
+    }
+    int64_t size = 0;
+    dispatch_dtype(NumericTypes{}, depth.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const auto value = static_cast<double>(load(elements<T>(depth)[0]));
+      if (!(value >= 0 && value <= static_cast<double>(std::numeric_limits<int32_t>::max())))
+        fail(Errc::invalid_argument, "{} depth {} is no size", label_, value);
+      size = static_cast<int64_t>(value);
+    });
+    Shape shape = run.inputs[0].shape();
+    const auto rank = static_cast<int64_t>(shape.size()) + 1;
+    if (axis_ < -rank || axis_ >= rank)
+      fail(Errc::invalid_file, "{} axis {} is out of range for rank {}", label_, axis_, rank);
+    shape.insert(shape.begin() + (axis_ < 0 ? axis_ + rank : axis_), size);
+    return shape;
+  }
+
+  std::string label_;
   int64_t axis_;
+  bool followed_;
 };
 
 class TriluKernel final : public CpuKernel {
