@@ -142,7 +142,8 @@ TEST_P(Gemm, ReadsATransposedA) {
 }
 
 TEST_P(Gemm, ARowsBitsDependOnTheRowAlone) {
-  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{95, 401}, {384, 384}, {70, 900}}) {
+  for (const auto& sizes : {std::pair<int64_t, int64_t>{95, 401}, {384, 384}, {70, 900}}) {
+    const int64_t n = sizes.first, k = sizes.second;
     for (const Dtype type : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
       const auto b = random_floats(random_, k * n);
       const auto bias = random_floats(random_, n);
