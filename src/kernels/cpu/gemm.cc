@@ -234,6 +234,7 @@ void batched_gemm(const BatchedGemmArgs& args, ThreadPool& pool) {
     const Range m = part(args.m, item % tasks / grid.groups, grid.rows);
     run_task(batch_item(args, i), m, p, [&](Range k, int64_t& stride) -> const float* {
       stride = k.size() * kPanel;
+      if (k.size() == 0) return packed;  // b may be null
       for (int64_t j = p.begin; j < p.end; ++j) {
         const int64_t columns = least<int64_t>(kPanel, args.n - j * kPanel);
         pack_panel(b + k.begin * args.b_k + j * kPanel * args.b_n, args.b_k, args.b_n, k.size(),
