@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "src/ir/onnx_file.h"
+#include "src/ir/text.h"
 #include "tercel/session.h"
 
 namespace tercel {
@@ -88,6 +90,49 @@ TEST_P(Damaged, ChangedBytesAreHandled) {
     for (unsigned i = 0; i <= random() % 3; ++i)
       changed[random() % changed.size()] = static_cast<char>(random());
     survives(changed);
+  }
+}
+
+// Between inputs and outputs, and of outputs, a file's shapes are claims: what it computes is what
+// counts.
+TEST(FalseDeclarations, DoNoHarm) {
+  struct Case {
+    const char* name;
+    const char* text;
+    Tensor x;
+    Tensor counts;
+    Shape expected;
+  };
+  const std::vector<Case> cases{
+      {"tile",
+       R"(g (float[2] x, int64[1] n) => (float[2] y) <float[2] t> { t = Tile (x, n)  y = Relu (t) })",
+       Tensor::from<float>({1, -2}, {2}),
+       Tensor::from<int64_t>({1000}, {1}),
+       {2000}},
+      {"expand",
+       R"(g (float[1] x, int64[1] n) => (float[3] y) <float[3] t> { t = Expand (x, n)  y = Neg (t) })",
+       Tensor::from<float>({5}, {1}),
+       Tensor::from<int64_t>({4000}, {1}),
+       {4000}},
+      {"slice",
+       R"(g (float[N] x, int64[1] n) => (float[N] y) <float[N] t, int64[1] zero = {0}> { t = Slice (x, zero, n)  y = Neg (t) })",
+       Tensor::from<float>({1, 2, 3, 4}, {4}),
+       Tensor::from<int64_t>({3}, {1}),
+       {3}},
+  };
+  for (const Case& each : cases) {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("tercel-false-" + std::to_string(::getpid()) + "-" + each.name + ".onnx");
+    ir::write_onnx(
+        *ir::parse_text(std::string("<ir_version: 10, opset_import: [\"\" : 20]>\n") + each.text),
+        path);
+    for (const bool optimize : {true, false}) {
+      const Session session = Session::load(path, {.optimize = optimize});
+      const auto outputs = session.run({{"x", each.x}, {"n", each.counts}});
+      EXPECT_EQ(outputs.at("y").shape(), each.expected)
+          << each.name << (optimize ? " optimized" : "");
+    }
+    std::filesystem::remove(path);
   }
 }
 

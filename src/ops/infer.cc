@@ -1,5 +1,7 @@
 #include "src/ops/infer.h"
 
+#include <utility>
+
 #include "src/ops/op_def.h"
 
 namespace tercel::ops {
@@ -209,6 +211,18 @@ void infer_types(ir::Model& model) {
   for (const auto& node : model.graph.nodes()) {
     for (int i = 0; i < node->num_outputs(); ++i) {
       if (ir::Value* output = node->output(i)) write(output);
+    }
+  }
+}
+
+void forget_declared_shapes(const ir::Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      if (ir::Value* output = node->output(i)) output->type.dims.reset();
+    }
+    for (const ir::Attribute& attribute : std::as_const(*node).attributes()) {
+      const auto* subgraph = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data);
+      if (subgraph != nullptr) forget_declared_shapes(**subgraph);
     }
   }
 }

@@ -135,6 +135,11 @@ void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model);
 // contradiction between the two throws Errc::invalid_file.
 Facts infer(const ir::Graph& graph, const std::vector<ir::Type>& inputs, const ir::Model* model);
 
+// Drops the shapes that a file declares between its inputs and its outputs, and of the outputs:
+// they are claims, and wrong ones would mislead passes and have kernels write past what was
+// allocated. What follows from the inputs is inferred again, and the rest is learned when it runs.
+void forget_declared_shapes(const ir::Graph& graph);
+
 // Infers everything at the declared input types and writes the results into Value::type.
 void infer_types(ir::Model& model);
 

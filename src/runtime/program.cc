@@ -11,25 +11,6 @@
 #include "src/runtime/evaluate.h"
 
 namespace tercel::runtime {
-namespace {
-
-// The shapes that a file declares between its inputs and its outputs are claims, and wrong ones
-// would have kernels write past what was allocated: a program believes what follows from the
-// inputs, and learns the rest when it runs.
-void forget_declared_shapes(const ir::Graph& graph) {
-  for (const auto& node : graph.nodes()) {
-    for (int i = 0; i < node->num_outputs(); ++i) {
-      if (ir::Value* output = node->output(i)) output->type.dims.reset();
-    }
-    for (const ir::Attribute& attribute : std::as_const(*node).attributes()) {
-      const auto* subgraph = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data);
-      if (subgraph != nullptr) forget_declared_shapes(**subgraph);
-    }
-  }
-}
-
-}  // namespace
-
 class Program::Compiler {
  public:
   Compiler(Program& program, const ProgramOptions& options, ThreadPool& pool, Allocator& memory)
@@ -198,7 +179,7 @@ class Program::Compiler {
 Program::Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool,
                  Allocator& memory)
     : model_(std::move(model)) {
-  forget_declared_shapes(model_->graph);
+  ops::forget_declared_shapes(model_->graph);
   Compiler(*this, options, pool, memory).compile();
 }
 

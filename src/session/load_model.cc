@@ -30,7 +30,10 @@ std::unique_ptr<ir::Model> read_model(const std::filesystem::path& path, const s
 }
 
 void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
+  std::vector<ir::Type> declared;
+  for (const ir::Value* output : model.graph.outputs()) declared.push_back(output->type);
   passes::adapt_to_newest(model);
+  ops::forget_declared_shapes(model.graph);
   const passes::PassContext context{
       [&machine](const ir::Node& node, const std::vector<Tensor>& inputs) {
         return runtime::evaluate(node, inputs, machine.isa, machine.pool, machine.memory);
@@ -41,6 +44,11 @@ void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
     passes::legalize(model, context);
   }
   ops::infer_types(model);
+  // What inference cannot tell of an output is still worth showing as it was declared.
+  for (std::size_t i = 0; i < declared.size(); ++i) {
+    ir::Type& type = model.graph.outputs()[i]->type;
+    if (type.kind == declared[i].kind && !type.dims) type.dims = declared[i].dims;
+  }
 }
 
 }  // namespace tercel
