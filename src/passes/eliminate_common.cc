@@ -17,7 +17,8 @@ class Key {
   template <class T>
   Key& add(const T& value) {
     static_assert(std::is_trivially_copyable_v<T>);
-    text_.append(reinterpret_cast<const char*>(&value), sizeof(T));
+    text_.append(reinterpret_cast<const char*>(&value),
+                 sizeof(T));  // NOLINT(bugprone-sizeof-expression): a pointer is a key itself
     return *this;
   }
   Key& add(const std::string& value) {
