@@ -5,6 +5,7 @@ since they last passed. Needs a configured build: its compile_commands.json has 
 import argparse
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -34,8 +35,13 @@ def main():
     if arguments.files:
         ours &= {pathlib.Path(file) for file in arguments.files}
 
+    # Anchored at the root: a checkout in a folder that is itself called src must not match the headers
+    # of the packages in .venv.
+    headers = f"^{re.escape(str(ROOT))}/(include/tercel|src|cli|python)/"
+
     def check(file):
         command = [tidy, "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option"]
+        command += [f"--header-filter={headers}"]
         command += ["--extra-arg=-Wno-ignored-optimization-argument", str(file)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return done.returncode == 0, done.stdout
