@@ -165,12 +165,7 @@ void add_ask(CommandLine& line) {
                  "Best starts and ends that are combined in a window, best spans that are kept");
   options.number("--max-answer-tokens", ask.answering.max_answer_tokens,
                  "Longest answer, in tokens");
-  options.number("--max-length", ask.answering.max_length, "Tokens of a window");
-  options.number("--stride", ask.answering.stride, "Tokens that neighbouring windows share", 0);
-  options.flag("--allow-null", ask.answering.allow_null,
-               "Say so when the document has no answer (for models that were trained to)");
-  options.number("--null-threshold", ask.answering.null_threshold,
-                 "By how much no answer must pass the best one");
+  add_answering_options(options, ask.answering);
   add_session_options(options, ask.session);
   options.flag("--json", ask.json, "Print JSON");
   options.flag("--quiet", ask.quiet, "Print the answers alone, one a line");

@@ -123,6 +123,15 @@ void add_session_options(Options& options, SessionOptions& session) {
                "What a checkpoint is loaded for, if not what its config says");
 }
 
+void add_answering_options(Options& options, tasks::QuestionAnsweringOptions& answering) {
+  options.number("--max-length", answering.max_length, "Tokens of a window");
+  options.number("--stride", answering.stride, "Tokens that neighbouring windows share", 0);
+  options.flag("--allow-null", answering.allow_null,
+               "SQuAD 2: say so when the document has no answer (for models that were trained to)");
+  options.number("--null-threshold", answering.null_threshold,
+                 "By how much no answer must pass the best one");
+}
+
 CommandLine::CommandLine() : app_(std::make_unique<CLI::App>(kDescription, "tercel")) {
   app_->footer(kFooter);
   app_->set_version_flag("--version", "tercel " + std::string(version()));

@@ -11,6 +11,7 @@
 
 #include "tercel/dtype.h"
 #include "tercel/session.h"
+#include "tercel/tasks.h"
 
 namespace CLI {
 class App;
@@ -49,6 +50,9 @@ class Options {
 
 // The options of every command that loads a model, with the session's own defaults.
 void add_session_options(Options& options, SessionOptions& session);
+
+// The options of every command that answers questions.
+void add_answering_options(Options& options, tasks::QuestionAnsweringOptions& answering);
 
 class CommandLine {
  public:

@@ -119,13 +119,7 @@ void add_evaluate(CommandLine& line) {
   options.number("--limit", evaluate.limit, "Only the first N questions; 0: all", 0);
   options.text("--output", evaluate.output, "FILE", "Write the answers: JSON, question id to text");
   options.number("--batch-size", evaluate.answering.batch_size, "Windows that run together");
-  options.number("--max-length", evaluate.answering.max_length, "Tokens of a window");
-  options.number("--stride", evaluate.answering.stride, "Tokens that neighbouring windows share",
-                 0);
-  options.flag("--allow-null", evaluate.answering.allow_null,
-               "SQuAD 2: let the model say that there is no answer");
-  options.number("--null-threshold", evaluate.answering.null_threshold,
-                 "By how much no answer must pass the best one");
+  add_answering_options(options, evaluate.answering);
   add_session_options(options, evaluate.session);
   options.flag("--json", evaluate.json, "Print JSON");
   options.flag("--quiet", evaluate.quiet, "No progress bar");

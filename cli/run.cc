@@ -19,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr float kLongestTimeout = 1e8F;  // seconds: three years, which the clock can still add
+
 struct RunCommand {
   std::string model;
   std::vector<std::string> inputs;
@@ -26,6 +28,7 @@ struct RunCommand {
   std::string output;
   uint64_t seed = 0;
   int repeat = 1;
+  float timeout = 0;  // seconds; 0: none
   SessionOptions session;
   bool json = false;
   bool explain = false;
@@ -123,12 +126,18 @@ std::string plain_text(const NamedTensors& outputs, const Timings& timings,
 }
 
 void run(const RunCommand& command) {
+  if (!(command.timeout >= 0)) reject("--timeout {}: expected seconds", command.timeout);
   const Session session = Session::load(command.model, command.session);
   if (command.explain) explain(session);
   const NamedTensors inputs = make_inputs(session, command);
   const auto timed = [&](NamedTensors& outputs) {
     const auto start = Clock::now();
-    outputs = session.run(inputs, {}, cancellable());
+    RunOptions options = cancellable();
+    if (command.timeout > 0) {
+      const std::chrono::duration<double> limit(std::min(command.timeout, kLongestTimeout));
+      options.deadline = start + std::chrono::duration_cast<Clock::duration>(limit);
+    }
+    outputs = session.run(inputs, {}, options);
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   };
   NamedTensors outputs;
@@ -163,6 +172,7 @@ void add_run(CommandLine& line) {
   options.number("--seed", command.seed, "Seed of the random numbers");
   options.text("--output", command.output, "DIR", "Write the outputs there");
   options.number("--repeat", command.repeat, "Runs; the first one makes the plan");
+  options.number("--timeout", command.timeout, "Seconds that one run may take; 0: any");
   add_session_options(options, command.session);
   options.flag("--json", command.json, "Print JSON");
   options.flag("--explain", command.explain,

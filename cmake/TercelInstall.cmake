@@ -1,5 +1,5 @@
 # What `cmake --install` puts under a prefix: the command, the shared library with the public headers
-# and the package config that find_package(Tercel) reads, and the shells' completions.
+# the package config that find_package(Tercel) reads, the model that ships, and the completions.
 include(CMakePackageConfigHelpers)
 
 # libtercel.so is all layers; what it exports, the public headers say (tercel/export.h). The command
@@ -35,4 +35,6 @@ install(FILES cli/completion/tercel.bash RENAME tercel
 install(FILES cli/completion/_tercel DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES cli/completion/tercel.fish
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+# Where the command looks for the model that it uses when none is named.
+install(DIRECTORY models/minilm-qa DESTINATION ${CMAKE_INSTALL_DATADIR}/tercel/models)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

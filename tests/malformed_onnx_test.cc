@@ -1,8 +1,6 @@
 // Malformed ONNX files: each a typed error, never a crash, within a second and 256 MB.
 
-#include <chrono>
 #include <cstddef>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -13,7 +11,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <protozero/pbf_writer.hpp>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,35 +20,18 @@
 #include "src/ir/random_model.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
+#include "tests/hostile.h"
 
 namespace tercel::ir {
 namespace {
 
 namespace fs = std::filesystem;
+using hostile::within_limits;
 using protozero::pbf_writer;
 using ::testing::HasSubstr;
 
-// The largest resident set so far, in bytes.
-int64_t peak_memory() {
-  struct rusage usage {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
-}
-
-// Runs what reads a hostile file, and holds it to a second and 256 MB.
-void within_limits(const std::function<void()>& read) {
-  const int64_t memory = peak_memory();
-  const auto start = std::chrono::steady_clock::now();
-  read();
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-  EXPECT_LE(time.count(), 1.0);
-  EXPECT_LE(peak_memory() - memory, int64_t{256} << 20);
-}
-
-// From a copy on the heap of exactly the file's size, so that a sanitizer sees a read past it.
 std::unique_ptr<Model> parse(const std::string& file, const fs::path& folder = {}) {
-  std::shared_ptr<std::byte[]> bytes(new std::byte[file.size()]);
-  if (!file.empty()) std::memcpy(bytes.get(), file.data(), file.size());
+  const auto bytes = hostile::heap_copy(file);
   auto model = parse_onnx({bytes.get(), file.size()}, "m.onnx", folder, bytes);
   verify(*model);
   return model;
@@ -139,21 +119,7 @@ TEST(MalformedOnnx, RandomChangesAreErrorsOrValid) {
   const std::string good = serialize_onnx(*RandomModel(3).make());
   std::mt19937 random(20240612);
   for (int round = 0; round < 20'000; ++round) {
-    std::string bad = good;
-    for (uint32_t changes = 1 + random() % 3; changes > 0; --changes) {
-      const std::size_t at = random() % bad.size();
-      switch (random() % 3) {
-        case 0:
-          bad[at] = static_cast<char>(random());
-          break;
-        case 1:
-          bad.erase(at, 1 + random() % 4);
-          break;
-        default:
-          bad.insert(at, 1, static_cast<char>(random()));
-      }
-    }
-    error_or_valid(bad);
+    error_or_valid(hostile::damaged(good, random));
   }
 }
 

@@ -1,4 +1,4 @@
-# Installs the build under a new prefix, then configures, builds and runs the project of this folder
+# Installs the build under a new prefix, asks the installed command, then configures, builds and runs the project of this folder
 # against it.      cmake -DBUILD=… -DSOURCE=… -DCOMPILER=… -DVERSION=… -P run.cmake
 set(work ${BUILD}/install_test)
 file(REMOVE_RECURSE ${work})
@@ -18,6 +18,14 @@ run(${CMAKE_COMMAND} --build ${work}/build)
 run(${work}/build/uses_tercel)
 if(NOT output STREQUAL "tercel ${VERSION}\n")
   message(FATAL_ERROR "expected tercel ${VERSION}, printed: ${output}")
+endif()
+if(EXISTS ${work}/prefix/bin/tercel)
+  file(WRITE ${work}/page.txt "The tower was built in 1887.")
+  run(${CMAKE_COMMAND} -E chdir ${work} prefix/bin/tercel ask --quiet --document page.txt
+    "When was the tower built?")
+  if(NOT output STREQUAL "1887\n")
+    message(FATAL_ERROR "the installed command should find its model and print 1887: ${output}")
+  endif()
 endif()
 file(GLOB_RECURSE archives ${work}/prefix/*.a)
 if(archives)

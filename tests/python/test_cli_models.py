@@ -1,0 +1,157 @@
+"""`tercel show`, `run`, `export` and `tokenize`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli import CHECKPOINTS, DOCUMENT, MODEL, output, output_json, random_inputs, refused
+
+# show
+
+
+def test_show() -> None:
+    out = output_json("show", MODEL)
+    assert {value["name"] for value in out["inputs"]} == {"input_ids", "attention_mask", "token_type_ids"}
+    assert [value["name"] for value in out["outputs"]] == ["start_logits", "end_logits"]
+    assert out["parameters"] == pytest.approx(22.6e6, rel=0.02)
+    assert out["flops"] > 1e9 and out["operators"]["MatMul"] >= 36
+    text = output("show", MODEL)
+    assert "input_ids: i64 batch x sequence" in text and "MatMul" in text
+    larger = output_json("show", MODEL, "--dim", "batch=4", "--dim", "sequence=128")
+    assert larger["flops"] == pytest.approx(4 * out["flops"], rel=1e-6)
+    assert "ir_version" in output("show", CHECKPOINTS / "bert_qa", "--text")
+    assert output("show", CHECKPOINTS / "bert_qa", "--text", "--optimized")
+
+
+def test_show_operators_covers_what_the_shipped_model_uses() -> None:
+    operators = output("show", "--operators").split()
+    assert operators == sorted(operators) == output_json("show", "--operators")
+    assert set(output_json("show", MODEL)["operators"]) <= set(operators)
+
+
+def test_show_refuses() -> None:
+    refused("show")
+    assert "nowhere" in refused("show", "nowhere.onnx")
+    assert "--dim" in refused("show", MODEL, "--dim", "batch")
+    refused("show", DOCUMENT)
+
+
+# run, export, tokenize
+
+
+def test_run_on_arrays(tmp_path: Path) -> None:
+    from safetensors_numpy import load_safetensors
+
+    directory = CHECKPOINTS / "bert_qa"
+    expected = load_safetensors(directory / "expected.safetensors")
+    arguments: list[object] = []
+    for name in ["input_ids", "attention_mask", "token_type_ids"]:
+        np.save(tmp_path / f"{name}.npy", expected[f"a.{name}"])
+        arguments += ["--input", f"{name}={tmp_path / name}.npy"]
+    text = output("run", directory, *arguments, "--output", tmp_path / "out", "--repeat", 5)
+    assert "4 more runs: min" in text and "start_logits: f32 3x11" in text
+    mask = expected["a.attention_mask"].astype(bool)
+    for name in ["start_logits", "end_logits"]:
+        got = np.load(tmp_path / "out" / f"{name}.npy")
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got[mask], expected[f"a.{name}"][mask], atol=1e-4)
+
+
+def test_run_on_random_inputs_is_repeatable(tmp_path: Path) -> None:
+    directory = CHECKPOINTS / "bert_qa"
+    for name, seed in [("a", 7), ("b", 7), ("c", 8)]:
+        output("run", directory, *random_inputs(2, 9), "--seed", seed, "--output", tmp_path / name)
+    a, b, c = (np.load(tmp_path / name / "start_logits.npy") for name in "abc")
+    assert a.shape == (2, 9) and np.array_equal(a, b) and not np.array_equal(a, c)
+    out = output_json("run", directory, *random_inputs(2, 9), "--repeat", 10)
+    times = out["milliseconds"]
+    assert times["runs"] == 9 and 0 < times["min"] <= times["median"] <= times["p99"]
+
+
+def test_run_ends_at_its_timeout() -> None:
+    message = refused("run", MODEL, *random_inputs(64, 384), "--timeout", "0.01")
+    assert "deadline" in message
+    refused("run", MODEL, *random_inputs(1, 16), "--timeout", "-1")
+    output("run", MODEL, *random_inputs(1, 16), "--timeout", "1e30")
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"])
+def test_npy_of_each_type_goes_through(dtype: str, tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    array = (np.random.default_rng(5).random((3, 0 if dtype == "u2" else 2, 5)) * 100 % 7).astype(dtype)
+    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+    node = helper.make_node("Identity", ["x"], ["y/z:0"])
+    values = [helper.make_tensor_value_info(name, kind, ["a", "b", "c"]) for name in ("x", "y/z:0")]
+    graph = helper.make_graph([node], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "model.onnx")
+    np.save(tmp_path / "x.npy", array)
+    output("run", tmp_path / "model.onnx", "--input", f"x={tmp_path / 'x.npy'}", "--output", tmp_path / "out")
+    got = np.load(tmp_path / "out" / "y_z_0.npy")
+    assert got.dtype == array.dtype and np.array_equal(got, array)
+    if dtype not in ("f2", "b1"):
+        name = {"f": "f", "i": "i", "u": "u"}[dtype[0]] + str(8 * int(dtype[1]))
+        out = output_json("run", tmp_path / "model.onnx", "--random", f"x=2x3x4:{name}")
+        assert out["outputs"][0]["shape"] == [2, 3, 4] and out["outputs"][0]["dtype"] == name
+
+
+def test_run_refuses_bad_arrays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ["run", CHECKPOINTS / "bert_qa", "--output", out]
+    np.save(tmp_path / "good.npy", np.zeros((1, 4), np.int64))
+    good = (tmp_path / "good.npy").read_bytes()
+    for cut in range(0, len(good), 7):
+        (tmp_path / "bad.npy").write_bytes(good[:cut])
+        refused(*command, "--input", f"input_ids={tmp_path / 'bad.npy'}")
+    for old, new in [(b"(1, 4)", b"(1,-4)"), (b"(1, 4)", b"(9, 4)"), (b"<i8", b">i8"), (b"<i8", b"|O8"),
+                     (b"(1, 4), }          ", b"(4294967296,4294967296), }")]:  # fmt: skip
+        (tmp_path / "bad.npy").write_bytes(good.replace(old, new))
+        refused(*command, "--input", f"input_ids={tmp_path / 'bad.npy'}")
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(np.zeros((2, 4), np.int64)))
+    assert "Fortran" in refused(*command, "--input", f"input_ids={tmp_path / 'fortran.npy'}")
+    assert "name=file.npy" in refused(*command, "--input", "input_ids")
+    assert "nowhere.npy" in refused(*command, "--input", "input_ids=nowhere.npy")
+    assert "input_ids" in refused(*command, "--random", "ids=1x4")
+    assert "attention_mask" in refused(*command, "--random", "input_ids=1x4")
+    for shape in ["", "4xx", "x", "-1", "1x4:f99", "9223372036854775807x2"]:
+        refused(*command, "--random", f"input_ids={shape}")
+    assert not out.exists()
+
+
+def test_export(tmp_path: Path) -> None:
+    import onnxruntime
+
+    path = tmp_path / "model.onnx"
+    output("export", MODEL, "-o", path, "--tokenizer")
+    assert {file.name for file in tmp_path.iterdir()} == {"model.onnx", "tokenizer.json"}
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [value.name for value in session.get_outputs()] == ["start_logits", "end_logits"]
+    question = "How many countries share the forest?"
+    assert output("ask", "--document", DOCUMENT, "--model", path, "--quiet", question) == "Nine\n"
+    output("export", MODEL, "-o", path, "--dtype", "f16", "--optimize", "--external-data")
+    assert path.stat().st_size < 1 << 20 and (tmp_path / "model.onnx.data").stat().st_size > 40 << 20
+    assert output("ask", "--document", DOCUMENT, "--model", path, "--quiet", question) == "Nine\n"
+
+
+def test_export_refuses(tmp_path: Path) -> None:
+    assert "nowhere" in refused("export", "nowhere", "-o", tmp_path / "model.onnx")
+    assert "tokenizer.json" in refused(
+        "export", CHECKPOINTS / "distilbert_qa", "-o", tmp_path / "model.onnx", "--tokenizer"
+    )
+    refused("export", MODEL, "-o", tmp_path / "missing" / "model.onnx", code=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tokenize() -> None:
+    from tokenizers import Tokenizer
+
+    text = "Unbelievable: naïve Ångström 😀!"
+    expected = Tokenizer.from_file(str(MODEL / "tokenizer.json")).encode(text)
+    (entry,) = output_json("tokenize", text)
+    assert entry["ids"] == expected.ids and entry["tokens"] == expected.tokens
+    lines = output("tokenize", "--model", MODEL, "--no-special-tokens", text).splitlines()
+    assert [int(line.split("\t")[0]) for line in lines] == expected.ids[1:-1]
+    assert "tokenizer.json" in refused("tokenize", "--model", CHECKPOINTS / "distilbert_qa", "text")
