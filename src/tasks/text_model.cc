@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
 #include "src/base/half.h"
 #include "src/base/json.h"

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "src/ops/cpu_tables.h"

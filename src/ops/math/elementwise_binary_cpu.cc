@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "src/ops/math/elementwise_f32_cpu.h"

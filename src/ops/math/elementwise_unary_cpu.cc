@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "src/kernels/cpu/kernels.h"
