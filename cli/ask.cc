@@ -124,6 +124,7 @@ void run(const AskOptions& options) {
     reject("{}: the document is empty: give a text that holds the answer", options.document);
   }
   const QuestionAnswering model(find_model(options.model), options.session);
+  warn(model.session().warnings());
   if (options.explain) explain(model.session());
   if (interactive) return converse(model, document, options);
 

@@ -23,6 +23,7 @@ struct ClassifyOptions {
 
 std::string classify_texts(const ClassifyOptions& options, const std::vector<std::string>& texts) {
   const TextClassification model(options.model, options.session);
+  warn(model.session().warnings());
   if (options.explain) explain(model.session());
   const auto results = model.classify(texts, cancellable());
   std::string out;
@@ -45,6 +46,7 @@ std::string classify_texts(const ClassifyOptions& options, const std::vector<std
 
 std::string classify_tokens(const ClassifyOptions& options, const std::vector<std::string>& texts) {
   const TokenClassification model(options.model, options.session);
+  warn(model.session().warnings());
   if (options.explain) explain(model.session());
   std::string out;
   Json list = Json::array();

@@ -24,6 +24,7 @@ struct EmbedOptions {
 void run(const EmbedOptions& options) {
   const auto texts = read_texts(options.texts, options.input);
   const Embedding model(options.model, options.session);
+  warn(model.session().warnings());
   if (options.explain) explain(model.session());
   const Tensor vectors = model.embed(texts, cancellable());
   if (!options.output.empty()) return write_npy(options.output, vectors);

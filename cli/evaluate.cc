@@ -73,6 +73,7 @@ void run(const EvaluateOptions& options) {
   }
   if (data.questions.empty()) reject("{}: no questions in it", options.data);
   const QuestionAnswering model(find_model(options.model), options.session);
+  warn(model.session().warnings());
   if (options.explain) explain(model.session());
 
   const auto start = Clock::now();

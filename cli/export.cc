@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/models.h"
 #include "tercel/model.h"
 
 namespace tercel::cli {
@@ -22,7 +23,7 @@ void run(const ExportCommand& command) {
     reject("{} is not there: leave out --tokenizer, or export a directory that has one",
            tokenizer.string());
   }
-  export_onnx(command.model, output, command.options);
+  warn(export_onnx(command.model, output, command.options));
   if (!command.tokenizer) return;
   std::filesystem::copy_file(tokenizer, output.parent_path() / "tokenizer.json",
                              std::filesystem::copy_options::overwrite_existing, error);

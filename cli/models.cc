@@ -1,7 +1,5 @@
 #include "cli/models.h"
 
-#include <vector>
-
 #include <fmt/format.h>
 
 #include "cli/files.h"
@@ -24,6 +22,10 @@ std::filesystem::path find_model(const std::string& given) {
 }
 
 void explain(const Session& session) { print_error(session.explain()); }
+
+void warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) print_error("tercel: warning: " + warning + "\n");
+}
 
 std::string shape_text(const TensorInfo& info) {
   if (!info.shape) return "any shape";

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tercel/session.h"
 
@@ -15,6 +16,9 @@ std::filesystem::path find_model(const std::string& given);
 
 // For --explain: to standard error, what ran where and why.
 void explain(const Session& session);
+
+// To standard error, a line each.
+void warn(const std::vector<std::string>& warnings);
 
 // "2 x 128", "batch x sequence", "scalar", "any shape".
 std::string shape_text(const TensorInfo& info);

@@ -128,6 +128,7 @@ std::string plain_text(const NamedTensors& outputs, const Timings& timings,
 void run(const RunCommand& command) {
   if (!(command.timeout >= 0)) reject("--timeout {}: expected seconds", command.timeout);
   const Session session = Session::load(command.model, command.session);
+  warn(session.warnings());
   if (command.explain) explain(session);
   const NamedTensors inputs = make_inputs(session, command);
   const auto timed = [&](NamedTensors& outputs) {

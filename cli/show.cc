@@ -63,7 +63,9 @@ std::string plain_text(const ModelSummary& summary) {
   const auto list = [&](std::string_view name, const std::vector<TensorInfo>& infos) {
     for (const TensorInfo& info : infos) {
       line(&info == infos.data() ? name : "",
-           fmt::format("{}: {} {}", info.name, to_string(info.dtype), shape_text(info)));
+           info.dtype == Dtype::undefined
+               ? fmt::format("{}: {}", info.name, info.type)
+               : fmt::format("{}: {} {}", info.name, to_string(info.dtype), shape_text(info)));
     }
   };
   list("inputs", summary.inputs);
@@ -106,6 +108,7 @@ void run(const ShowOptions& options) {
     reject("show: no model; give a checkpoint's directory or an ONNX file");
   if (options.text) return print(model_text(options.model, options.optimized));
   const auto summary = summarize(options.model, parse_dimensions(options.dimensions));
+  warn(summary.warnings);
   print(options.json ? to_text(to_json(summary)) : plain_text(summary));
 }
 

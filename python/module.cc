@@ -1,6 +1,6 @@
 // The compiled half of the Python package: sessions over arrays. What numpy has no type for (bf16,
-// the float8 types) crosses as unsigned integers of the same size, with the name of the type beside
-// it; python/tercel/session.py gives them their types.
+// the float8 types) crosses as unsigned integers of the same size, and types of less than a byte as
+// packed bytes, with the name of the type beside it; python/tercel/session.py gives them theirs.
 
 #include <algorithm>
 #include <chrono>
@@ -50,9 +50,32 @@ Tensor view_of(InputArray array, Dtype dtype) {
   return Tensor::view_of(data, dtype, std::move(shape), std::move(owner));
 }
 
-// (dtype name, array) or, for strings, (dtype name, list of bytes, shape).
-Tensor to_tensor(const nb::tuple& value) {
-  const Dtype dtype = dtype_named(nb::cast<std::string>(value[0]));
+Tensor to_tensor(nb::handle handle);
+
+// Types of less than a byte: their packed bytes in an array, and the shape.
+Tensor packed_view_of(InputArray array, Dtype dtype, const Shape& shape) {
+  const Tensor bytes = view_of(std::move(array), Dtype::u8);
+  if (bytes.bytes() != bytes_of(dtype, element_count(shape)))
+    throw Error(Errc::invalid_argument, "the packed bytes do not fill the shape");
+  return Tensor::view_of(bytes.data(), dtype, shape, std::make_shared<Tensor>(bytes));
+}
+
+Tensor to_sequence(const nb::list& list) {
+  std::vector<Tensor> items;
+  for (const nb::handle item : list) items.push_back(to_tensor(item));
+  return Tensor::sequence(std::move(items));
+}
+
+// None; (dtype name, array); for types of less than a byte and strings (dtype name, packed bytes or
+// list of bytes, shape); ("sequence", list).
+Tensor to_tensor(nb::handle handle) {
+  if (handle.is_none()) return {};
+  const auto value = nb::cast<nb::tuple>(handle);
+  const auto name = nb::cast<std::string>(value[0]);
+  if (name == to_string(Dtype::sequence)) return to_sequence(nb::cast<nb::list>(value[1]));
+  const Dtype dtype = dtype_named(name);
+  if (dtype != Dtype::string && bits_of(dtype) < 8)
+    return packed_view_of(nb::cast<InputArray>(value[1]), dtype, nb::cast<Shape>(value[2]));
   if (dtype != Dtype::string) return view_of(nb::cast<InputArray>(value[1]), dtype);
   std::vector<std::string> strings;
   for (const nb::handle item : nb::cast<nb::list>(value[1])) {
@@ -72,16 +95,19 @@ nb::dlpack::dtype carrier_of(Dtype dtype) {
         dtype == Dtype::i8 || dtype == Dtype::i16 || dtype == Dtype::i32 || dtype == Dtype::i64;
     return is_signed ? dtype_code::Int : dtype_code::UInt;
   }();
-  const int bits = bits_of(dtype);
-  if (bits < 8) {
-    throw Error(Errc::unsupported, "numpy has no array of " + std::string(to_string(dtype)) +
-                                       "; add a Cast to the model's output");
-  }
+  const int bits = std::max(bits_of(dtype), 8);  // packed elements cross as bytes
   return {static_cast<uint8_t>(code), static_cast<uint8_t>(bits), 1};
 }
 
+// As to_tensor takes it.
 nb::object to_python(Tensor tensor) {
+  if (!tensor.defined()) return nb::none();
   const auto name = to_string(tensor.dtype());
+  if (tensor.is_sequence()) {
+    nb::list items;
+    for (const Tensor& item : tensor.items()) items.append(to_python(item));
+    return nb::make_tuple(name, items);
+  }
   if (tensor.dtype() == Dtype::string) {
     nb::list strings;
     for (const std::string& text : tensor.strings()) {
@@ -91,29 +117,43 @@ nb::object to_python(Tensor tensor) {
   }
   const auto carrier = carrier_of(tensor.dtype());
   auto held = std::make_unique<Tensor>(std::move(tensor));
-  std::vector<std::size_t> shape(held->shape().begin(), held->shape().end());
+  const Shape full_shape = held->shape();
+  const bool packed = bits_of(held->dtype()) < 8;
+  std::vector<std::size_t> shape(full_shape.begin(), full_shape.end());
+  if (packed) shape = {held->bytes()};
   void* data = held->data();
   const nb::capsule owner(held.release(),
                           [](void* held) noexcept { delete static_cast<Tensor*>(held); });
   const nb::ndarray<nb::numpy> array(data, shape.size(), shape.data(), owner, nullptr, carrier);
-  return nb::make_tuple(name, array);
+  return packed ? nb::make_tuple(name, array, full_shape) : nb::make_tuple(name, array);
 }
 
 // A model that passes an input through returns the input's memory, which may be read-only and which
 // the caller may change: such results are copied.
-bool shares_memory(const Tensor& tensor, const NamedTensors& others) {
+bool shares_memory(const Tensor& tensor, const Tensor& other) {
+  if (tensor.is_sequence()) {
+    return std::any_of(tensor.items().begin(), tensor.items().end(),
+                       [&](const Tensor& item) { return shares_memory(item, other); });
+  }
+  if (other.is_sequence()) {
+    return std::any_of(other.items().begin(), other.items().end(),
+                       [&](const Tensor& item) { return shares_memory(tensor, item); });
+  }
   const auto* begin = static_cast<const std::byte*>(tensor.data());
-  return std::any_of(others.begin(), others.end(), [&](const auto& entry) {
-    const auto* other = static_cast<const std::byte*>(entry.second.data());
-    return std::less_equal<>()(other, begin) && std::less<>()(begin, other + entry.second.bytes());
-  });
+  const auto* from = static_cast<const std::byte*>(other.data());
+  return std::less_equal<>()(from, begin) && std::less<>()(begin, from + other.bytes());
+}
+
+bool shares_memory(const Tensor& tensor, const NamedTensors& others) {
+  return std::any_of(others.begin(), others.end(),
+                     [&](const auto& entry) { return shares_memory(tensor, entry.second); });
 }
 
 nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<std::string>& wanted,
              std::optional<double> timeout) {
   NamedTensors tensors;
   for (const auto [name, value] : inputs) {
-    tensors.emplace(nb::cast<std::string>(name), to_tensor(nb::cast<nb::tuple>(value)));
+    tensors.emplace(nb::cast<std::string>(name), to_tensor(value));
   }
   RunOptions options;
   if (timeout) {
@@ -149,21 +189,22 @@ Session load(const std::string& path, const std::string& dtype, int threads,
   return Session::load(path, options);
 }
 
-void export_model(const std::string& path, const std::string& output, const std::string& dtype,
-                  bool optimize, bool external_data, const std::string& task) {
+std::vector<std::string> export_model(const std::string& path, const std::string& output,
+                                      const std::string& dtype, bool optimize, bool external_data,
+                                      const std::string& task) {
   ExportOptions options;
   if (!dtype.empty()) options.dtype = dtype_named(dtype);
   options.optimize = optimize;
   options.external_data = external_data;
   options.task = task;
   const nb::gil_scoped_release released;
-  export_onnx(path, output, options);
+  return export_onnx(path, output, options);
 }
 
 nb::list describe(const std::vector<TensorInfo>& infos) {
   nb::list list;
   for (const TensorInfo& info : infos) {
-    list.append(nb::make_tuple(info.name, to_string(info.dtype), info.shape));
+    list.append(nb::make_tuple(info.name, to_string(info.dtype), info.shape, info.type));
   }
   return list;
 }
@@ -210,6 +251,7 @@ NB_MODULE(_tercel, module) {
       .def("inputs", [](const tercel::Session& self) { return tercel::describe(self.inputs()); })
       .def("outputs", [](const tercel::Session& self) { return tercel::describe(self.outputs()); })
       .def("metadata", &tercel::Session::metadata)
+      .def("warnings", &tercel::Session::warnings)
       .def("explain", &tercel::Session::explain)
       .def("stats", &tercel::stats_of);
 }

@@ -12,6 +12,7 @@
 namespace tercel {
 
 enum class Dtype : int32_t {
+  sequence = -1,  // no number of ONNX's: the elements are tensors (Tensor::sequence)
   undefined = 0,
   f32 = 1,
   u8 = 2,
@@ -39,6 +40,8 @@ enum class Dtype : int32_t {
   f8e8m0 = 24,
   u2 = 25,
   i2 = 26,
+  f6e2m3 = 27,
+  f6e3m2 = 28,
 };
 
 // Tercel's short name ("f32"), as options and messages write it.
@@ -50,15 +53,17 @@ TERCEL_API std::string_view onnx_name(Dtype dtype);
 // Accepts both kinds of name; nothing when the name is unknown.
 TERCEL_API std::optional<Dtype> parse_dtype(std::string_view name);
 
-// Bits of one element; sub-byte types are packed, low bits first. Zero for undefined and string.
+// Bits of one element; sub-byte types are packed, low bits first. Zero for undefined, string and
+// sequence.
 TERCEL_API int bits_of(Dtype dtype);
 
-// Bytes that `count` elements take when stored densely. Zero for undefined and string.
+// Bytes that `count` elements take when stored densely. Zero for undefined, string and sequence.
 // Throws Errc::invalid_argument when count is negative or the product overflows.
 TERCEL_API std::size_t bytes_of(Dtype dtype, int64_t count);
 
-TERCEL_API bool is_floating_point(Dtype dtype);  // f16, bf16, f32, f64 and the float8/float4 types
-TERCEL_API bool is_integer(Dtype dtype);         // signed and unsigned, not boolean
+TERCEL_API bool is_floating_point(
+    Dtype dtype);  // f16, bf16, f32, f64 and the float8, float6 and float4 types
+TERCEL_API bool is_integer(Dtype dtype);  // signed and unsigned, not boolean
 
 // The Dtype of a C++ type that holds one element: dtype_of<float>() == Dtype::f32.
 template <class T>

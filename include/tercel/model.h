@@ -25,6 +25,7 @@ struct ModelSummary {
   double flops = 0;  // of MatMul, Gemm, Conv and Attention at `flops_shape`; 2 per multiply-add
   std::string flops_shape;  // "batch=1, sequence=128"
   std::map<std::string, std::string> metadata;
+  std::vector<std::string> warnings;  // as Session::warnings
 };
 
 // `path` as in Session::load. `dimensions` gives numbers to symbolic dimensions for the count of
@@ -49,8 +50,9 @@ struct ExportOptions {
 };
 
 // Reads a checkpoint or an ONNX file and writes it as ONNX, with the lowest opset that its
-// operators need.
-TERCEL_API void export_onnx(const std::filesystem::path& path, const std::filesystem::path& output,
-                            const ExportOptions& options = {});
+// operators need. Returns the warnings, as Session::warnings has them.
+TERCEL_API std::vector<std::string> export_onnx(const std::filesystem::path& path,
+                                                const std::filesystem::path& output,
+                                                const ExportOptions& options = {});
 
 }  // namespace tercel

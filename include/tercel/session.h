@@ -52,6 +52,9 @@ struct TensorInfo {
   Dtype dtype = Dtype::undefined;
   // One entry a dimension: a number, or a symbol such as "batch"; nothing when the rank is unknown.
   std::optional<std::vector<std::string>> shape;
+  // In ONNX's textual syntax: "float[batch,128]"; of what is no tensor too: "seq(float[?])",
+  // "optional(int64)".
+  std::string type;
 };
 
 // Set from another thread to stop a run. It is looked at between the steps of a run.
@@ -63,6 +66,7 @@ struct RunOptions {
       deadline;  // Errc::deadline_exceeded once it has passed
 };
 
+// Sequences and optional values are tensors as well: see Tensor.
 using NamedTensors = std::map<std::string, Tensor>;
 
 class Session;
@@ -108,6 +112,8 @@ class TERCEL_API Session {
   // ONNX's metadata_props, among them what a checkpoint's configuration says ("tercel.task").
   const std::map<std::string, std::string>& metadata() const;
   const SessionOptions& options() const;
+  // What was odd about the model but no reason to refuse it, one sentence each.
+  const std::vector<std::string>& warnings() const;
 
   // Runs the model. `wanted`: names of the outputs to compute, all when empty.
   NamedTensors run(const NamedTensors& inputs, const std::vector<std::string>& wanted = {},

@@ -3,7 +3,8 @@
 //
 // Tensors are values: a copy shares the elements (as in numpy), `clone()` copies them. Strings are
 // held as std::string elements. Dimensions and strides count elements; memory is row-major unless
-// said.
+// said. A sequence of tensors, as some models take and give them, is held as a tensor too: of rank
+// 1, with Tensor elements. An optional value is the value itself, or an undefined tensor.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +32,8 @@ class TERCEL_API Tensor {
  public:
   Tensor() = default;  // no tensor: defined() is false
 
-  // Uninitialised elements in host memory (empty strings for Dtype::string).
+  // Uninitialised elements in host memory (empty strings for Dtype::string, undefined tensors for
+  // Dtype::sequence).
   Tensor(Dtype dtype, Shape shape);
 
   // Sees `data` without copying; `keep_alive` is held for as long as any tensor refers to it.
@@ -55,6 +57,7 @@ class TERCEL_API Tensor {
     return from(std::span<const T>(&value, 1), {});
   }
   static Tensor from_strings(std::vector<std::string> values, Shape shape);
+  static Tensor sequence(std::vector<Tensor> items);
 
   bool defined() const { return data_ != nullptr; }
   Dtype dtype() const { return dtype_; }
@@ -79,6 +82,10 @@ class TERCEL_API Tensor {
   }
   std::span<const std::string> strings() const;
   std::span<std::string> strings();
+  bool is_sequence() const { return dtype_ == Dtype::sequence; }
+  // The tensors of a sequence. Throws Errc::invalid_argument when it is none.
+  std::span<const Tensor> items() const;
+  std::span<Tensor> items();
 
   // The same elements in another shape of equal element count.
   Tensor reshape(Shape shape) const;
@@ -90,6 +97,8 @@ class TERCEL_API Tensor {
 
  private:
   void require(Dtype dtype) const;
+  template <class T>
+  void own(std::vector<T> elements);
 
   std::shared_ptr<const void> owner_;
   void* data_ = nullptr;

@@ -23,7 +23,17 @@ _EXTENSION_TYPES = {
     "f8e4m3fnuz": "float8_e4m3fnuz",
     "f8e5m2": "float8_e5m2",
     "f8e5m2fnuz": "float8_e5m2fnuz",
+    "f8e8m0": "float8_e8m0fnu",
+    "f6e2m3": "float6_e2m3fn",
+    "f6e3m2": "float6_e3m2fn",
+    "f4e2m1": "float4_e2m1fn",
+    "i4": "int4",
+    "u4": "uint4",
+    "i2": "int2",
+    "u2": "uint2",
 }
+# Types of which several elements lie in a byte: -> bits of one.
+_PACKED_BITS = {"f6e2m3": 6, "f6e3m2": 6, "f4e2m1": 4, "i4": 4, "u4": 4, "i2": 2, "u2": 2}
 _TERCEL_NAMES = {numpy_name: name for name, numpy_name in _EXTENSION_TYPES.items()} | {
     "float16": "f16",
     "float32": "f32",
@@ -36,11 +46,15 @@ _TERCEL_NAMES = {numpy_name: name for name, numpy_name in _EXTENSION_TYPES.items
 
 
 class TensorInfo(NamedTuple):
-    """An input or an output. A dimension is a number or a symbol; shape is None when the rank is unknown."""
+    """An input or an output. A dimension is a number or a symbol; shape is None when the rank is unknown.
+
+    type is the whole in ONNX's textual syntax: "float[batch,128]", "seq(float)", "optional(int64)".
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...] | None
+    type: str = ""
 
 
 class Session:
@@ -58,6 +72,7 @@ class Session:
             signature = _tercel.Session.load.__doc__.splitlines()[0]
             raise TypeError(f"tercel.Session: the options {options} do not fit {signature}") from None
         self.inputs = [_info(entry) for entry in self._session.inputs()]
+        self._sequences = {info.name for info in self.inputs if "seq(" in info.type}
         self.outputs = [_info(entry) for entry in self._session.outputs()]
 
     def run(
@@ -65,20 +80,27 @@ class Session:
         inputs: Mapping[str, Any],
         outputs: Sequence[str] = (),
         timeout: float | None = None,
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Any]:
         """Runs the model on arrays by input name; returns arrays by output name (`outputs`: only these).
+
+        A sequence is a list of arrays, an optional value that is missing None.
 
         Contiguous arrays are read, and results handed over, without a copy; the GIL is released meanwhile.
         timeout: seconds, after which tercel.errors.DeadlineExceededError is raised.
         """
-        carried = {name: _carry(name, value) for name, value in inputs.items()}
+        carried = {name: _carry(name, value, name in self._sequences) for name, value in inputs.items()}
         results = self._session.run(carried, list(outputs), timeout)
-        return {name: _uncarry(*value) for name, value in results.items()}
+        return {name: _uncarry(value) for name, value in results.items()}
 
     @property
     def metadata(self) -> dict[str, str]:
         """The model's metadata."""
         return self._session.metadata()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was odd about the model but no reason to refuse it."""
+        return self._session.warnings()
 
     def explain(self) -> str:
         """One line a step: the operator, its kernel, and why others refused."""
@@ -90,16 +112,20 @@ class Session:
 
 
 def _info(entry) -> TensorInfo:
-    name, dtype, shape = entry
+    name, dtype, shape, whole = entry
     if shape is not None:
         shape = tuple(int(dim) if dim.isdecimal() else dim for dim in shape)
-    return TensorInfo(name, dtype, shape)
+    return TensorInfo(name, dtype, shape, whole)
 
 
-def _carry(name: str, value: Any) -> tuple:
-    """An array as the compiled half takes it: its type's name and its memory."""
+def _carry(name: str, value: Any, sequence: bool = False) -> tuple | None:
+    """An array as the compiled half takes it: its type's name and its memory. Lists of arrays for a sequence."""
     if not isinstance(name, str):
         raise InvalidArgumentError(f"inputs are given by name, a str; got {name!r}")
+    if value is None:
+        return None
+    if sequence and isinstance(value, (list, tuple)):
+        return "sequence", [_carry(f"{name}[{index}]", item) for index, item in enumerate(value)]
     array = np.asarray(value, order="C")
     if array.dtype.kind in "USOT":
         items = array.ravel().tolist()
@@ -110,14 +136,35 @@ def _carry(name: str, value: Any) -> tuple:
     dtype = _TERCEL_NAMES.get(array.dtype.name)
     if dtype is None or not array.dtype.isnative:
         raise InvalidArgumentError(f'input "{name}": numpy dtype {array.dtype} has no equal in Tercel')
+    if dtype in _PACKED_BITS:
+        return dtype, _pack(array.view(np.uint8), _PACKED_BITS[dtype]), list(array.shape)
     return dtype, array.view(f"u{array.itemsize}") if dtype in _EXTENSION_TYPES else array
 
 
-def _uncarry(dtype: str, value: Any, shape: Sequence[int] | None = None) -> np.ndarray:
+def _pack(codes: np.ndarray, bits: int) -> np.ndarray:
+    """One code a byte to a stream of bits, the first element in the lowest."""
+    each = np.unpackbits(codes.ravel()[:, None], axis=1, bitorder="little")[:, :bits]
+    return np.packbits(each.ravel(), bitorder="little")
+
+
+def _unpack(packed: np.ndarray, bits: int, shape: Sequence[int]) -> np.ndarray:
+    count = int(np.prod(shape, dtype=np.int64))
+    each = np.unpackbits(packed, bitorder="little")[: count * bits].reshape(count, bits)
+    return np.packbits(each, axis=1, bitorder="little").reshape(shape)
+
+
+def _uncarry(carried: tuple | None) -> Any:
+    if carried is None:
+        return None
+    dtype, value, *rest = carried
+    if dtype == "sequence":
+        return [_uncarry(item) for item in value]
+    if dtype in _PACKED_BITS:
+        value = _unpack(value, _PACKED_BITS[dtype], rest[0])
     if dtype == "string":
         strings = np.empty(len(value), dtype=object)
         strings[:] = [item.decode(errors="surrogateescape") for item in value]
-        return strings.reshape(shape)
+        return strings.reshape(rest[0])
     if dtype in _EXTENSION_TYPES and ml_dtypes is not None:
         return value.view(getattr(ml_dtypes, _EXTENSION_TYPES[dtype]))
     return value
@@ -131,10 +178,10 @@ def export_onnx(
     optimize: bool = False,
     external_data: bool = False,
     task: str = "",
-) -> None:
+) -> list[str]:
     """Writes a checkpoint or an ONNX file as ONNX, for other runtimes.
 
     dtype: of the weights ("f32", "f16", "bf16"; empty: as they are stored). optimize: after Tercel's passes.
-    external_data: weights in a file beside the model.
+    external_data: weights in a file beside the model. Returns the warnings.
     """
-    _tercel.export_onnx(os.fspath(path), os.fspath(output), dtype, optimize, external_data, task)
+    return _tercel.export_onnx(os.fspath(path), os.fspath(output), dtype, optimize, external_data, task)

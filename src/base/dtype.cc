@@ -17,7 +17,7 @@ struct Row {
   bool integer;
 };
 
-constexpr std::array<Row, 27> kTable{{
+constexpr std::array<Row, 29> kTable{{
     {Dtype::undefined, "undefined", "undefined", 0, false, false},
     {Dtype::f32, "f32", "float", 32, true, false},
     {Dtype::u8, "u8", "uint8", 8, false, true},
@@ -45,9 +45,14 @@ constexpr std::array<Row, 27> kTable{{
     {Dtype::f8e8m0, "f8e8m0", "float8e8m0", 8, true, false},
     {Dtype::u2, "u2", "uint2", 2, false, true},
     {Dtype::i2, "i2", "int2", 2, false, true},
+    {Dtype::f6e2m3, "f6e2m3", "float6e2m3", 6, true, false},
+    {Dtype::f6e3m2, "f6e3m2", "float6e3m2", 6, true, false},
 }};
 
+constexpr Row kSequence{Dtype::sequence, "sequence", "sequence", 0, false, false};
+
 const Row& row(Dtype dtype) {
+  if (dtype == Dtype::sequence) return kSequence;
   const auto index = static_cast<std::size_t>(dtype);
   return index < kTable.size() ? kTable[index] : kTable[0];
 }

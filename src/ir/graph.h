@@ -48,6 +48,9 @@ class Value {
   Type type;
   std::string doc;
   std::vector<std::pair<std::string, std::string>> metadata;
+  // ONNX's quantization_annotation: the role of another value of the graph ("SCALE_TENSOR"), and
+  // its name.
+  std::vector<std::pair<std::string, std::string>> quantization;
 
  private:
   friend class Graph;
@@ -86,6 +89,7 @@ class Node {
   const std::string& op_type() const { return op_type_; }
   bool is(std::string_view op_type) const { return domain_.empty() && op_type_ == op_type; }
   Graph& graph() const { return *graph_; }
+  void become(std::string op_type) { op_type_ = std::move(op_type); }  // another operator
 
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   int num_outputs() const { return static_cast<int>(outputs_.size()); }

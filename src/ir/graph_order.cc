@@ -48,6 +48,7 @@ void copy_description(const Value& from, Value& to) {
   to.type = from.type;
   to.doc = from.doc;
   to.metadata = from.metadata;
+  to.quantization = from.quantization;
 }
 
 void clone_graph(const Graph& from, Graph& to, ValueMap& map);

@@ -11,7 +11,7 @@
 
 namespace tercel::ir {
 
-inline constexpr int64_t kIrVersion = 13;
+inline constexpr int64_t kIrVersion = 14;
 inline constexpr int64_t kOpset = 28;  // of the newest onnx release that the operators follow
 
 // A model-local function (ONNX FunctionProto): a body in other operators.
@@ -38,6 +38,8 @@ struct Model {
   std::vector<std::pair<std::string, std::string>> metadata;
   Graph graph;
   std::vector<std::unique_ptr<Function>> functions;
+  // What the reader left out or took on trust, one sentence each, with what to do. Not written.
+  std::vector<std::string> warnings;
 
   const Function* find_function(std::string_view domain, std::string_view name,
                                 std::string_view overload = {}) const;

@@ -62,6 +62,30 @@ void encode_value_infos(Writer& out, uint32_t field, const Graph& graph) {
   }
 }
 
+// Only what still names values of the graph: a pass may have taken them away.
+void encode_annotation(Writer& out, const Graph& graph, const Value& value) {
+  Metadata kept;
+  for (const auto& entry : value.quantization) {
+    if (graph.name_taken(entry.second)) kept.push_back(entry);
+  }
+  if (kept.empty()) return;
+  Writer part(out, proto::graph::quantization_annotation);
+  part.add_string(proto::annotation::tensor_name, value.name());
+  encode_metadata(part, proto::annotation::parameters, kept);
+}
+
+void encode_annotations(Writer& out, const Graph& graph) {
+  for (const Value* input : graph.inputs()) encode_annotation(out, graph, *input);
+  for (const Value* value : graph.initializers()) {
+    if (!value->is_graph_input()) encode_annotation(out, graph, *value);
+  }
+  for (const auto& node : graph.nodes()) {
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      if (node->output(i) != nullptr) encode_annotation(out, graph, *node->output(i));
+    }
+  }
+}
+
 // Encodes what an attribute holds, and says its kind.
 struct DataEncoder {
   Writer& out;
@@ -200,7 +224,7 @@ void encode_dims(Writer& out, const Shape& shape) {
 }
 
 void encode_tensor(Writer& out, const Tensor& tensor, const std::string& name,
-                   const std::string& doc) {
+                   const std::string& doc, const Metadata& metadata) {
   encode_dims(out, tensor.shape());
   out.add_int32(proto::tensor::data_type, static_cast<int32_t>(tensor.dtype()));
   if (tensor.dtype() == Dtype::string) {
@@ -219,6 +243,7 @@ void encode_tensor(Writer& out, const Tensor& tensor, const std::string& name,
                   bytes.size());
   }
   if (!doc.empty()) out.add_string(proto::tensor::doc_string, doc);
+  encode_metadata(out, proto::tensor::metadata_props, metadata);
 }
 
 void encode_node(Writer& out, const Node& node) {
@@ -257,6 +282,7 @@ void encode_graph_tail(Writer& out, const Graph& graph) {
     encode_value_info(Writer(out, proto::graph::output), *output);
   }
   encode_value_infos(out, proto::graph::value_info, graph);
+  encode_annotations(out, graph);
   encode_metadata(out, proto::graph::metadata_props, graph.metadata);
 }
 
@@ -264,8 +290,9 @@ void encode_graph(Writer& out, const Graph& graph) {
   encode_graph_head(out, graph);
   for (const Value* value : graph.initializers()) {
     Writer part(out, proto::graph::initializer);
-    encode_tensor(part, value->initializer(), value->name(),
-                  value->is_graph_input() ? std::string() : value->doc);
+    const bool input = value->is_graph_input();
+    encode_tensor(part, value->initializer(), value->name(), input ? std::string() : value->doc,
+                  input ? Metadata() : value->metadata);
   }
   encode_graph_tail(out, graph);
 }

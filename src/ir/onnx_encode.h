@@ -17,7 +17,7 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 // Each adds the fields of its message to `out`.
 void encode_type(protozero::pbf_writer& out, const Type& type);
 void encode_tensor(protozero::pbf_writer& out, const Tensor& tensor, const std::string& name = {},
-                   const std::string& doc = {});
+                   const std::string& doc = {}, const Metadata& metadata = {});
 void encode_dims(protozero::pbf_writer& out, const Shape& shape);  // of a TensorProto
 void encode_node(protozero::pbf_writer& out, const Node& node);
 void encode_graph(protozero::pbf_writer& out, const Graph& graph);

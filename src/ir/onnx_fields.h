@@ -17,7 +17,9 @@ enum : uint32_t {
   graph = 7,
   opset_import = 8,
   metadata_props = 14,
-  functions = 25
+  training_info = 20,
+  functions = 25,
+  configuration = 26
 };
 }
 
@@ -38,9 +40,14 @@ enum : uint32_t {
   input = 11,
   output = 12,
   value_info = 13,
+  quantization_annotation = 14,
   sparse_initializer = 15,
   metadata_props = 16
 };
+}
+
+namespace annotation {
+enum : uint32_t { tensor_name = 1, parameters = 2 };
 }
 
 namespace value_info {
@@ -57,7 +64,8 @@ enum : uint32_t {
   doc_string = 6,
   domain = 7,
   overload = 8,
-  metadata_props = 9
+  metadata_props = 9,
+  device_configurations = 10
 };
 }
 
@@ -117,7 +125,8 @@ enum : uint32_t {
   uint64_data = 11,
   doc_string = 12,
   external_data = 13,
-  data_location = 14
+  data_location = 14,
+  metadata_props = 16
 };
 }
 

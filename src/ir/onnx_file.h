@@ -2,7 +2,9 @@
 // ONNX files: reading over a memory map without copying weights, and writing.
 // Specification: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,11 +25,14 @@ std::unique_ptr<Model> parse_onnx(std::span<const std::byte> bytes, const std::s
                                   const std::filesystem::path& folder = {},
                                   std::shared_ptr<const void> keep_alive = nullptr);
 
+inline constexpr std::size_t kLargestFile = std::numeric_limits<int32_t>::max();  // of protobuf
+
 struct WriteOptions {
-  // Initializers of at least this many bytes go to `<file name>.data` beside the model when the
-  // whole would pass 2 GiB, or always when `external` is set.
+  // Initializers of at least `external_threshold` bytes go to `<file name>.data` beside the model
+  // when the whole would pass `largest`, or always when `external` is set.
   bool external = false;
   std::size_t external_threshold = 1024;
+  std::size_t largest = kLargestFile;
 };
 
 // Writes through a temporary file that replaces `path` at the end: a failed write leaves no half

@@ -68,7 +68,7 @@ TEST(OnnxFile, EveryElementTypeLiesAlignedInWhatIsWritten) {
   Model model;
   model.opsets = {{"", kOpset}};
   model.graph.name = "g";
-  for (int number = 1; number <= static_cast<int>(Dtype::i2); ++number) {
+  for (int number = 1; number <= static_cast<int>(Dtype::f6e3m2); ++number) {
     for (const int64_t size : {1, 5, 700}) {
       const auto dtype = static_cast<Dtype>(number);
       Tensor tensor(dtype, {size, 3});

@@ -21,6 +21,23 @@ void describe(Value& value, const ValueInfo& info) {
   if (!info.metadata.empty()) value.metadata = info.metadata;
 }
 
+// A TensorAnnotation; one of a value that is not there is left out.
+void annotate(WireReader fields, const Scope& scope) {
+  std::string_view name;
+  Metadata parameters;
+  while (fields.next()) {
+    if (fields.field() == proto::annotation::tensor_name) {
+      name = fields.name();
+    } else if (fields.field() == proto::annotation::parameters) {
+      parameters.push_back(read_entry(fields.message()));
+    } else {
+      fields.skip();
+    }
+  }
+  const auto found = scope.values.find(name);
+  if (found != scope.values.end()) found->second->quantization = std::move(parameters);
+}
+
 // Whether a tensor may be the default of an input of that type.
 bool agrees(const Type& type, const Tensor& tensor) {
   if (type.kind == Type::Kind::unknown) return true;
@@ -54,6 +71,7 @@ struct GraphReader::Parts {
   std::vector<WireReader> nodes;
   std::vector<WireReader> initializers;
   std::vector<WireReader> sparse;
+  std::vector<WireReader> annotations;
 };
 
 // What of a node waits until all values of its graph are known.
@@ -94,6 +112,9 @@ void GraphReader::read_graph(WireReader fields, Graph& graph, const std::string&
         break;
       case proto::graph::sparse_initializer:
         parts.sparse.push_back(fields.message());
+        break;
+      case proto::graph::quantization_annotation:
+        parts.annotations.push_back(fields.message());
         break;
       default:
         fields.skip();
@@ -140,6 +161,7 @@ void GraphReader::fill(const Parts& parts, Graph& graph, Scope& scope, const std
     const auto found = scope.values.find(info.name);
     if (found != scope.values.end()) describe(*found->second, info);
   }
+  for (const WireReader& annotation : parts.annotations) annotate(annotation, scope);
   for (const ValueInfo& info : parts.outputs) {
     Value* value = scope.find(info.name);
     if (value == nullptr) {
@@ -187,6 +209,7 @@ void GraphReader::add_initializer(const NamedTensor& named, Graph& graph, Scope&
   }
   Value* value = graph.add_initializer(std::string(named.name), named.tensor);
   value->doc = named.doc;
+  value->metadata = named.metadata;
   define(scope, named.name, value, place);
 }
 

@@ -80,6 +80,25 @@ std::unique_ptr<Function> read_function(WireReader fields, GraphReader& graphs,
   return function;
 }
 
+// Once, however often the file gives cause.
+void warn(Model& model, std::string_view what) {
+  const std::string warning = fmt::format("the model: {}", what);
+  if (model.warnings.empty() || model.warnings.back() != warning) model.warnings.push_back(warning);
+}
+
+void check_version(Model& model, const std::string& source) {
+  if (model.ir_version <= kIrVersion) return;
+  if (model.ir_version > kIrVersion + 1) {
+    fail(Errc::unsupported,
+         "{}: format version {} (IR); up to {} are read: export the model for an older one, or use "
+         "a newer Tercel",
+         source, model.ir_version, kIrVersion + 1);
+  }
+  warn(model, fmt::format("format version {} (IR) is newer than {}, the newest that is known: what "
+                          "it adds is left out",
+                          model.ir_version, kIrVersion));
+}
+
 // All but graphs, which need the name of the model's graph in messages first.
 void read_header(WireReader fields, Model& model, std::vector<WireReader>& graph,
                  std::vector<WireReader>& functions) {
@@ -112,6 +131,15 @@ void read_header(WireReader fields, Model& model, std::vector<WireReader>& graph
         break;
       case proto::model::metadata_props:
         model.metadata.push_back(read_entry(fields.message()));
+        break;
+      case proto::model::training_info:
+        fields.skip();
+        warn(model, "its training information is left out: it does not change what is computed");
+        break;
+      case proto::model::configuration:
+        fields.skip();
+        warn(model,
+             "its device configurations are left out: it runs on the devices of the session");
         break;
       case proto::model::functions:
         functions.push_back(fields.message());
@@ -146,6 +174,7 @@ std::unique_ptr<Model> parse_onnx(std::span<const std::byte> bytes, const std::s
     }
     model->opsets[""] = 1;
   }
+  check_version(*model, source);
   TensorReader tensors(wire, folder, std::move(keep_alive));
   GraphReader graphs(tensors);
   graphs.read_graph(graph.front(), model->graph, source);

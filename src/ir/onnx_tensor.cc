@@ -8,15 +8,20 @@
 #include <vector>
 
 #include "src/base/fail.h"
+#include "src/base/packed.h"
 #include "src/ir/onnx_fields.h"
+#include "src/ir/onnx_type.h"
 
 namespace tercel::ir {
+
+using tercel::to_string;  // of shapes, beside this namespace's own
+
 namespace {
 
 constexpr std::size_t kMaxRank = 64;
 
 Dtype checked_dtype(int64_t number, const std::string& place) {
-  if (number < 0 || number > static_cast<int64_t>(Dtype::i2)) {
+  if (number < 0 || number > static_cast<int64_t>(Dtype::f6e3m2)) {
     fail(Errc::unsupported, "{}: element type {} is not known to this version of Tercel", place,
          number);
   }
@@ -77,9 +82,18 @@ Field field_of(Dtype dtype, int64_t count) {
       return {proto::tensor::uint64_data, values};
     case Dtype::string:
       return {proto::tensor::string_data, values};
-    default:  // sub-byte types: one number holds one byte of packed elements
-      return {proto::tensor::int32_data, bits_of(dtype) < 8 ? bytes_of(dtype, count) : values};
+    default:  // one number holds a byte of packed elements, but one element of 6 bits
+      return {proto::tensor::int32_data, 8 % bits_of(dtype) == 0 ? bytes_of(dtype, count) : values};
   }
+}
+
+// One element of 6 bits a byte, as they come, to four in three bytes.
+Tensor packed(const std::vector<uint8_t>& elements, Dtype dtype, const Shape& shape) {
+  Tensor tensor(dtype, shape);
+  if (tensor.bytes() > 0) std::memset(tensor.data(), 0, tensor.bytes());
+  for (std::size_t i = 0; i < elements.size(); ++i)
+    set_packed_element(tensor.data(), static_cast<int64_t>(i), bits_of(dtype), elements[i]);
+  return tensor;
 }
 
 // Appends to a tensor of known size; more than that is counted and not stored.
@@ -130,8 +144,10 @@ Tensor decode_strings(WireReader fields, const Shape& shape) {
 
 Tensor decode_numbers(WireReader fields, Dtype dtype, const Shape& shape, Field field,
                       const std::string& place) {
+  const bool spread = bits_of(dtype) == 6;
+  std::vector<uint8_t> elements(spread ? field.values : 0);
   Tensor tensor(dtype, shape);
-  Filler filler(tensor.data(), field.values);
+  Filler filler(spread ? elements.data() : tensor.data(), field.values);
   while (fields.next()) {
     if (fields.field() != field.number) {
       fields.skip();
@@ -147,7 +163,7 @@ Tensor decode_numbers(WireReader fields, Dtype dtype, const Shape& shape, Field 
     fail(Errc::invalid_file, "{}: expected {} numbers for {} of shape {}, found {}", place,
          field.values, to_string(dtype), to_string(shape), filler.count());
   }
-  return tensor;
+  return spread ? packed(elements, dtype, shape) : tensor;
 }
 
 // Puts value i of the vector `from` where row i of `indices` says.
@@ -187,7 +203,7 @@ struct TensorReader::Proto {
   std::optional<std::span<const std::byte>> raw;
   std::size_t strings = 0;
   bool external = false;
-  std::map<std::string_view, std::string_view> external_data;
+  std::map<std::string, std::string, std::less<>> external_data;
 };
 
 TensorReader::TensorReader(const WireSource& source, const std::filesystem::path& folder,
@@ -201,19 +217,6 @@ NamedTensor TensorReader::read(WireReader fields, const std::string& place) {
   Proto proto;
   int64_t data_type = 0;
   const WireReader all = fields;
-  const auto read_entry = [](WireReader entry) {
-    std::pair<std::string_view, std::string_view> pair;
-    while (entry.next()) {
-      if (entry.field() == proto::entry::key) {
-        pair.first = entry.text();
-      } else if (entry.field() == proto::entry::value) {
-        pair.second = entry.text();
-      } else {
-        entry.skip();
-      }
-    }
-    return pair;
-  };
   while (fields.next()) {
     switch (fields.field()) {
       case proto::tensor::dims:
@@ -237,6 +240,9 @@ NamedTensor TensorReader::read(WireReader fields, const std::string& place) {
         break;
       case proto::tensor::data_location:
         proto.external = fields.integer() == 1;
+        break;
+      case proto::tensor::metadata_props:
+        found.metadata.push_back(read_entry(fields.message()));
         break;
       case proto::tensor::external_data:
         proto.external_data.insert(read_entry(fields.message()));
@@ -292,7 +298,7 @@ Tensor TensorReader::read_external(const Proto& proto, std::size_t bytes,
   const auto length_text = entry("length");
   const uint64_t offset = offset_text ? parse_number(*offset_text, "offset", place) : 0;
   const uint64_t length = length_text ? parse_number(*length_text, "length", place) : bytes;
-  const std::string location(entry("location").value_or(std::string_view()));
+  const std::string location = entry("location").value_or(std::string());
   if (length != bytes) {
     fail(Errc::invalid_file, "{}: expected {} bytes of external data for {} of shape {}, found {}",
          place, bytes, to_string(proto.dtype), to_string(proto.shape), length);

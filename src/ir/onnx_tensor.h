@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "src/ir/external_data.h"
 #include "src/ir/wire.h"
@@ -16,6 +18,7 @@ namespace tercel::ir {
 struct NamedTensor {
   std::string_view name;  // in the file's bytes
   std::string_view doc;
+  std::vector<std::pair<std::string, std::string>> metadata;
   Tensor tensor;
 };
 

@@ -11,7 +11,7 @@ constexpr std::size_t kMaxRank = 64;
 
 Dtype read_dtype(WireReader& fields, const std::string& place) {
   const int64_t number = fields.integer();
-  if (number < 0 || number > static_cast<int64_t>(Dtype::i2)) {
+  if (number < 0 || number > static_cast<int64_t>(Dtype::f6e3m2)) {
     fail(Errc::unsupported, "{}: element type {} is not known to this version of Tercel", place,
          number);
   }

@@ -1,7 +1,7 @@
 // The model as pieces: encoded text, and the elements of large initializers where they lie. Nothing
 // large is copied; the pieces go to the file one after the other.
 
-#include <limits>
+#include <algorithm>
 
 #include <protozero/varint.hpp>
 
@@ -17,7 +17,6 @@ namespace {
 using Writer = protozero::pbf_writer;
 using protozero::pbf_wire_type;
 
-constexpr std::size_t kLargest = std::numeric_limits<int32_t>::max();  // protobuf's limit
 constexpr std::size_t kAlignment = 8;  // of raw data in the file, so that a map of it can be used
 constexpr std::size_t kCopied = 4096;  // smaller tensors are no pieces of their own
 constexpr int kLengthBytes = 5;        // of the graph's length, which is known last
@@ -108,16 +107,18 @@ class Pieces {
   void write_initializer(const Value& value) {
     const Tensor& tensor = value.initializer();
     const std::string doc = value.is_graph_input() ? std::string() : value.doc;
+    const Metadata metadata = value.is_graph_input() ? Metadata() : value.metadata;
     if (const auto found = external_.find(&value); found != external_.end()) {
       Writer graph(text());
       Writer out(graph, proto::graph::initializer);
       write_external(out, value, found->second);
+      encode_metadata(out, proto::tensor::metadata_props, metadata);
     } else if (tensor.dtype() == Dtype::string) {
       Writer graph(text());
       Writer out(graph, proto::graph::initializer);
-      encode_tensor(out, tensor, value.name(), doc);
+      encode_tensor(out, tensor, value.name(), doc, metadata);
     } else {
-      write_raw(value, doc);
+      write_raw(value, doc, metadata);
     }
   }
 
@@ -134,7 +135,7 @@ class Pieces {
 
   // The fields before raw_data end with data_type, whose number is widened so that the elements lie
   // aligned in the file.
-  void write_raw(const Value& value, const std::string& doc) {
+  void write_raw(const Value& value, const std::string& doc, const Metadata& metadata) {
     const Tensor& tensor = value.initializer();
     const auto bytes = raw_bytes(tensor);
     std::string head;
@@ -142,6 +143,7 @@ class Pieces {
     encode_dims(fields, tensor.shape());
     fields.add_string(proto::tensor::name, value.name());
     if (!doc.empty()) fields.add_string(proto::tensor::doc_string, doc);
+    encode_metadata(fields, proto::tensor::metadata_props, metadata);
     add_key(head, proto::tensor::data_type, pbf_wire_type::varint);
     std::string tail;
     add_key(tail, proto::tensor::raw_data, pbf_wire_type::length_delimited);
@@ -200,7 +202,7 @@ Places write_external_file(const Graph& graph, std::size_t threshold, AtomicFile
 }
 
 void check_size(const Pieces& pieces, const std::string& what) {
-  if (pieces.size() <= kLargest) return;
+  if (pieces.size() <= kLargestFile) return;
   fail(Errc::unsupported,
        "{}: the model takes {} bytes; protobuf allows 2 GiB, the rest must be "
        "external data",
@@ -227,7 +229,7 @@ void write_onnx(const Model& model, const std::filesystem::path& path,
   const Places none;
   if (!options.external) {
     const Pieces pieces(model, none, {});
-    if (pieces.size() <= kLargest) {
+    if (pieces.size() <= std::min(options.largest, kLargestFile)) {
       AtomicFile file(path);
       write_pieces(file, pieces);
       return file.commit();

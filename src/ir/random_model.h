@@ -75,7 +75,7 @@ class RandomModel {
 
  private:
   int up_to(int last) { return std::uniform_int_distribution(0, last)(random_); }
-  Dtype dtype() { return static_cast<Dtype>(1 + up_to(25)); }
+  Dtype dtype() { return static_cast<Dtype>(1 + up_to(27)); }
 
   std::string word() {
     static constexpr const char* kWords[] = {"a",  "x_1", "encoder.0/attn", "float", "say \"hi\"",

@@ -2,7 +2,8 @@
 // ONNX's textual syntax (https://github.com/onnx/onnx/blob/main/docs/Syntax.md), read and written:
 // for tests of passes, and for people. Everything of a model but the documentation and metadata of
 // graphs, nodes and values comes back as it was. f16, bf16 and float8 elements are written as the
-// integers of their bits, sub-byte elements as packed bytes, complex ones as pairs.
+// integers of their bits, those of 6 bits too; other sub-byte elements as packed bytes, complex
+// ones as pairs.
 
 #include <memory>
 #include <string>

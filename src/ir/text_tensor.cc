@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/base/fail.h"
+#include "src/base/packed.h"
 
 namespace tercel::ir {
 namespace {
@@ -39,10 +40,29 @@ Notation notation_of(Dtype dtype) {
   }
 }
 
+// Elements of 6 bits, which do not fill bytes evenly, are written one by one.
+bool is_spread(Dtype dtype) { return bits_of(dtype) == 6; }
+
 // Of the written numbers: two for each complex element, one for each byte of packed ones.
 std::size_t written_count(const Notation& notation, Dtype dtype, int64_t count) {
-  return notation.form == Form::string ? static_cast<std::size_t>(count)
-                                       : bytes_of(dtype, count) / notation.width;
+  return notation.form == Form::string || is_spread(dtype)
+             ? static_cast<std::size_t>(count)
+             : bytes_of(dtype, count) / notation.width;
+}
+
+Tensor from_written(const std::string& bytes, Dtype dtype, const Shape& shape) {
+  Tensor tensor(dtype, shape);
+  if (bytes.empty()) return tensor;
+  if (!is_spread(dtype)) {
+    std::memcpy(tensor.data(), bytes.data(), bytes.size());
+    return tensor;
+  }
+  std::memset(tensor.data(), 0, tensor.bytes());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    set_packed_element(tensor.data(), static_cast<int64_t>(i), bits_of(dtype),
+                       static_cast<uint8_t>(bytes[i]));
+  }
+  return tensor;
 }
 
 uint64_t scan_bits(Scanner& scanner, const Notation& notation) {
@@ -128,9 +148,7 @@ Tensor scan_elements(Scanner& scanner, const Type& type) {
     scanner.fail_expecting(fmt::format("{} values before this, not {}", expected, found));
   }
   if (notation.form == Form::string) return Tensor::from_strings(std::move(strings), *shape);
-  Tensor tensor(type.dtype, *shape);
-  if (!bytes.empty()) std::memcpy(tensor.data(), bytes.data(), bytes.size());
-  return tensor;
+  return from_written(bytes, type.dtype, *shape);
 }
 
 void append_elements(std::string& text, const Tensor& tensor, int64_t max_elements) {
@@ -142,6 +160,8 @@ void append_elements(std::string& text, const Tensor& tensor, int64_t max_elemen
     if (i > 0) text += ", ";
     if (notation.form == Form::string) {
       append_quoted(text, tensor.strings()[i]);
+    } else if (is_spread(tensor.dtype())) {
+      text += std::to_string(packed_element(tensor.data(), static_cast<int64_t>(i), 6));
     } else {
       append_number(text, notation, tensor.data(), i);
     }

@@ -1,7 +1,10 @@
 #include "src/ops/cpu.h"
 
+#include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
+#include "src/base/checked.h"
 #include "src/ops/cpu_tables.h"
 
 namespace tercel::ops {
@@ -12,6 +15,19 @@ Dtype dtype_of_value(const Facts& facts, const ir::Value* value) {
   return type != nullptr ? type->dtype : Dtype::undefined;
 }
 
+// Elements that are objects of C++ and must be made and unmade.
+template <class T>
+Tensor allocate_objects(Dtype dtype, const Shape& shape, Allocator& memory, const char* what) {
+  const int64_t count = element_count(shape);
+  const int64_t bytes = checked_mul(count, static_cast<int64_t>(sizeof(T)));
+  auto buffer = memory.allocate(static_cast<std::size_t>(bytes), what);
+  T* first = reinterpret_cast<T*>(buffer->data());
+  std::uninitialized_value_construct_n(first, count);
+  const std::shared_ptr<const void> owner(
+      first, [buffer, count](T* elements) { std::destroy_n(elements, count); });
+  return Tensor::view_of(first, dtype, shape, owner);
+}
+
 bool swaps_last_two(const ir::Node& node, int rank) {
   const auto perm = node.ints_or("perm", {});
   if (perm.empty()) return rank == 2;
@@ -19,6 +35,34 @@ bool swaps_last_two(const ir::Node& node, int rank) {
 }
 
 }  // namespace
+
+void RunLimits::check() const {
+  if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) {
+    fail(Errc::cancelled, "the run was cancelled");
+  }
+  if (deadline && std::chrono::steady_clock::now() >= *deadline) {
+    fail(Errc::deadline_exceeded, "the run's deadline has passed");
+  }
+}
+
+Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const char* what) {
+  if (dtype == Dtype::string) return allocate_objects<std::string>(dtype, shape, memory, what);
+  if (dtype == Dtype::sequence) return allocate_objects<Tensor>(dtype, shape, memory, what);
+  auto buffer = memory.allocate(bytes_of(dtype, element_count(shape)), what);
+  const std::byte* data = buffer->data();
+  return Tensor::view_of(data, dtype, shape, std::move(buffer));
+}
+
+Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what) {
+  Tensor copy = allocate_tensor(tensor.dtype(), tensor.shape(), memory, what);
+  if (tensor.dtype() == Dtype::string)
+    std::copy(tensor.strings().begin(), tensor.strings().end(), copy.strings().begin());
+  else if (tensor.is_sequence())
+    std::copy(tensor.items().begin(), tensor.items().end(), copy.items().begin());
+  else if (tensor.bytes() > 0)
+    std::memcpy(copy.data(), tensor.data(), tensor.bytes());
+  return copy;
+}
 
 Dtype KernelContext::input_dtype(int index) const {
   return dtype_of_value(facts, node.input(index));

@@ -6,7 +6,10 @@
 // are known, dimensions may not be; weights are packed here); workspace() when a plan for concrete
 // shapes is made; run() for every request, from several threads at once, on the plan's memory.
 
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,6 +57,15 @@ struct ConstantSource {
 // Nothing when the input is not such a constant of rank 2.
 std::optional<ConstantSource> constant_source(const KernelContext& context, int index);
 
+// What may end a run early.
+struct RunLimits {
+  const std::atomic<bool>* cancel = nullptr;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+
+  // Throws Errc::cancelled or Errc::deadline_exceeded.
+  void check() const;
+};
+
 // The tensors of one run.
 struct KernelRun {
   std::span<const Tensor> inputs;  // undefined: left out
@@ -61,8 +73,15 @@ struct KernelRun {
       outputs;           // undefined: left out, or allocated by the kernel, see allocates_outputs()
   std::byte* workspace;  // 64-byte aligned
   ThreadPool& pool;
-  Allocator& memory;  // for outputs whose size only the run knows
+  Allocator& memory;      // for outputs whose size only the run knows: see allocate_tensor
+  RunLimits limits = {};  // for kernels that run long
 };
+
+// Elements of the session's own memory, which count against its cap: uninitialised numbers, empty
+// strings, undefined tensors. Throws Errc::out_of_memory naming `what`.
+Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const char* what);
+// A copy in the session's own memory; sequences share their items.
+Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what);
 
 class CpuKernel {
  public:

@@ -17,6 +17,7 @@ CpuFamily reduction_cpu_ops();
 CpuFamily logical_cpu_ops();
 CpuFamily controlflow_cpu_ops();
 CpuFamily generator_cpu_ops();
+CpuFamily sequence_cpu_ops();
 
 std::vector<CpuFamily> cpu_families();
 

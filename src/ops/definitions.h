@@ -18,6 +18,7 @@ Family reduction_ops();
 Family logical_ops();
 Family controlflow_ops();
 Family generator_ops();
+Family sequence_ops();
 
 std::vector<Family> families();
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "src/ops/op_def.h"
+#include "src/ops/rules.h"
 
 namespace tercel::ops {
 
@@ -30,6 +31,12 @@ std::optional<Contents> contents_of(const Tensor& tensor) {
 namespace {
 
 ir::Type type_of(const Tensor& tensor) {
+  if (tensor.is_sequence()) {
+    ir::Type type{ir::Type::Kind::sequence, Dtype::undefined, std::nullopt, nullptr};
+    if (tensor.size() > 0 && tensor.items()[0].defined())
+      type.element = std::make_shared<ir::Type>(ir::Type::tensor(tensor.items()[0].dtype()));
+    return type;
+  }
   return ir::Type::tensor(tensor.dtype(), ir::to_dims(tensor.shape()));
 }
 
@@ -43,6 +50,7 @@ ir::Type merge(const ir::Type& declared, const ir::Type& inferred, const ir::Val
   };
   if (declared.kind != inferred.kind) clash();
   ir::Type merged = inferred;
+  if (merged.element == nullptr) merged.element = declared.element;
   if (merged.dtype == Dtype::undefined) merged.dtype = declared.dtype;
   if (declared.dtype != Dtype::undefined && merged.dtype != declared.dtype) clash();
   if (!declared.dims) return merged;
@@ -162,7 +170,9 @@ std::vector<ir::Type> InferContext::infer_subgraph(const ir::Graph& graph,
                                                    const std::vector<ir::Type>& types) {
   for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
     const ir::Value* input = graph.inputs()[i];
-    facts_.set_type(input, i < types.size() ? merge(input->type, types[i], *input) : input->type);
+    // The sizes that a body declares are claims, and those of one iteration at most.
+    const ir::Type declared = without_shape(input->type);
+    facts_.set_type(input, i < types.size() ? merge(declared, types[i], *input) : declared);
   }
   infer_graph(graph, facts_, model_);
   std::vector<ir::Type> results;
@@ -218,7 +228,7 @@ void infer_types(ir::Model& model) {
 void forget_declared_shapes(const ir::Graph& graph) {
   for (const auto& node : graph.nodes()) {
     for (int i = 0; i < node->num_outputs(); ++i) {
-      if (ir::Value* output = node->output(i)) output->type.dims.reset();
+      if (ir::Value* output = node->output(i)) output->type = without_shape(output->type);
     }
     for (const ir::Attribute& attribute : std::as_const(*node).attributes()) {
       const auto* subgraph = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data);

@@ -32,6 +32,31 @@ void infer_broadcast(InferContext& context) { infer_broadcast_as(context, contex
 
 void infer_broadcast_boolean(InferContext& context) { infer_broadcast_as(context, Dtype::boolean); }
 
+ir::Type common_type(const ir::Type& a, const ir::Type& b) {
+  if (a.kind != b.kind || a.dtype != b.dtype) return {};
+  ir::Type result{a.kind, a.dtype, std::nullopt, nullptr};
+  if (a.element != nullptr && b.element != nullptr)
+    result.element = std::make_shared<ir::Type>(common_type(*a.element, *b.element));
+  if (!a.dims || !b.dims || a.dims->size() != b.dims->size()) return result;
+  result.dims = a.dims;
+  for (std::size_t i = 0; i < a.dims->size(); ++i) {
+    if (!(*a.dims)[i].equals((*b.dims)[i])) (*result.dims)[i] = {};
+  }
+  return result;
+}
+
+ir::Type without_shape(ir::Type type) {
+  type.dims.reset();
+  if (type.element != nullptr)
+    type.element = std::make_shared<ir::Type>(without_shape(*type.element));
+  return type;
+}
+
+ir::Type type_or_unknown(const InferContext& context, int index) {
+  const ir::Type* type = context.input(index);
+  return type != nullptr ? *type : ir::Type{};
+}
+
 void require_same_dtype(InferContext& context, int a, int b) {
   const Dtype x = context.dtype(a);
   const Dtype y = context.dtype(b);

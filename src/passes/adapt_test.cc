@@ -163,10 +163,13 @@ TEST_F(Adapt, SubgraphsAndFunctions) {
 
 TEST_F(Adapt, RefusesOldAndUnknown) {
   model.graph.add_output(b.op("Softmax", {x}));
-  model.opsets[""] = 9;
-  EXPECT_THROW(adapt_to_newest(model), Error);
+  for (const int64_t opset : {kOldestOpset - 1, ir::kOpset + 2}) {
+    model.opsets[""] = opset;
+    EXPECT_THROW(adapt_to_newest(model), Error);
+  }
   model.opsets[""] = ir::kOpset + 1;
   EXPECT_NO_THROW(adapt_to_newest(model));
+  EXPECT_EQ(model.warnings.size(), 1U);
   b.op("FromTheFuture", {x});
   model.opsets[""] = ir::kOpset + 1;
   EXPECT_THROW(adapt_to_newest(model), Error);

@@ -1,13 +1,8 @@
 #include "src/runtime/allocate.h"
 
-namespace tercel::runtime {
+#include "src/ops/cpu.h"
 
-Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const char* what) {
-  if (dtype == Dtype::string) return {dtype, shape};
-  auto buffer = memory.allocate(bytes_of(dtype, element_count(shape)), what);
-  const std::byte* data = buffer->data();
-  return Tensor::view_of(data, dtype, shape, std::move(buffer));
-}
+namespace tercel::runtime {
 
 Tensor allocate_output(const ir::Node& node, int index, const ops::Facts& facts,
                        Allocator& memory) {
@@ -17,7 +12,7 @@ Tensor allocate_output(const ir::Node& node, int index, const ops::Facts& facts,
     fail(Errc::unsupported, "{} the shape of output {} cannot be told before it runs", node.label(),
          index);
   }
-  return allocate_tensor(type->dtype, *shape, memory, node.op_type().c_str());
+  return ops::allocate_tensor(type->dtype, *shape, memory, node.op_type().c_str());
 }
 
 }  // namespace tercel::runtime

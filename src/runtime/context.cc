@@ -8,21 +8,22 @@
 namespace tercel::runtime {
 namespace {
 
-void check_limits(const RunLimits& limits) {
-  if (limits.cancel != nullptr && limits.cancel->load(std::memory_order_relaxed)) {
-    fail(Errc::cancelled, "the run was cancelled");
-  }
-  if (limits.deadline && std::chrono::steady_clock::now() >= *limits.deadline) {
-    fail(Errc::deadline_exceeded, "the run's deadline has passed");
-  }
-}
-
 void copy_elements(const Tensor& from, Tensor& to) {
   if (from.dtype() == Dtype::string) {
     std::copy(from.strings().begin(), from.strings().end(), to.strings().begin());
   } else if (from.bytes() > 0) {
     std::memcpy(to.data(), from.data(), from.bytes());
   }
+}
+
+// Into a tensor of the caller's, whose shape nobody could check before the run.
+void copy_checked(const Tensor& from, Tensor& to) {
+  if (from.shape() != to.shape() || from.dtype() != to.dtype()) {
+    fail(Errc::invalid_argument, "an output is bound to a tensor of {} {}; this run gives {} {}",
+         to_string(to.dtype()), to_string(to.shape()), to_string(from.dtype()),
+         to_string(from.shape()));
+  }
+  copy_elements(from, to);
 }
 
 std::vector<Shape> shapes_of(const std::vector<Tensor>& tensors) {
@@ -75,7 +76,8 @@ void Context::attach(const std::vector<Tensor>& inputs, const std::vector<Tensor
     if (slot.place != Place::input && slot.place != Place::output) continue;
     const auto& tensors = slot.place == Place::input ? inputs : outputs;
     const Tensor& tensor = tensors[static_cast<std::size_t>(slot.index)];
-    slots_[i] = tensor.shape() == slot.shape ? tensor : tensor.reshape(slot.shape);
+    const bool as_it_is = slot.dtype == Dtype::undefined || tensor.shape() == slot.shape;
+    slots_[i] = as_it_is ? tensor : tensor.reshape(slot.shape);
   }
 }
 
@@ -91,12 +93,13 @@ void Context::detach() {
 
 void Context::run(const RunLimits& limits) {
   for (const PlannedStep& planned : plan_.steps) {
-    check_limits(limits);
+    limits.check();
     if (planned.dynamic) {
-      run_dynamic(*planned.step);
+      run_dynamic(*planned.step, limits);
     } else if (!planned.is_view) {
       load(*planned.step);
-      planned.step->kernel->run({inputs_, outputs_, arena_ + planned.workspace, pool_, memory_});
+      planned.step->kernel->run(
+          {inputs_, outputs_, arena_ + planned.workspace, pool_, memory_, limits});
     }
   }
 }
@@ -113,15 +116,19 @@ void Context::load(const Step& step) {
   }
 }
 
-void Context::run_dynamic(const Step& step) {
+void Context::run_dynamic(const Step& step, const RunLimits& limits) {
   load(step);
   for (Tensor& output : outputs_) output = Tensor();
-  if (step.kernel == nullptr || !step.kernel->allocates_outputs()) allocate_outputs(step);
+  if (step.kernel == nullptr)
+    outputs_[0] = view(step);
+  else if (!step.kernel->allocates_outputs())
+    allocate_outputs(step);
   if (step.kernel != nullptr) {
     const std::size_t bytes =
         step.kernel->workspace(shapes_of(inputs_), shapes_of(outputs_), pool_.size());
     const auto scratch = bytes > 0 ? memory_.allocate(bytes, "workspace") : nullptr;
-    step.kernel->run({inputs_, outputs_, scratch ? scratch->data() : nullptr, pool_, memory_});
+    step.kernel->run(
+        {inputs_, outputs_, scratch ? scratch->data() : nullptr, pool_, memory_, limits});
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (step.outputs[i] >= 0) slots_[static_cast<std::size_t>(step.outputs[i])] = outputs_[i];
@@ -132,28 +139,38 @@ void Context::allocate_outputs(const Step& step) {
   const ops::Facts facts = infer_step(step, inputs_);
   const ir::Node& last = *step.nodes.back();
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const ir::Value* value = last.output(static_cast<int>(i));
-    if (value == nullptr) continue;
-    if (step.kernel != nullptr) {
+    if (last.output(static_cast<int>(i)) != nullptr)
       outputs_[i] = allocate_output(last, static_cast<int>(i), facts, memory_);
-      continue;
-    }
-    const ir::Type* type = facts.type(value);
-    const auto shape = type != nullptr ? type->shape() : std::nullopt;
-    if (!shape)
-      fail(Errc::unsupported, "{} the shape of its output depends on unknown data", last.label());
-    outputs_[i] = inputs_[0].reshape(*shape);
   }
+}
+
+// Memory that the plan uses again, or that is the caller's, cannot be shared beyond this step.
+Tensor Context::view(const Step& step) {
+  const Tensor& input = inputs_[0];
+  if (!input.defined() || input.is_sequence()) return input;
+  const ir::Node& node = *step.nodes.back();
+  const ops::Facts facts = infer_step(step, inputs_);
+  const ir::Type* type = facts.type(node.output());
+  const auto shape = type != nullptr ? type->shape() : std::nullopt;
+  if (!shape)
+    fail(Errc::unsupported, "{} the shape of its output depends on unknown data", node.label());
+  const Place place = plan_.slots[static_cast<std::size_t>(step.inputs[0])].place;
+  const bool shared = place == Place::dynamic || place == Place::constant;
+  return (shared ? input : ops::copy_tensor(input, memory_, "a view")).reshape(*shape);
 }
 
 void Context::collect(const std::vector<int>& slots, std::vector<Tensor>& outputs) const {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (!plan_.wanted[i]) continue;
     const auto index = static_cast<std::size_t>(slots[i]);
-    const bool dynamic = plan_.slots[index].place == Place::dynamic;
-    if (dynamic && !outputs[i].defined())
+    // Sequences and optional values have no element type, and are shared.
+    const bool shared =
+        plan_.slots[index].place == Place::dynamic || plan_.slots[index].dtype == Dtype::undefined;
+    if (shared && !outputs[i].defined())
       outputs[i] = slots_[index];
-    else if (dynamic || plan_.copy_output[i])
+    else if (shared)
+      copy_checked(slots_[index], outputs[i]);
+    else if (plan_.copy_output[i])
       copy_elements(slots_[index], outputs[i]);
   }
 }

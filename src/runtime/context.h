@@ -3,19 +3,13 @@
 // and outputs. Used by one run at a time and kept for the next, so that a run of a known shape
 // allocates nothing.
 
-#include <atomic>
-#include <chrono>
-#include <optional>
 #include <vector>
 
 #include "src/runtime/plan.h"
 
 namespace tercel::runtime {
 
-struct RunLimits {
-  const std::atomic<bool>* cancel = nullptr;
-  std::optional<std::chrono::steady_clock::time_point> deadline;
-};
+using ops::RunLimits;
 
 class Context {
  public:
@@ -37,8 +31,9 @@ class Context {
 
  private:
   void load(const Step& step);
-  void run_dynamic(const Step& step);
+  void run_dynamic(const Step& step, const RunLimits& limits);
   void allocate_outputs(const Step& step);
+  Tensor view(const Step& step);
 
   const Plan& plan_;
   ThreadPool& pool_;

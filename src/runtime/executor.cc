@@ -2,13 +2,19 @@
 
 #include <algorithm>
 
-#include "src/runtime/allocate.h"
+#include "src/base/fail.h"
 
 namespace tercel::runtime {
 namespace {
 
 constexpr std::size_t kMaxPlans = 64;
 constexpr std::size_t kMaxIdleArenas = 8;
+
+// What a plan depends on. How long a sequence is changes nothing.
+const Shape& planned_shape(const Tensor& tensor) {
+  static const Shape kNone;
+  return tensor.is_sequence() ? kNone : tensor.shape();
+}
 
 }  // namespace
 
@@ -69,9 +75,10 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
                                                           const std::vector<bool>& wanted) {
   const auto matches = [&](const std::shared_ptr<CachedPlan>& cached) {
     return cached->plan.wanted == wanted &&
-           std::equal(
-               inputs.begin(), inputs.end(), cached->shapes.begin(), cached->shapes.end(),
-               [](const Tensor& tensor, const Shape& shape) { return tensor.shape() == shape; });
+           std::equal(inputs.begin(), inputs.end(), cached->shapes.begin(), cached->shapes.end(),
+                      [](const Tensor& tensor, const Shape& shape) {
+                        return planned_shape(tensor) == shape;
+                      });
   };
   {
     const std::lock_guard lock(mutex_);
@@ -82,7 +89,7 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
     }
   }
   auto made = std::make_shared<CachedPlan>();
-  for (const Tensor& tensor : inputs) made->shapes.push_back(tensor.shape());
+  for (const Tensor& tensor : inputs) made->shapes.push_back(planned_shape(tensor));
   made->plan = make_plan(program_, made->shapes, wanted, pool_.size());
   const std::lock_guard lock(mutex_);
   plans_.push_front(made);
@@ -126,9 +133,9 @@ void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
 void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const PlannedSlot& slot = plan.slots[static_cast<std::size_t>(program_.outputs()[i])];
-    if (!plan.wanted[i] || slot.place == Place::dynamic) continue;
+    if (!plan.wanted[i] || slot.place == Place::dynamic || slot.dtype == Dtype::undefined) continue;
     if (!outputs[i].defined()) {
-      outputs[i] = allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
+      outputs[i] = ops::allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
     } else if (outputs[i].shape() != slot.shape || outputs[i].dtype() != slot.dtype) {
       fail(Errc::invalid_argument,
            "output \"{}\" is bound to a tensor of {} {}; this run gives {} {}",

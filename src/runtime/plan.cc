@@ -29,7 +29,11 @@ class Planner {
     std::vector<ir::Type> types;
     const auto graph_inputs = program_.model().graph.inputs();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      types.push_back(ir::Type::tensor(graph_inputs[i]->type.dtype, ir::to_dims(inputs[i])));
+      const ir::Type& declared = graph_inputs[i]->type;
+      const bool container =
+          declared.kind != ir::Type::Kind::tensor && declared.kind != ir::Type::Kind::unknown;
+      types.push_back(container ? declared
+                                : ir::Type::tensor(declared.dtype, ir::to_dims(inputs[i])));
     }
     facts_ = ops::infer(program_.model().graph, types, &program_.model());
     plan_.slots.resize(static_cast<std::size_t>(program_.num_slots()));

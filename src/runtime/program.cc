@@ -6,9 +6,9 @@
 #include <variant>
 
 #include "src/ops/op_def.h"
-#include "src/runtime/branch.h"
 #include "src/runtime/epilogue.h"
 #include "src/runtime/evaluate.h"
+#include "src/runtime/subgraph.h"
 
 namespace tercel::runtime {
 class Program::Compiler {
@@ -46,7 +46,7 @@ class Program::Compiler {
   bool is_load_time(const ir::Node& node) const {
     const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
     if (def == nullptr || !def->deterministic || grouped_.contains(&node)) return false;
-    if (node.is("If")) return false;  // what its branches use is not among its inputs
+    if (runs_subgraphs(node)) return false;  // what the graphs use is not among its inputs
     return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
       return input == nullptr || input->is_constant() || load_time_.contains(input);
     });
@@ -66,8 +66,8 @@ class Program::Compiler {
     }
     Step step;
     step.nodes = {&node};
-    if (node.is("If")) {
-      add_if(std::move(step), node);
+    if (runs_subgraphs(node)) {
+      add_subgraphs(std::move(step), node);
       return;
     }
     if (def->view_of_input && node.num_outputs() == 1) {
@@ -79,10 +79,10 @@ class Program::Compiler {
     program_.steps_.push_back(std::move(step));
   }
 
-  void add_if(Step step, const ir::Node& node) {
-    IfStep compiled = compile_if(node, facts_, options_, pool_, memory_);
+  void add_subgraphs(Step step, const ir::Node& node) {
+    SubgraphStep compiled = compile_subgraphs(node, facts_, options_, pool_, memory_);
     step.kernel = std::move(compiled.kernel);
-    step.implementation = "branch";
+    step.implementation = compiled.implementation;
     connect(step, node, node);
     for (const ir::Value* value : compiled.captured) step.inputs.push_back(read_slot(value));
     program_.steps_.push_back(std::move(step));

@@ -11,6 +11,9 @@ namespace tercel {
 TensorInfo describe(const ir::Value& value);
 std::vector<TensorInfo> describe(std::span<ir::Value* const> values);
 
+// The input is of an optional type: it may be given as an undefined tensor, or not at all.
+bool may_be_missing(const ir::Value& input);
+
 // Throws Errc::invalid_argument, naming the input, unless `tensor` has the type that the input is
 // declared with.
 void check_input(const ir::Value& input, const Tensor& tensor);

@@ -7,6 +7,7 @@
 #include "src/ops/op_def.h"
 #include "src/passes/expand_masks.h"
 #include "src/passes/store_weights.h"
+#include "src/runtime/subgraph.h"
 #include "src/session/flops.h"
 #include "src/session/info.h"
 #include "src/session/load_model.h"
@@ -71,7 +72,7 @@ std::vector<ir::Type> concrete_inputs(const ir::Graph& graph,
 
 // The oldest format version that knows everything a model of this opset can hold.
 int64_t format_version(int64_t opset) {
-  constexpr std::pair<int64_t, int64_t> kVersions[] = {{22, 10}, {23, 11}, {25, 12}};
+  constexpr std::pair<int64_t, int64_t> kVersions[] = {{22, 10}, {23, 11}, {24, 12}, {27, 13}};
   for (const auto& [newest, version] : kVersions) {
     if (opset <= newest) return version;
   }
@@ -94,6 +95,7 @@ ModelSummary summarize(const std::filesystem::path& path,
   Workshop workshop;
   prepare_model(*model, workshop.machine, false);
   summary.outputs = describe(model->graph.outputs());
+  summary.warnings = model->warnings;
   std::map<std::string, int64_t> chosen;
   const auto types = concrete_inputs(model->graph, dimensions, chosen);
   summary.flops = count_flops(model->graph, ops::infer(model->graph, types, model.get()));
@@ -118,13 +120,14 @@ std::vector<std::string> supported_operators() {
   for (const ops::CpuOp* op : ops::all_cpu_ops()) {
     names.push_back(operator_name(op->domain, op->name));
   }
-  names.emplace_back("If");  // has no kernel of its own: its branches are programs
+  for (const std::string_view name : runtime::subgraph_operators()) names.emplace_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }
 
-void export_onnx(const std::filesystem::path& path, const std::filesystem::path& output,
-                 const ExportOptions& options) {
+std::vector<std::string> export_onnx(const std::filesystem::path& path,
+                                     const std::filesystem::path& output,
+                                     const ExportOptions& options) {
   auto model = read_model(path, options.task);
   Workshop workshop;
   prepare_model(*model, workshop.machine, options.optimize);
@@ -141,6 +144,7 @@ void export_onnx(const std::filesystem::path& path, const std::filesystem::path&
   }
   model->ir_version = format_version(opset);
   ir::write_onnx(*model, output, {.external = options.external_data});
+  return model->warnings;
 }
 
 }  // namespace tercel

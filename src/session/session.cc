@@ -62,6 +62,7 @@ struct Session::State {
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
   std::map<std::string, std::string> metadata;
+  std::vector<std::string> warnings;
   std::size_t weight_bytes = 0;
   double load_milliseconds = 0;
 
@@ -73,6 +74,7 @@ struct Session::State {
     inputs = describe(model->graph.inputs());
     outputs = describe(model->graph.outputs());
     metadata.insert(model->metadata.begin(), model->metadata.end());
+    warnings = model->warnings;
     program = std::make_unique<runtime::Program>(
         std::move(model), runtime::ProgramOptions{isa, options.dtype}, pool, *memory);
     executor = std::make_unique<runtime::Executor>(*program, pool, memory);
@@ -84,7 +86,7 @@ struct Session::State {
     const auto values = graph().inputs();
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!tensors[i].defined()) tensors[i] = values[i]->initializer();
-      if (!tensors[i].defined()) {
+      if (!tensors[i].defined() && !may_be_missing(*values[i])) {
         fail(Errc::invalid_argument, "input \"{}\" is missing; the model's inputs are: {}",
              values[i]->name(), names_of(values));
       }
@@ -116,6 +118,7 @@ const std::vector<TensorInfo>& Session::inputs() const { return state_->inputs; 
 const std::vector<TensorInfo>& Session::outputs() const { return state_->outputs; }
 const std::map<std::string, std::string>& Session::metadata() const { return state_->metadata; }
 const SessionOptions& Session::options() const { return state_->options; }
+const std::vector<std::string>& Session::warnings() const { return state_->warnings; }
 
 NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::string>& wanted,
                           const RunOptions& options) const {

@@ -31,12 +31,34 @@ int64_t element_count(const Shape& shape) {
   return count;
 }
 
+namespace {
+
+// One more than there are elements, so that a tensor without any has an address.
+std::size_t element_slots(int64_t size) { return static_cast<std::size_t>(size) + 1; }
+
+std::size_t element_width(Dtype dtype) {
+  if (dtype == Dtype::string) return sizeof(std::string);
+  if (dtype == Dtype::sequence) return sizeof(Tensor);
+  return static_cast<std::size_t>(bits_of(dtype) / 8);
+}
+
+}  // namespace
+
+template <class T>
+void Tensor::own(std::vector<T> elements) {
+  auto held = std::make_shared<std::vector<T>>(std::move(elements));
+  data_ = held->data();
+  owner_ = std::move(held);
+}
+
 Tensor::Tensor(Dtype dtype, Shape shape)
     : dtype_(dtype), shape_(std::move(shape)), size_(element_count(shape_)) {
   if (dtype == Dtype::string) {
-    auto strings = std::make_shared<std::vector<std::string>>(static_cast<std::size_t>(size_) + 1);
-    data_ = strings->data();
-    owner_ = std::move(strings);
+    own(std::vector<std::string>(element_slots(size_)));
+    return;
+  }
+  if (dtype == Dtype::sequence) {
+    own(std::vector<Tensor>(element_slots(size_)));
     return;
   }
   if (bits_of(dtype) == 0) fail(Errc::invalid_argument, "a tensor needs an element type");
@@ -68,6 +90,12 @@ Tensor Tensor::from_strings(std::vector<std::string> values, Shape shape) {
   return tensor;
 }
 
+Tensor Tensor::sequence(std::vector<Tensor> items) {
+  Tensor tensor(Dtype::sequence, {static_cast<int64_t>(items.size())});
+  for (std::size_t i = 0; i < items.size(); ++i) tensor.items()[i] = std::move(items[i]);
+  return tensor;
+}
+
 void Tensor::require(Dtype dtype) const {
   if (dtype != dtype_) {
     fail(Errc::invalid_argument, "the tensor holds {}, not {}", tercel::to_string(dtype_),
@@ -83,6 +111,16 @@ std::span<const std::string> Tensor::strings() const {
 std::span<std::string> Tensor::strings() {
   require(Dtype::string);
   return {static_cast<std::string*>(data_), static_cast<std::size_t>(size_)};
+}
+
+std::span<const Tensor> Tensor::items() const {
+  require(Dtype::sequence);
+  return {static_cast<const Tensor*>(data_), static_cast<std::size_t>(size_)};
+}
+
+std::span<Tensor> Tensor::items() {
+  require(Dtype::sequence);
+  return {static_cast<Tensor*>(data_), static_cast<std::size_t>(size_)};
 }
 
 Tensor Tensor::reshape(Shape shape) const {
@@ -107,10 +145,9 @@ Tensor Tensor::slice(int64_t begin, int64_t end) const {
   Tensor tensor = *this;
   tensor.shape_[0] = end - begin;
   tensor.size_ = element_count(tensor.shape_);
-  const std::size_t element =
-      dtype_ == Dtype::string ? sizeof(std::string) : static_cast<std::size_t>(bits_of(dtype_) / 8);
   const int64_t row = shape_[0] == 0 ? 0 : size_ / shape_[0];
-  tensor.data_ = static_cast<std::byte*>(data_) + static_cast<std::size_t>(begin * row) * element;
+  tensor.data_ = static_cast<std::byte*>(data_) +
+                 static_cast<std::size_t>(begin * row) * element_width(dtype_);
   return tensor;
 }
 
@@ -119,6 +156,8 @@ Tensor Tensor::clone() const {
   Tensor copy(dtype_, shape_);
   if (dtype_ == Dtype::string) {
     for (std::size_t i = 0; i < strings().size(); ++i) copy.strings()[i] = strings()[i];
+  } else if (dtype_ == Dtype::sequence) {
+    for (std::size_t i = 0; i < items().size(); ++i) copy.items()[i] = items()[i].clone();
   } else if (bytes() > 0) {
     std::memcpy(copy.data_, data_, bytes());
   }

@@ -60,8 +60,8 @@ def identity(tmp_path, element_type, shape):
 
 def test_inputs_and_outputs_are_listed(linear):
     session = tercel.Session(linear)
-    assert session.inputs == [tercel.TensorInfo("x", "f32", ("batch", 37))]
-    assert session.outputs == [tercel.TensorInfo("y", "f32", ("batch", 19))]
+    assert session.inputs == [tercel.TensorInfo("x", "f32", ("batch", 37), "float[batch,37]")]
+    assert session.outputs == [tercel.TensorInfo("y", "f32", ("batch", 19), "float[batch,19]")]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 33])

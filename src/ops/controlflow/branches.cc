@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "src/ops/controlflow/controlflow.h"
+#include "src/ops/rules.h"
 
 namespace tercel::ops {
 namespace {
@@ -19,30 +20,6 @@ const ir::Graph& body_of(const InferContext& context, std::string_view name) {
   const ir::Graph* graph = context.node().subgraph(name);
   if (graph == nullptr) context.reject("attribute \"{}\": expected a graph", name);
   return *graph;
-}
-
-// What is true of both.
-ir::Type common(const ir::Type& a, const ir::Type& b) {
-  if (a.kind != b.kind || a.dtype != b.dtype) return {};
-  if (a.kind != ir::Type::Kind::tensor) return a;
-  ir::Type result = ir::Type::tensor(a.dtype);
-  if (!a.dims || !b.dims || a.dims->size() != b.dims->size()) return result;
-  result.dims = a.dims;
-  for (std::size_t i = 0; i < a.dims->size(); ++i) {
-    if (!(*a.dims)[i].equals((*b.dims)[i])) (*result.dims)[i] = {};
-  }
-  return result;
-}
-
-ir::Type type_or_unknown(const InferContext& context, int index) {
-  const ir::Type* type = context.input(index);
-  return type != nullptr ? *type : ir::Type{};
-}
-
-// A tensor without its shape, which an iteration may change.
-ir::Type shapeless(ir::Type type) {
-  type.dims.reset();
-  return type;
 }
 
 void infer_if(InferContext& context) {
@@ -64,7 +41,7 @@ void infer_if(InferContext& context) {
   const auto a = context.infer_subgraph(yes, {});
   const auto b = context.infer_subgraph(no, {});
   for (std::size_t i = 0; i < count; ++i)
-    context.set_output(static_cast<int>(i), common(a[i], b[i]));
+    context.set_output(static_cast<int>(i), common_type(a[i], b[i]));
 }
 
 void infer_loop(InferContext& context) {
@@ -78,12 +55,12 @@ void infer_loop(InferContext& context) {
   }
   std::vector<ir::Type> types{ir::Type::tensor(Dtype::i64, {}),
                               ir::Type::tensor(Dtype::boolean, {})};
-  for (int i = 0; i < carried; ++i) types.push_back(shapeless(type_or_unknown(context, i + 2)));
+  for (int i = 0; i < carried; ++i) types.push_back(without_shape(type_or_unknown(context, i + 2)));
   const auto results = context.infer_subgraph(body, types);
   for (int i = 0; i < outputs; ++i) {
     ir::Type type = results[static_cast<std::size_t>(i) + 1];
     if (i < carried) {
-      context.set_output(i, common(type, type_or_unknown(context, i + 2)));
+      context.set_output(i, common_type(type, type_or_unknown(context, i + 2)));
       continue;
     }
     if (type.dims) type.dims->insert(type.dims->begin(), ir::Dim());

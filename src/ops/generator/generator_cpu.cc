@@ -42,7 +42,7 @@ class RangeKernel final : public CpuKernel {
       const int64_t count =
           range_count(static_cast<Wide>(start), static_cast<Wide>(limit), static_cast<Wide>(delta));
       Tensor& out = run.outputs[0];
-      if (!known_) out = Tensor(dtype, {count});
+      if (!known_) out = allocate_tensor(dtype, {count}, run.memory, "Range");
       TERCEL_CHECK(out.size() == count);
       T* to = elements<T>(out);
       run.pool.parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {

@@ -32,8 +32,8 @@ class Kernel final : public CpuKernel {
       fail(Errc::invalid_argument, "[TopK] K is {}; the axis has {} elements", k, view.axis);
     Shape shape = x.shape();
     shape[static_cast<std::size_t>(axis_ < 0 ? axis_ + x.rank() : axis_)] = k;
-    run.outputs[0] = Tensor(x.dtype(), shape);
-    run.outputs[1] = Tensor(Dtype::i64, shape);
+    run.outputs[0] = allocate_tensor(x.dtype(), shape, run.memory, "TopK");
+    run.outputs[1] = allocate_tensor(Dtype::i64, shape, run.memory, "TopK");
     dispatch_dtype(NumericTypes{}, x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       run.pool.parallel_for(view.outer * view.inner, rows_per_grain(8 * view.axis),

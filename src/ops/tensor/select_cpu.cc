@@ -12,24 +12,21 @@ class NonZeroKernel final : public CpuKernel {
   explicit NonZeroKernel(const KernelContext&) {}
   void run(const KernelRun& run) const override {
     const Tensor& in = run.inputs[0];
-    std::vector<int64_t> found;
+    const std::vector<int64_t> strides = row_major(in.shape());
     dispatch_dtype(in.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
+      const T* values = elements<T>(in);
+      const auto found = [](T value) { return load(value) != 0; };
+      const int64_t count = std::count_if(values, values + in.size(), found);
+      run.outputs[0] = allocate_tensor(Dtype::i64, {in.rank(), count}, run.memory, "NonZero");
+      int64_t* column = elements<int64_t>(run.outputs[0]);
       for (int64_t i = 0; i < in.size(); ++i) {
-        if (load(elements<T>(in)[i]) != 0) found.push_back(i);
+        if (!found(values[i])) continue;
+        for (std::size_t axis = 0; axis < strides.size(); ++axis)
+          column[static_cast<int64_t>(axis) * count] = i / strides[axis] % in.shape()[axis];
+        ++column;
       }
     });
-    const auto count = static_cast<int64_t>(found.size());
-    Tensor out(Dtype::i64, {in.rank(), count});
-    const std::vector<int64_t> strides = row_major(in.shape());
-    for (int64_t d = 0; d < in.rank(); ++d) {
-      const auto axis = static_cast<std::size_t>(d);
-      for (int64_t i = 0; i < count; ++i) {
-        elements<int64_t>(out)[d * count + i] =
-            found[static_cast<std::size_t>(i)] / strides[axis] % in.shape()[axis];
-      }
-    }
-    run.outputs[0] = std::move(out);
   }
   bool allocates_outputs() const override { return true; }
 };
@@ -54,7 +51,7 @@ class CompressKernel final : public CpuKernel {
       shape = in.shape();
       shape[static_cast<std::size_t>(axis_ < 0 ? axis_ + in.rank() : axis_)] = count;
     }
-    Tensor out(in.dtype(), shape);
+    Tensor out = allocate_tensor(in.dtype(), shape, run.memory, "Compress");
     dispatch_element(in.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       T* to = elements<T>(out);
@@ -83,7 +80,9 @@ class OneHotKernel final : public CpuKernel {
   // Inference follows the values of wide integers alone; a depth of another type is read here.
   bool allocates_outputs() const override { return !followed_; }
   void run(const KernelRun& run) const override {
-    if (!followed_) run.outputs[0] = Tensor(run.inputs[2].dtype(), shape_of(run));
+    if (!followed_) {
+      run.outputs[0] = allocate_tensor(run.inputs[2].dtype(), shape_of(run), run.memory, "OneHot");
+    }
     Tensor& out = run.outputs[0];
     const AxisView view = view_axis(out.shape(), axis_);
     std::vector<int64_t> indices;

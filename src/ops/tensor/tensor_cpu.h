@@ -6,7 +6,7 @@
 namespace tercel::ops {
 
 extern const CpuImplementation kViewCpu[1];
-extern const CpuImplementation kCastCpu[2];
+extern const CpuImplementation kCastCpu[3];
 extern const CpuImplementation kCompressCpu[1];
 extern const CpuImplementation kConcatCpu[1];
 extern const CpuImplementation kDepthToSpaceCpu[1];

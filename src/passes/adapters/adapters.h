@@ -20,6 +20,11 @@ struct Adaptation {
   ir::Builder builder() const { return ir::Builder(node.graph(), &node); }
   ir::Value* constant(Tensor tensor) const;
   ir::Value* ints(const std::vector<int64_t>& values) const;
+  ir::Builder builder_after() const;  // adds nodes behind it
+  // What an attribute of numbers holds, as a value; the attribute goes. Null when there is none.
+  ir::Value* taken(std::string_view attribute) const;
+  // `value` as elements of the type that `other` has.
+  ir::Value* like(ir::Value* value, ir::Value* other) const;
   // Throws Errc::unsupported when the attribute is a function's parameter, whose value is not
   // known.
   void require_value(std::string_view attribute) const;
@@ -33,10 +38,23 @@ struct Adapter {
 
 std::span<const Adapter> adapters();
 
-void adapt_axes_to_input(const Adaptation& adaptation);   // Squeeze, Unsqueeze, Reduce*
-void adapt_split_to_input(const Adaptation& adaptation);  // Split 13
-void adapt_split_count(const Adaptation& adaptation);     // Split 18
-void adapt_flattening(const Adaptation& adaptation);      // Softmax, LogSoftmax, Hardmax 13
+void adapt_clip(const Adaptation& adaptation);              // Clip 11
+void adapt_pad(const Adaptation& adaptation);               // Pad 11
+void adapt_slice(const Adaptation& adaptation);             // Slice 10
+void adapt_top_k(const Adaptation& adaptation);             // TopK 10
+void adapt_one_hot(const Adaptation& adaptation);           // OneHot 11
+void adapt_scatter(const Adaptation& adaptation);           // Scatter 11
+void adapt_upsample_scales(const Adaptation& adaptation);   // Upsample 9
+void adapt_upsample(const Adaptation& adaptation);          // Upsample 10
+void adapt_resize_inputs(const Adaptation& adaptation);     // Resize 11
+void adapt_resize_empty(const Adaptation& adaptation);      // Resize 13
+void adapt_scan_batch(const Adaptation& adaptation);        // Scan 9
+void adapt_dropout_mask(const Adaptation& adaptation);      // Dropout 10
+void adapt_batch_statistics(const Adaptation& adaptation);  // BatchNormalization 9
+void adapt_axes_to_input(const Adaptation& adaptation);     // Squeeze, Unsqueeze, Reduce*
+void adapt_split_to_input(const Adaptation& adaptation);    // Split 13
+void adapt_split_count(const Adaptation& adaptation);       // Split 18
+void adapt_flattening(const Adaptation& adaptation);        // Softmax, LogSoftmax, Hardmax 13
 void adapt_dropout(const Adaptation& adaptation);
 void adapt_batch_normalization(const Adaptation& adaptation);
 void adapt_group_normalization(const Adaptation& adaptation);

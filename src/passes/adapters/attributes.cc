@@ -4,41 +4,74 @@
 #include "src/passes/adapters/adapters.h"
 
 namespace tercel::passes {
-namespace {
-
-// The integers of an attribute, as a value; null when the node does not have it.
-ir::Value* taken_ints(const Adaptation& adaptation, std::string_view name) {
-  const ir::Attribute* attribute = adaptation.node.find_attribute(name);
-  if (attribute == nullptr) return nullptr;
-  ir::Value* value = nullptr;
-  if (attribute->ref.empty()) {
-    value = adaptation.ints(adaptation.node.ints_or(name, {}));
-  } else {
-    ir::Attribute reference = *attribute;
-    reference.name = "value_ints";
-    ir::Builder builder = adaptation.builder();
-    ir::Node* constant = builder.node("Constant", {}, 1);
-    constant->add_attribute(std::move(reference));
-    value = constant->output();
-  }
-  adaptation.node.remove_attribute(name);
-  return value;
-}
-
-}  // namespace
-
 void adapt_axes_to_input(const Adaptation& adaptation) {
-  if (ir::Value* axes = taken_ints(adaptation, "axes")) adaptation.node.set_input(1, axes);
+  if (ir::Value* axes = adaptation.taken("axes")) adaptation.node.set_input(1, axes);
 }
 
 void adapt_split_to_input(const Adaptation& adaptation) {
-  if (ir::Value* split = taken_ints(adaptation, "split")) adaptation.node.set_input(1, split);
+  if (ir::Value* split = adaptation.taken("split")) adaptation.node.set_input(1, split);
 }
 
 void adapt_split_count(const Adaptation& adaptation) {
   ir::Node& node = adaptation.node;
   if (node.input(1) == nullptr)
     node.set_attribute("num_outputs", static_cast<int64_t>(node.num_outputs()));
+}
+
+void adapt_clip(const Adaptation& adaptation) {
+  ir::Node& node = adaptation.node;
+  for (const int index : {1, 2}) {
+    ir::Value* bound = adaptation.taken(index == 1 ? "min" : "max");
+    if (bound != nullptr) node.set_input(index, adaptation.like(bound, node.input(0)));
+  }
+}
+
+void adapt_pad(const Adaptation& adaptation) {
+  ir::Node& node = adaptation.node;
+  node.set_input(1, adaptation.taken("pads"));
+  if (ir::Value* value = adaptation.taken("value"))
+    node.set_input(2, adaptation.like(value, node.input(0)));
+}
+
+void adapt_slice(const Adaptation& adaptation) {
+  ir::Node& node = adaptation.node;
+  node.set_input(1, adaptation.taken("starts"));
+  node.set_input(2, adaptation.taken("ends"));
+  if (ir::Value* axes = adaptation.taken("axes")) node.set_input(3, axes);
+}
+
+void adapt_top_k(const Adaptation& adaptation) {
+  ir::Value* count = adaptation.taken("k");
+  if (count == nullptr)
+    fail(Errc::invalid_file, "{} needs the attribute \"k\"", adaptation.node.label());
+  adaptation.node.set_input(1, adaptation.builder().op("Reshape", {count, adaptation.ints({1})}));
+}
+
+// Negative indices did not count from the end: they gave a row of the off value, as those do that
+// are too large.
+void adapt_one_hot(const Adaptation& adaptation) {
+  ir::Node& node = adaptation.node;
+  ir::Builder b = adaptation.builder();
+  ir::Value* indices = node.input(0);
+  ir::Value* depth = b.op("Reshape", {node.input(1), adaptation.ints({})});
+  ir::Value* zero = adaptation.like(adaptation.constant(Tensor::scalar(int64_t{0})), indices);
+  ir::Value* beyond = adaptation.like(depth, indices);
+  node.set_input(0, b.op("Where", {b.op("Less", {indices, zero}), beyond, indices}));
+}
+
+void adapt_scatter(const Adaptation& adaptation) { adaptation.node.become("ScatterElements"); }
+
+// The mask had the type of the data.
+void adapt_dropout_mask(const Adaptation& adaptation) {
+  ir::Node& node = adaptation.node;
+  ir::Value* mask = node.output(1);
+  if (mask == nullptr) return;
+  ir::Builder after = adaptation.builder_after();
+  ir::Node* cast = after.node("CastLike", {node.input(0), node.input(0)}, 1);
+  node.graph().replace_uses(mask, cast->output());
+  cast->set_input(0, mask);
+  cast->output()->type = mask->type;
+  mask->type = ir::Type{};
 }
 
 void adapt_dropout(const Adaptation& adaptation) {

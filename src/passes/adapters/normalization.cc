@@ -1,8 +1,5 @@
 // Operators that normalise, whose meaning changed.
 
-#include <algorithm>
-#include <iterator>
-
 #include "src/base/fail.h"
 #include "src/passes/adapters/adapters.h"
 
@@ -40,10 +37,7 @@ void adapt_flattening(const Adaptation& adaptation) {
   ir::Value* shape = before.op("Shape", {input});
   node.set_input(0, before.op("Flatten", {input}, {{"axis", axis}}));
 
-  const auto next = std::next(
-      std::find_if(node.graph().nodes().begin(), node.graph().nodes().end(),
-                   [&](const std::unique_ptr<ir::Node>& other) { return other.get() == &node; }));
-  ir::Builder after(node.graph(), next != node.graph().nodes().end() ? next->get() : nullptr);
+  ir::Builder after = adaptation.builder_after();
   ir::Node* reshape = after.node("Reshape", {shape, shape}, 1, {{"allowzero", int64_t{1}}});
   node.graph().replace_uses(node.output(), reshape->output());
   reshape->set_input(0, node.output());
@@ -51,6 +45,32 @@ void adapt_flattening(const Adaptation& adaptation) {
   const ir::Type unknown;
   reshape->output()->type = node.output()->type;
   node.output()->type = unknown;
+}
+
+// With spatial = 0 each feature had statistics of its own, of shape [C, D1, …]: what is computed
+// from them broadcasts over the batch.
+void adapt_batch_statistics(const Adaptation& adaptation) {
+  adaptation.require_value("spatial");
+  adaptation.require_value("epsilon");
+  ir::Node& node = adaptation.node;
+  const bool spatial = node.int_or("spatial", 1) != 0;
+  node.remove_attribute("spatial");
+  if (spatial) return;
+  adapt_batch_normalization(adaptation);
+  ir::Builder b = adaptation.builder();
+  ir::Value* x = node.input(0);
+  ir::Value* epsilon =
+      adaptation.like(adaptation.constant(Tensor::scalar(node.float_or("epsilon", 1e-5F))), x);
+  ir::Value* deviation = b.op("Sqrt", {b.add(node.input(4), epsilon)});
+  ir::Value* normalized = b.div(b.sub(x, node.input(3)), deviation);
+  ir::Value* scaled = b.mul(normalized, node.input(1));
+  ir::Value* bias = node.input(2);
+  for (int i = node.num_inputs() - 1; i > 1; --i) node.set_input(i, nullptr);
+  node.remove_trailing_inputs();
+  while (!node.attributes().empty()) node.remove_attribute(node.attributes()[0].name);
+  node.become("Add");
+  node.set_input(0, scaled);
+  node.set_input(1, bias);
 }
 
 void adapt_batch_normalization(const Adaptation& adaptation) {
