@@ -1,10 +1,11 @@
-// Any bytes as an ONNX file: an Error, or a model that is sound, and that comes back from its file
-// and its text as it was.
+// Any bytes as an ONNX file: an Error, or a model that is sound, that comes back from its file and
+// its text as it was, and that can be optimised and run on a budget.
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "fuzz/run_model.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
@@ -33,13 +34,18 @@ void check(const ir::Model& model) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
+  const auto read = [&] {
+    auto model = ir::parse_onnx(std::as_bytes(std::span(data, size)), "fuzz.onnx");
+    ir::verify(*model);
+    return model;
+  };
   std::unique_ptr<ir::Model> model;
   try {
-    model = ir::parse_onnx(std::as_bytes(std::span(data, size)), "fuzz.onnx");
-    ir::verify(*model);
+    model = read();
   } catch (const Error&) {
     return 0;
   }
   check(*model);
+  fuzz::runs(read);
   return 0;
 }

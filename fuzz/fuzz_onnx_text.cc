@@ -1,8 +1,10 @@
-// Any text as ONNX's textual syntax: an Error, or a model whose text comes back.
+// Any text as ONNX's textual syntax: an Error, or a model whose text comes back, and that can be
+// optimised and run on a budget.
 
 #include <cstddef>
 #include <cstdint>
 
+#include "fuzz/run_model.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
@@ -21,5 +23,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const std::string text = ir::to_text(*model, options);
   if (ir::to_text(*ir::parse_text(text), options) != text) __builtin_trap();
   ir::serialize_onnx(*model);
+  fuzz::runs([&] { return ir::parse_text({reinterpret_cast<const char*>(data), size}); });
   return 0;
 }

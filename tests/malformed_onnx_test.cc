@@ -10,22 +10,25 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <protozero/pbf_writer.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/ir/onnx_encode.h"
-#include "src/ir/onnx_fields.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/random_model.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
 #include "tests/hostile.h"
+#include "tests/hostile_models.h"
 
 namespace tercel::ir {
 namespace {
 
 namespace fs = std::filesystem;
+using hostile::add_info;
+using hostile::add_node;
+using hostile::external_tensor;
+using hostile::model_of;
+using hostile::tensor_of;
 using hostile::within_limits;
 using protozero::pbf_writer;
 using ::testing::HasSubstr;
@@ -60,56 +63,14 @@ bool error_or_valid(const std::string& file) {
   }
 }
 
-// A model whose graph `fill` writes.
-std::string model_of(const std::function<void(pbf_writer&)>& fill) {
-  std::string bytes;
-  pbf_writer model(bytes);
-  model.add_int64(proto::model::ir_version, 10);
-  {
-    pbf_writer graph(model, proto::model::graph);
-    graph.add_string(proto::graph::name, "g");
-    fill(graph);
-  }
-  encode_opsets(model, proto::model::opset_import, {{"", 20}});
-  return bytes;
-}
-
-// A model with an initializer "w" that `fill` writes.
-std::string tensor_of(const std::function<void(pbf_writer&)>& fill) {
-  return model_of([&](pbf_writer& graph) {
-    pbf_writer tensor(graph, proto::graph::initializer);
-    tensor.add_string(proto::tensor::name, "w");
-    fill(tensor);
-  });
-}
-
-std::string tensor_of(const Shape& shape, int32_t type, const std::string& raw) {
-  return tensor_of([&](pbf_writer& tensor) {
-    encode_dims(tensor, shape);
-    tensor.add_int32(proto::tensor::data_type, type);
-    tensor.add_bytes(proto::tensor::raw_data, raw);
-  });
-}
-
-void add_node(pbf_writer& graph, const std::string& input, const std::string& output) {
-  pbf_writer node(graph, proto::graph::node);
-  node.add_string(proto::node::input, input);
-  node.add_string(proto::node::output, output);
-  node.add_string(proto::node::op_type, "Relu");
-}
-
-void add_info(pbf_writer& graph, uint32_t field, const std::string& name) {
-  pbf_writer info(graph, field);
-  info.add_string(proto::value_info::name, name);
-}
-
 TEST(MalformedOnnx, EveryTruncation) {
   for (const uint32_t seed : {7U, 21U}) {
     const std::string good = serialize_onnx(*RandomModel(seed).make());
     parse(good);
     int whole = 0;  // metadata come last: without some of them it is a model as well
+    hostile::Watch watch;
     for (std::size_t size = 0; size < good.size(); ++size) {
-      within_limits([&] { whole += error_or_valid(good.substr(0, size)) ? 1 : 0; });
+      watch.file([&] { whole += error_or_valid(good.substr(0, size)) ? 1 : 0; });
     }
     EXPECT_LE(whole, 4);
   }
@@ -295,21 +256,10 @@ class ExternalData : public ::testing::Test {
 
   static void write(const fs::path& path) { std::ofstream(path) << "0123456789abcdef"; }
 
-  static std::string model(const std::string& location, const std::string& offset,
-                           const std::string& length) {
-    return tensor_of([&](pbf_writer& tensor) {
-      encode_dims(tensor, {2});
-      tensor.add_int32(proto::tensor::data_type, 1);
-      encode_metadata(tensor, proto::tensor::external_data,
-                      {{"location", location}, {"offset", offset}, {"length", length}});
-      tensor.add_int32(proto::tensor::data_location, 1);
-    });
-  }
-
   void expect(const std::string& location, const std::string& message,
               Errc code = Errc::invalid_file) {
     SCOPED_TRACE(location);
-    expect_error(model(location, "0", "8"), message, code, base_ / "model");
+    expect_error(external_tensor(location, "0", "8"), message, code, base_ / "model");
   }
 
   fs::path base_;
@@ -317,7 +267,7 @@ class ExternalData : public ::testing::Test {
 
 TEST_F(ExternalData, InsideTheFolder) {
   for (const char* location : {"inside.bin", "sub/deeper.bin", "./inside.bin", "good_link.bin"}) {
-    const auto read = parse(model(location, "8", "8"), base_ / "model");
+    const auto read = parse(external_tensor(location, "8", "8"), base_ / "model");
     EXPECT_EQ(std::memcmp(read->graph.initializers()[0]->initializer().data(), "89abcdef", 8), 0);
   }
 }
@@ -337,13 +287,14 @@ TEST_F(ExternalData, OutsideTheFolder) {
   expect("fifo", "not a regular file");
   expect("sub", "not a regular file");
   expect("/dev/zero", "inside the model's folder");
-  expect_error(model("inside.bin", "0", "8"), "needs a model on disk");
+  expect_error(external_tensor("inside.bin", "0", "8"), "needs a model on disk");
 }
 
 TEST_F(ExternalData, Ranges) {
   const auto range = [&](const char* offset, const char* length, const char* message) {
     SCOPED_TRACE(offset);
-    expect_error(model("inside.bin", offset, length), message, Errc::invalid_file, base_ / "model");
+    expect_error(external_tensor("inside.bin", offset, length), message, Errc::invalid_file,
+                 base_ / "model");
   };
   range("9", "8", "pass its end at 16");
   range("17", "8", "pass its end at 16");

@@ -34,7 +34,8 @@ struct SessionOptions {
   int threads = 0;
   // How weights are held: f32, f16 or bf16. Arithmetic is f32 in every case.
   Dtype dtype = Dtype::f32;
-  // Bytes that a session may hold for weights and requests together; 0: no limit.
+  // Bytes that a session may hold for weights and requests together; 0: what the machine, or the
+  // process's control group, has. Set it for files that you do not trust: docs/SECURITY.md.
   std::size_t memory_limit = 0;
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;

@@ -62,7 +62,7 @@ class Session:
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
     dtype ("f32", "f16", "bf16": how weights are held), threads (0: as many as the process may use), devices,
-    memory_limit (bytes; 0: none), optimize, cpu_isa, task.
+    memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task.
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

@@ -1,5 +1,7 @@
 #include "tercel/error.h"
 
+#include "src/base/shown.h"
+
 namespace tercel {
 
 std::string_view to_string(Errc code) {
@@ -24,6 +26,14 @@ std::string_view to_string(Errc code) {
       return "internal";
   }
   return "unknown";
+}
+
+std::string shown(std::string_view name) {
+  constexpr std::size_t kLongest = 120;
+  if (name.size() <= kLongest) return std::string(name);
+  std::size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0U) == 0x80U) --end;
+  return std::string(name.substr(0, end)) + "…";
 }
 
 }  // namespace tercel

@@ -13,7 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 
-#include "src/base/cpu_quota.h"
+#include "src/base/cgroup.h"
 #include "src/base/fail.h"
 
 namespace tercel {

@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "src/base/cpu_quota.h"
+#include "src/base/cgroup.h"
 
 namespace tercel {
 namespace {
@@ -153,6 +153,17 @@ TEST_F(CpuQuota, Version1ReadsTheCpuHierarchy) {
   write("cpu,cpuacct/cpu.cfs_quota_us", "250000\n");
   write("cpu,cpuacct/cpu.cfs_period_us", "100000\n");
   EXPECT_DOUBLE_EQ(quota(), 2.5);
+}
+
+TEST_F(CpuQuota, MemoryLimitsAreReadInBothVersions) {
+  const auto limit = [&] { return cgroup_memory_limit(root_ / "membership", root_); };
+  write("membership", "0::/a/b\n3:memory:/x\n");
+  EXPECT_EQ(limit(), 0);
+  write("a/b/memory.max", "max\n");
+  write("a/memory.max", "5000000\n");
+  EXPECT_EQ(limit(), 5'000'000);
+  write("memory/x/memory.limit_in_bytes", "4000000\n");
+  EXPECT_EQ(limit(), 4'000'000);
 }
 
 TEST_F(CpuQuota, NothingReadableIsNoLimit) {

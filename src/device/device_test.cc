@@ -27,6 +27,13 @@ TEST(CpuAllocator, CountsAndCaps) {
   EXPECT_EQ(allocator->peak(), 600U);
 }
 
+TEST(CpuAllocator, WithoutACapTheMachineIsOne) {
+  EXPECT_GT(machine_memory(), std::size_t{64} << 20);
+  const auto allocator = make_cpu_allocator();
+  EXPECT_THROW(allocator->allocate(std::size_t{1} << 50, "a petabyte"), Error);
+  EXPECT_EQ(allocator->in_use(), 0U);
+}
+
 TEST(Device, OnlyTheCpuIsBuiltIn) {
   EXPECT_EQ(find_device("cpu").kind(), DeviceKind::cpu);
   EXPECT_THROW(find_device("cuda:0"), Error);

@@ -1,10 +1,13 @@
 #include "src/device/memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 
+#include "src/base/cgroup.h"
 #include "src/base/fail.h"
 
 namespace tercel {
@@ -33,7 +36,8 @@ class CpuBuffer final : public Buffer {
 
 class CpuAllocator final : public Allocator {
  public:
-  explicit CpuAllocator(std::size_t limit) : limit_(limit) {}
+  explicit CpuAllocator(std::size_t limit)
+      : chosen_(limit != 0), limit_(chosen_ ? limit : machine_memory()) {}
 
   std::shared_ptr<Buffer> allocate(std::size_t bytes, const char* what) override {
     reserve(bytes, what);
@@ -56,12 +60,12 @@ class CpuAllocator final : public Allocator {
   void reserve(std::size_t bytes, const char* what) {
     std::size_t used = in_use_.load(std::memory_order_relaxed);
     do {
-      if (limit_ != 0 && (bytes > limit_ || used > limit_ - bytes)) {
+      if (bytes > limit_ || used > limit_ - bytes) {
         fail(Errc::out_of_memory,
-             "{}: {} bytes are needed beside the {} in use; the memory limit is {}. Raise the "
-             "limit, or "
-             "use smaller batches or a smaller dtype",
-             what, bytes, used, limit_);
+             "{}: {} bytes are needed beside the {} in use; the {} {}. {} smaller batches or a "
+             "smaller dtype",
+             what, bytes, used, chosen_ ? "memory limit is" : "machine has", limit_,
+             chosen_ ? "Raise the limit, or use" : "Use");
       }
     } while (!in_use_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
     std::size_t peak = peak_.load(std::memory_order_relaxed);
@@ -70,6 +74,7 @@ class CpuAllocator final : public Allocator {
     }
   }
 
+  bool chosen_;
   std::size_t limit_;
 };
 
@@ -96,6 +101,20 @@ class CpuDevice final : public Device {
 };
 
 }  // namespace
+
+std::size_t machine_memory() {
+  static const std::size_t bytes = [] {
+    struct sysinfo info {};
+    double available = static_cast<double>(SIZE_MAX / 2);
+    if (::sysinfo(&info) == 0) {
+      available = (static_cast<double>(info.totalram) + static_cast<double>(info.totalswap)) *
+                  static_cast<double>(info.mem_unit);
+    }
+    const double group = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+    return static_cast<std::size_t>(group > 0 ? std::min(group, available) : available);
+  }();
+  return bytes;
+}
 
 std::shared_ptr<Allocator> make_cpu_allocator(std::size_t limit) {
   return std::make_shared<CpuAllocator>(limit);

@@ -42,7 +42,12 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
   std::atomic<std::size_t> peak_{0};
 };
 
-// A CPU allocator; `limit` in bytes, 0 for none. Large blocks ask the system for huge pages.
+// Bytes that the process may have at most: the machine's memory and swap, or less when its control
+// group says so.
+std::size_t machine_memory();
+
+// A CPU allocator; `limit` in bytes, 0 for machine_memory(). Large blocks ask the system for huge
+// pages.
 std::shared_ptr<Allocator> make_cpu_allocator(std::size_t limit = 0);
 
 // An ordered queue of work on a device. The CPU's has nothing queued: work is done when it returns.

@@ -21,12 +21,14 @@ class ExternalFiles {
   // Errc::not_found when there is none. `place` begins the message.
   const std::shared_ptr<const MappedFile>& open(const std::string& location,
                                                 const std::string& place);
+  std::size_t size() const { return files_.size(); }  // different files so far
 
  private:
   std::filesystem::path resolve(const std::string& location, const std::string& place) const;
 
   std::filesystem::path folder_;
-  std::map<std::string, std::shared_ptr<const MappedFile>> files_;
+  std::map<std::string, std::filesystem::path> resolved_;  // by location
+  std::map<std::filesystem::path, std::shared_ptr<const MappedFile>> files_;
 };
 
 }  // namespace tercel::ir

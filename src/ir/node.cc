@@ -2,6 +2,7 @@
 
 #include "src/base/fail.h"
 #include "src/ir/graph.h"
+#include "src/ir/place.h"
 
 namespace tercel::ir {
 namespace {
@@ -111,12 +112,21 @@ Graph* Node::subgraph(std::string_view attribute) const {
 
 std::string Node::label() const {
   std::string text = "[";
-  if (!domain_.empty()) text += domain_ + ".";
-  text += op_type_;
+  if (!domain_.empty()) text += shown(domain_) + ".";
+  text += shown(op_type_);
   const Value* first = output(0);
-  const std::string& shown = !name.empty() || first == nullptr ? name : first->name();
-  if (!shown.empty()) text += " \"" + shown + "\"";
+  const std::string& own = !name.empty() || first == nullptr ? name : first->name();
+  if (!own.empty()) text += " \"" + shown(own) + "\"";
   return text + "]";
+}
+
+void fail_at(const Node& node, const Error& error) {
+  const std::string label = node.label();
+  const std::string_view message = error.what();
+  const bool of_the_run =
+      error.code() == Errc::cancelled || error.code() == Errc::deadline_exceeded;
+  if (of_the_run || message.starts_with(label)) throw error;
+  fail(error.code(), "{} {}", label, message);
 }
 
 }  // namespace tercel::ir

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "src/base/fail.h"
+#include "src/base/shown.h"
 #include "src/ir/onnx_fields.h"
 #include "src/ir/onnx_graph.h"
 
@@ -133,7 +134,7 @@ Attribute GraphReader::read_attribute(WireReader reader, Graph& graph, const Sco
     attribute.ref_type = static_cast<int32_t>(fields.kind);
     return attribute;
   }
-  const std::string here = fmt::format("{}: attribute \"{}\"", place, attribute.name);
+  const std::string here = fmt::format("{}: attribute \"{}\"", place, shown(attribute.name));
   const Kind kind = fields.kind != Kind::undefined ? fields.kind : fields.seen;
   const auto message = [&] {
     if (!fields.message || (fields.seen != kind)) {

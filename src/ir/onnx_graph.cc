@@ -1,16 +1,16 @@
 #include "src/ir/onnx_graph.h"
 
 #include "src/base/fail.h"
+#include "src/base/shown.h"
 #include "src/ir/onnx_fields.h"
 
 namespace tercel::ir {
 namespace {
 
-constexpr std::size_t kMaxAttributes = 1024;  // of a node; each is compared with all before it
-
 void define(Scope& scope, std::string_view name, Value* value, const std::string& place) {
   if (!scope.values.emplace(name, value).second) {
-    fail(Errc::invalid_file, "{}: two values are named \"{}\"; names must be unique", place, name);
+    fail(Errc::invalid_file, "{}: two values are named \"{}\"; names must be unique", place,
+         shown(name));
   }
 }
 
@@ -149,7 +149,29 @@ void GraphReader::read_function_body(WireReader fields, Graph& graph, const std:
   fill(parts, graph, scope, place);
 }
 
+void GraphReader::count(const Parts& parts, const std::string& place) {
+  nodes_ += static_cast<int64_t>(parts.nodes.size()) * (depth_ + 1);
+  if (nodes_ > kMaxNodes) {
+    fail(Errc::invalid_file,
+         "{}: more than {} nodes, those of subgraphs counted once a graph around them; split the "
+         "model",
+         place, kMaxNodes);
+  }
+  values_ += parts.inputs.size() + parts.outputs.size() + parts.infos.size() +
+             parts.initializers.size() + parts.sparse.size();
+  if (values_ > kMaxValues)
+    fail(Errc::invalid_file, "{}: more than {} inputs, constants and descriptions of values", place,
+         kMaxValues);
+  for (const auto* list : {&parts.inputs, &parts.outputs}) {
+    if (list->size() > kMaxArguments) {
+      fail(Errc::invalid_file, "{}: {} {}; at most {} are read", place, list->size(),
+           list == &parts.inputs ? "inputs" : "outputs", kMaxArguments);
+    }
+  }
+}
+
 void GraphReader::fill(const Parts& parts, Graph& graph, Scope& scope, const std::string& place) {
+  count(parts, place);
   add_inputs(parts, graph, scope, place);
   std::vector<Links> links;
   links.reserve(parts.nodes.size());
@@ -165,7 +187,8 @@ void GraphReader::fill(const Parts& parts, Graph& graph, Scope& scope, const std
   for (const ValueInfo& info : parts.outputs) {
     Value* value = scope.find(info.name);
     if (value == nullptr) {
-      fail(Errc::invalid_file, "{}: output \"{}\" is not computed by any node", place, info.name);
+      fail(Errc::invalid_file, "{}: output \"{}\" is not computed by any node", place,
+           shown(info.name));
     }
     if (&value->graph() == &graph && !value->is_graph_input()) describe(*value, info);
     graph.add_output(value);
@@ -197,11 +220,11 @@ void GraphReader::add_initializer(const NamedTensor& named, Graph& graph, Scope&
   if (const auto input = scope.values.find(named.name); input != scope.values.end()) {
     Value* value = input->second;
     if (!value->is_graph_input() || value->initializer().defined()) {
-      fail(Errc::invalid_file, "{}: two initializers are named \"{}\"", place, named.name);
+      fail(Errc::invalid_file, "{}: two initializers are named \"{}\"", place, shown(named.name));
     }
     if (!agrees(value->type, named.tensor)) {
       fail(Errc::invalid_file, "{}: input \"{}\": its default is {} of shape {}, its type {}",
-           place, named.name, tercel::to_string(named.tensor.dtype()),
+           place, shown(named.name), tercel::to_string(named.tensor.dtype()),
            tercel::to_string(named.tensor.shape()), to_string(value->type));
     }
     graph.set_default(value, named.tensor);
@@ -256,7 +279,8 @@ GraphReader::Links GraphReader::add_node(WireReader fields, Graph& graph, Scope&
         fields.skip();
     }
   }
-  if (op_type.empty()) fail(Errc::invalid_file, "{}: node \"{}\" has no operator", place, name);
+  if (op_type.empty())
+    fail(Errc::invalid_file, "{}: node \"{}\" has no operator", place, shown(name));
   if (domain == "ai.onnx") domain = {};
   Node* node = graph.add_node(std::string(op_type), {}, std::string(domain));
   node->name = name;
@@ -281,7 +305,7 @@ void GraphReader::link(const Links& links, const Scope& scope, const std::string
     Value* value = input.empty() ? nullptr : scope.find(input);
     if (value == nullptr && !input.empty()) {
       fail(Errc::invalid_file, "{}: node {}: input \"{}\" is not a value of the graph", place,
-           node.label(), input);
+           node.label(), shown(input));
     }
     node.set_input(index++, value);
   }
@@ -296,7 +320,7 @@ void GraphReader::link(const Links& links, const Scope& scope, const std::string
     // Sparse constants are held dense; so they are written.
     if (attribute.name == "sparse_value" && node.is("Constant")) attribute.name = "value";
     if (node.has_attribute(attribute.name)) {
-      fail(Errc::invalid_file, "{}: two attributes are named \"{}\"", here, attribute.name);
+      fail(Errc::invalid_file, "{}: two attributes are named \"{}\"", here, shown(attribute.name));
     }
     node.add_attribute(std::move(attribute));
   }
@@ -305,7 +329,8 @@ void GraphReader::link(const Links& links, const Scope& scope, const std::string
 std::shared_ptr<Graph> GraphReader::read_subgraph(WireReader fields, Graph& outer,
                                                   const Scope& scope, const std::string& place) {
   if (depth_ >= kMaxGraphDepth) {
-    fail(Errc::invalid_file, "{}: graphs are nested more than {} deep", outer.name, kMaxGraphDepth);
+    fail(Errc::invalid_file, "{}: graphs are nested more than {} deep", shown(outer.name),
+         kMaxGraphDepth);
   }
   auto graph = std::make_shared<Graph>(std::string(), &outer);
   ++depth_;

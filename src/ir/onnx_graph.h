@@ -13,7 +13,14 @@
 
 namespace tercel::ir {
 
-inline constexpr int kMaxGraphDepth = 64;  // subgraphs within subgraphs
+// Bounds on what a file may hold, far above those of any model that is used: within them all work
+// at load is near-linear in the size of the file.
+inline constexpr int kMaxGraphDepth = 64;      // subgraphs within subgraphs
+inline constexpr int64_t kMaxNodes = 1 << 18;  // one of a subgraph counts once a graph around it
+inline constexpr std::size_t kMaxValues = 1 << 19;     // inputs, outputs, constants, descriptions
+inline constexpr std::size_t kMaxArguments = 1 << 14;  // inputs or outputs of a graph
+inline constexpr std::size_t kMaxFunctions = 1 << 12;
+inline constexpr std::size_t kMaxAttributes = 256;  // each is compared with all before it
 
 // Names of one graph in the file, and of those around it.
 struct Scope {
@@ -46,8 +53,12 @@ class GraphReader {
   std::shared_ptr<Graph> read_subgraph(WireReader fields, Graph& outer, const Scope& scope,
                                        const std::string& place);
 
+  void count(const Parts& parts, const std::string& place);
+
   TensorReader& tensors_;
   int depth_ = 0;
+  int64_t nodes_ = 0;
+  std::size_t values_ = 0;
 };
 
 }  // namespace tercel::ir

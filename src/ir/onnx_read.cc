@@ -3,6 +3,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/mapped_file.h"
+#include "src/base/shown.h"
 #include "src/ir/onnx_fields.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/onnx_graph.h"
@@ -66,7 +67,11 @@ std::unique_ptr<Function> read_function(WireReader fields, GraphReader& graphs,
     }
   }
   if (function->name.empty()) fail(Errc::invalid_file, "{}: a function has no name", source);
-  const std::string place = fmt::format("{}: function \"{}\"", source, function->name);
+  if (function->attributes.size() > kMaxAttributes) {
+    fail(Errc::invalid_file, "{}: function \"{}\" has {} attributes; at most {} are read", source,
+         shown(function->name), function->attributes.size(), kMaxAttributes);
+  }
+  const std::string place = fmt::format("{}: function \"{}\"", source, shown(function->name));
   for (fields = all; fields.next();) {
     if (fields.field() == proto::function::attribute_proto) {
       function->defaults.push_back(
@@ -178,11 +183,15 @@ std::unique_ptr<Model> parse_onnx(std::span<const std::byte> bytes, const std::s
   TensorReader tensors(wire, folder, std::move(keep_alive));
   GraphReader graphs(tensors);
   graphs.read_graph(graph.front(), model->graph, source);
+  if (functions.size() > kMaxFunctions) {
+    fail(Errc::invalid_file, "{}: {} functions; at most {} are read", source, functions.size(),
+         kMaxFunctions);
+  }
   std::set<std::tuple<std::string, std::string, std::string>> names;
   for (const WireReader& function : functions) {
     auto read = read_function(function, graphs, source);
     if (!names.emplace(read->domain, read->name, read->overload).second) {
-      fail(Errc::invalid_file, "{}: two functions are named \"{}\"", source, read->name);
+      fail(Errc::invalid_file, "{}: two functions are named \"{}\"", source, shown(read->name));
     }
     model->functions.push_back(std::move(read));
   }

@@ -9,6 +9,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/packed.h"
+#include "src/base/shown.h"
 #include "src/ir/onnx_fields.h"
 #include "src/ir/onnx_type.h"
 
@@ -210,7 +211,8 @@ TensorReader::TensorReader(const WireSource& source, const std::filesystem::path
                            std::shared_ptr<const void> keep_alive)
     : keep_alive_(std::move(keep_alive)),
       files_(folder),
-      dense_budget_((int64_t{64} << 20) + 16 * static_cast<int64_t>(source.bytes.size())) {}
+      dense_budget_((int64_t{64} << 20) + 16 * static_cast<int64_t>(source.bytes.size())),
+      copy_budget_((std::size_t{64} << 20) + 2 * source.bytes.size()) {}
 
 NamedTensor TensorReader::read(WireReader fields, const std::string& place) {
   NamedTensor found;
@@ -251,7 +253,7 @@ NamedTensor TensorReader::read(WireReader fields, const std::string& place) {
         fields.skip();
     }
   }
-  const std::string here = fmt::format("{}: tensor \"{}\"", place, found.name);
+  const std::string here = fmt::format("{}: tensor \"{}\"", place, shown(found.name));
   proto.dtype = checked_dtype(data_type, here);
   proto.count = checked_count(proto.dtype, proto.shape, here);
   found.tensor = read_data(proto, all, here);
@@ -276,7 +278,7 @@ Tensor TensorReader::read_data(const Proto& proto, WireReader fields, const std:
       fail(Errc::invalid_file, "{}: expected {} bytes for {} of shape {}, found {}", place, bytes,
            to_string(proto.dtype), to_string(proto.shape), proto.raw->size());
     }
-    return from_bytes(proto, *proto.raw, keep_alive_);
+    return from_bytes(proto, *proto.raw, keep_alive_, place);
   }
   // Every number takes a byte of the file or more: a size that the file cannot fill is not
   // allocated.
@@ -303,17 +305,20 @@ Tensor TensorReader::read_external(const Proto& proto, std::size_t bytes,
     fail(Errc::invalid_file, "{}: expected {} bytes of external data for {} of shape {}, found {}",
          place, bytes, to_string(proto.dtype), to_string(proto.shape), length);
   }
+  const std::size_t opened = files_.size();
   const auto& file = files_.open(location, place);
   const auto all = file->bytes();
+  if (files_.size() > opened) copy_budget_ += 2 * all.size();
   if (offset > all.size() || bytes > all.size() - offset) {
     fail(Errc::invalid_file, "{}: external data \"{}\": {} bytes at {} pass its end at {}", place,
          location, bytes, offset, all.size());
   }
-  return from_bytes(proto, all.subspan(offset, bytes), file);
+  return from_bytes(proto, all.subspan(offset, bytes), file, place);
 }
 
 Tensor TensorReader::from_bytes(const Proto& proto, std::span<const std::byte> bytes,
-                                const std::shared_ptr<const void>& owner) const {
+                                const std::shared_ptr<const void>& owner,
+                                const std::string& place) {
   const bool aligned =
       reinterpret_cast<std::uintptr_t>(bytes.data()) % alignment_of(proto.dtype) == 0;
   // A byte other than 0 and 1 is no bool of C++.
@@ -323,6 +328,14 @@ Tensor TensorReader::from_bytes(const Proto& proto, std::span<const std::byte> b
   if (owner != nullptr && aligned && clean && !bytes.empty()) {
     return Tensor::view_of(bytes.data(), proto.dtype, proto.shape, owner);
   }
+  if (bytes.size() > copy_budget_) {
+    fail(
+        Errc::invalid_file,
+        "{}: the tensors that must be copied, because they lie unaligned, take more than twice the "
+        "size of their files; write them at multiples of 8 bytes",
+        place);
+  }
+  copy_budget_ -= bytes.size();
   Tensor tensor(proto.dtype, proto.shape);
   if (!bytes.empty()) std::memcpy(tensor.data(), bytes.data(), bytes.size());
   if (!clean) {
@@ -352,7 +365,7 @@ NamedTensor TensorReader::read_sparse(WireReader fields, const std::string& plac
         fields.skip();
     }
   }
-  const std::string here = fmt::format("{}: sparse tensor \"{}\"", place, values.name);
+  const std::string here = fmt::format("{}: sparse tensor \"{}\"", place, shown(values.name));
   const Tensor& from = values.tensor;
   const auto rank = static_cast<int64_t>(shape.size());
   const Shape linear{from.size()};

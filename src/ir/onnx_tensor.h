@@ -24,7 +24,9 @@ struct NamedTensor {
 
 class TensorReader {
  public:
-  // `keep_alive` owns source.bytes; null: every tensor is copied.
+  // `keep_alive` owns source.bytes; null: every tensor is copied. Tensors that lie unaligned are
+  // copied too: all together may take 64 MiB plus twice the size of the files, however often they
+  // name the same bytes.
   TensorReader(const WireSource& source, const std::filesystem::path& folder,
                std::shared_ptr<const void> keep_alive);
 
@@ -39,11 +41,12 @@ class TensorReader {
   Tensor read_data(const Proto& proto, WireReader fields, const std::string& place);
   Tensor read_external(const Proto& proto, std::size_t bytes, const std::string& place);
   Tensor from_bytes(const Proto& proto, std::span<const std::byte> bytes,
-                    const std::shared_ptr<const void>& owner) const;
+                    const std::shared_ptr<const void>& owner, const std::string& place);
 
   std::shared_ptr<const void> keep_alive_;
   ExternalFiles files_;
   int64_t dense_budget_;
+  std::size_t copy_budget_;
 };
 
 }  // namespace tercel::ir

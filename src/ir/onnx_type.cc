@@ -1,6 +1,7 @@
 #include "src/ir/onnx_type.h"
 
 #include "src/base/fail.h"
+#include "src/base/shown.h"
 #include "src/ir/onnx_fields.h"
 
 namespace tercel::ir {
@@ -8,6 +9,7 @@ namespace {
 
 constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxRank = 64;
+constexpr std::size_t kMaxSymbol = 1024;  // bytes; every value that has the dimension repeats it
 
 Dtype read_dtype(WireReader& fields, const std::string& place) {
   const int64_t number = fields.integer();
@@ -22,7 +24,12 @@ Dim read_dim(WireReader fields, const std::string& place) {
   Dim dim;
   while (fields.next()) {
     if (fields.field() == proto::shape::dim_param) {
-      dim = Dim(std::string(fields.name()));
+      const std::string_view symbol = fields.name();
+      if (symbol.size() > kMaxSymbol) {
+        fail(Errc::invalid_file, "{}: the name of a dimension has {} bytes; at most {} are read",
+             place, symbol.size(), kMaxSymbol);
+      }
+      dim = Dim(std::string(symbol));
     } else if (fields.field() == proto::shape::dim_value) {
       const int64_t value = fields.integer();
       // Some exporters write -1 for a dimension that they do not know.
@@ -134,7 +141,7 @@ ValueInfo read_value_info(WireReader fields, const std::string& place) {
         fields.skip();
     }
   }
-  const std::string here = fmt::format("{}: value \"{}\"", place, info.name);
+  const std::string here = fmt::format("{}: value \"{}\"", place, shown(info.name));
   for (fields = all; fields.next();) {
     if (fields.field() == proto::value_info::type) {
       info.type = read_type(fields.message(), here);

@@ -78,8 +78,10 @@ const Tensor* KernelContext::constant(int index) const {
 
 std::optional<ConstantSource> constant_source(const KernelContext& context, int index) {
   const ir::Value* value = context.node.input(index);
+  constexpr int kLongestChain = 32;
   ConstantSource source;
-  while (value != nullptr && !value->is_constant()) {
+  for (int i = 0; value != nullptr && !value->is_constant(); ++i) {
+    if (i == kLongestChain) return std::nullopt;
     const ir::Node* node = value->producer();
     const ir::Type* type = context.facts.type(value);
     if (node == nullptr || type == nullptr || !type->dims) return std::nullopt;

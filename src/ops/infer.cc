@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "src/ir/place.h"
 #include "src/ops/op_def.h"
 #include "src/ops/rules.h"
 
@@ -46,7 +47,7 @@ ir::Type merge(const ir::Type& declared, const ir::Type& inferred, const ir::Val
   if (declared.kind == ir::Type::Kind::unknown) return inferred;
   const auto clash = [&] {
     fail(Errc::invalid_file, "value \"{}\" is declared as {}, but its producer gives {}",
-         value.name(), ir::to_string(declared), ir::to_string(inferred));
+         shown(value.name()), ir::to_string(declared), ir::to_string(inferred));
   };
   if (declared.kind != inferred.kind) clash();
   ir::Type merged = inferred;
@@ -68,20 +69,10 @@ ir::Type merge(const ir::Type& declared, const ir::Type& inferred, const ir::Val
   return merged;
 }
 
-void infer_call(const ir::Node& node, const ir::Function& function, Facts& facts,
-                const ir::Model* model) {
-  std::vector<ir::Type> types;
-  for (std::size_t i = 0; i < function.body.inputs().size(); ++i) {
-    const ir::Value* input = node.input(static_cast<int>(i));
-    const ir::Type* type = input != nullptr ? facts.type(input) : nullptr;
-    types.push_back(type != nullptr ? *type : ir::Type{});
-  }
-  const Facts inner = infer(function.body, types, model);
-  for (int i = 0; i < node.num_outputs(); ++i) {
-    const auto index = static_cast<std::size_t>(i);
-    if (node.output(i) == nullptr || index >= function.body.outputs().size()) continue;
-    if (const ir::Type* type = inner.type(function.body.outputs()[index]))
-      facts.set_type(node.output(i), *type);
+void infer_arguments(const ir::Graph& graph, const std::vector<ir::Type>& inputs, Facts& facts) {
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    const ir::Value* input = graph.inputs()[i];
+    facts.set_type(input, i < inputs.size() ? merge(input->type, inputs[i], *input) : input->type);
   }
 }
 
@@ -91,6 +82,45 @@ void infer_graph(const ir::Graph& graph, Facts& facts, const ir::Model* model) {
     facts.learn(initializer, initializer->initializer());
   }
   for (const auto& node : graph.nodes()) infer_node(*node, facts, model);
+}
+
+void infer_call(const ir::Node& node, const ir::Function& function, Facts& facts,
+                const ir::Model* model) {
+  Facts inner;
+  if (!facts.enter_call(inner)) return;
+  std::vector<ir::Type> types;
+  for (std::size_t i = 0; i < function.body.inputs().size(); ++i) {
+    const ir::Value* input = node.input(static_cast<int>(i));
+    const ir::Type* type = input != nullptr ? facts.type(input) : nullptr;
+    types.push_back(type != nullptr ? *type : ir::Type{});
+  }
+  infer_arguments(function.body, types, inner);
+  infer_graph(function.body, inner, model);
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    if (node.output(i) == nullptr || index >= function.body.outputs().size()) continue;
+    if (const ir::Type* type = inner.type(function.body.outputs()[index]))
+      facts.set_type(node.output(i), *type);
+  }
+}
+
+}  // namespace
+
+namespace {
+
+std::size_t bytes_of(const ir::Type& type) {
+  constexpr std::size_t kEntry = 96;  // of the map and the type itself
+  std::size_t bytes = kEntry;
+  if (!type.dims) return bytes;
+  for (const ir::Dim& dim : *type.dims) bytes += sizeof(dim) + dim.symbol().size();
+  return bytes;
+}
+
+std::size_t bytes_of(const Contents& contents) {
+  constexpr std::size_t kEntry = 64;
+  std::size_t bytes = kEntry;
+  for (const Known& element : contents) bytes += sizeof(element) + element.symbol().size();
+  return bytes;
 }
 
 }  // namespace
@@ -104,6 +134,39 @@ const ir::Type* Facts::type(const ir::Value* value) const {
 const Contents* Facts::contents(const ir::Value* value) const {
   const auto found = contents_.find(value);
   return found != contents_.end() ? &found->second : nullptr;
+}
+
+void Facts::set_type(const ir::Value* value, ir::Type type) {
+  constexpr std::size_t kMost = std::size_t{160} << 20;
+  type_bytes_ += bytes_of(type);
+  if (type_bytes_ > kMost) {
+    fail(Errc::invalid_file,
+         "value \"{}\": with its shape, those of the model take more than {} MiB; split the model",
+         shown(value->name()), kMost >> 20U);
+  }
+  const auto [found, added] = types_.try_emplace(value);
+  if (!added) type_bytes_ -= bytes_of(found->second);
+  found->second = std::move(type);
+}
+
+void Facts::set_contents(const ir::Value* value, Contents contents) {
+  constexpr std::size_t kMost = std::size_t{64} << 20;
+  const auto [found, added] = contents_.try_emplace(value);
+  if (!added) content_bytes_ -= bytes_of(found->second);
+  const std::size_t bytes = bytes_of(contents);
+  if (static_cast<int64_t>(contents.size()) > kMaxContents || content_bytes_ + bytes > kMost) {
+    contents_.erase(found);
+    return;
+  }
+  content_bytes_ += bytes;
+  found->second = std::move(contents);
+}
+
+bool Facts::enter_call(Facts& callee) {
+  constexpr int kMaxCalls = 1024;
+  if (calls_ == nullptr) calls_ = std::make_shared<int>(0);
+  callee.calls_ = calls_;
+  return ++*calls_ <= kMaxCalls;
 }
 
 void Facts::learn(const ir::Value* value, const Tensor& tensor) {
@@ -185,9 +248,11 @@ std::vector<ir::Type> InferContext::infer_subgraph(const ir::Graph& graph,
 
 void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model) {
   if (const OpDef* def = find_op(node.domain(), node.op_type())) {
-    check_node(node, *def);
-    InferContext context(node, facts, model);
-    def->infer(context);
+    ir::at_node(node, [&] {
+      check_node(node, *def);
+      InferContext context(node, facts, model);
+      def->infer(context);
+    });
   } else if (const ir::Function* function =
                  model != nullptr
                      ? model->find_function(node.domain(), node.op_type(), node.overload)
@@ -205,10 +270,7 @@ void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model) {
 
 Facts infer(const ir::Graph& graph, const std::vector<ir::Type>& inputs, const ir::Model* model) {
   Facts facts;
-  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
-    const ir::Value* input = graph.inputs()[i];
-    facts.set_type(input, i < inputs.size() ? merge(input->type, inputs[i], *input) : input->type);
-  }
+  infer_arguments(graph, inputs, facts);
   infer_graph(graph, facts, model);
   return facts;
 }

@@ -66,10 +66,14 @@ class Facts {
   // Null when nothing is known.
   const ir::Type* type(const ir::Value* value) const;
   const Contents* contents(const ir::Value* value) const;
-  void set_type(const ir::Value* value, ir::Type type) { types_[value] = std::move(type); }
-  void set_contents(const ir::Value* value, Contents contents) {
-    contents_[value] = std::move(contents);
-  }
+  // Throws Errc::invalid_file when the types of all values together take more than 160 MiB.
+  void set_type(const ir::Value* value, ir::Type type);
+  // Long contents are not followed, nor those of many values that take more than 64 MiB.
+  void set_contents(const ir::Value* value, Contents contents);
+
+  // For a call of a function: hands `callee` the number of calls so far, which functions that call
+  // functions double. False when there have been enough.
+  bool enter_call(Facts& callee);
 
   // The type of `tensor`, and its contents when they are followed.
   void learn(const ir::Value* value, const Tensor& tensor);
@@ -77,6 +81,9 @@ class Facts {
  private:
   std::unordered_map<const ir::Value*, ir::Type> types_;
   std::unordered_map<const ir::Value*, Contents> contents_;
+  std::size_t type_bytes_ = 0;
+  std::size_t content_bytes_ = 0;
+  std::shared_ptr<int> calls_;
 };
 
 // What an operator's rule sees of its node. Outputs that a rule does not set stay unknown.
@@ -127,7 +134,8 @@ class InferContext {
 };
 
 // Infers one node from the facts of its inputs. A call of a model-local function is inferred
-// through its body; an operator that is not defined leaves its outputs as the graph declares them.
+// through its body (a thousand calls at most: passes inline them first); an operator that is not
+// defined leaves its outputs as the graph declares them. Every error names the node.
 void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model);
 
 // All nodes of `graph`, in order. `inputs` overrides the declared types of graph inputs, by

@@ -121,8 +121,6 @@ constexpr int64_t kRanksMatterBelow = 13;
 
 class Adapting {
  public:
-  explicit Adapting(const ir::Model& model) : model_(model) {}
-
   void graph(const ir::Graph& graph, int64_t opset, bool in_function) {
     // Adapters add nodes around the one they adapt: those are of the newest opset already.
     std::vector<ir::Node*> nodes;
@@ -153,12 +151,13 @@ class Adapting {
     }
   }
 
-  // Axes that an adapter made inputs are constants that nobody has seen before.
+  // Axes that an adapter made inputs are constants that nobody has seen before. Functions are not
+  // looked into: they are younger than the opsets whose ranks matter.
   void infer(const ir::Node& node) {
     for (const ir::Value* input : node.inputs()) {
       if (input != nullptr && input->is_constant()) facts_.learn(input, input->initializer());
     }
-    ops::infer_node(node, facts_, &model_);
+    ops::infer_node(node, facts_, nullptr);
   }
 
   void adapt(ir::Node& node, int64_t opset, bool in_function) {
@@ -168,7 +167,6 @@ class Adapting {
     }
   }
 
-  const ir::Model& model_;
   ops::Facts facts_;
 };
 
@@ -177,7 +175,7 @@ class Adapting {
 void adapt_to_newest(ir::Model& model) {
   const int64_t opset = main_opset(model.opsets, ir::kOpset);
   check_version(opset, model);
-  Adapting adapting(model);
+  Adapting adapting;
   for (const auto& function : model.functions) {
     const int64_t own = main_opset(function->opsets, opset);
     check_version(own, model);

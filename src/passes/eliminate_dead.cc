@@ -1,5 +1,8 @@
+#include <map>
 #include <set>
+#include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "src/ops/op_def.h"
 #include "src/passes/match.h"
@@ -49,30 +52,39 @@ bool run(ir::Graph& graph) {
   return changed;
 }
 
-using Name = std::tuple<std::string, std::string, std::string>;
+using Name = std::tuple<std::string_view, std::string_view, std::string_view>;
 
-void collect_calls(const ir::Graph& graph, std::set<Name>& called) {
+void collect_calls(const ir::Graph& graph, std::set<Name>& called, std::vector<Name>& fresh) {
   for (const auto& node : graph.nodes()) {
-    called.insert({node->domain(), node->op_type(), node->overload});
-    for_each_subgraph(*node, [&](ir::Graph& inner) { collect_calls(inner, called); });
+    const Name name{node->domain(), node->op_type(), node->overload};
+    if (called.insert(name).second) fresh.push_back(name);
+    for_each_subgraph(*node, [&](ir::Graph& inner) { collect_calls(inner, called, fresh); });
   }
 }
 
 bool drop_functions(ir::Model& model) {
   if (model.functions.empty()) return false;
-  std::set<Name> called;
-  collect_calls(model.graph, called);
-  for (std::size_t before = 0; before != called.size();) {
-    before = called.size();
-    for (const auto& function : model.functions) {
-      if (called.contains({function->domain, function->name, function->overload}))
-        collect_calls(function->body, called);
-    }
-  }
-  const auto unused = [&](const std::unique_ptr<ir::Function>& function) {
-    return !called.contains({function->domain, function->name, function->overload});
+  const auto name_of = [](const ir::Function& function) {
+    return Name{function.domain, function.name, function.overload};
   };
-  return std::erase_if(model.functions, unused) > 0;
+  std::map<Name, const ir::Function*> functions;
+  for (const auto& function : model.functions)
+    functions.emplace(name_of(*function), function.get());
+  std::set<Name> called;
+  std::vector<Name> fresh;
+  collect_calls(model.graph, called, fresh);
+  while (!fresh.empty()) {
+    const auto function = functions.find(fresh.back());
+    fresh.pop_back();
+    if (function != functions.end()) collect_calls(function->second->body, called, fresh);
+  }
+  // Marked first: the names are those of nodes that go with their functions.
+  std::set<const ir::Function*> unused;
+  for (const auto& function : model.functions) {
+    if (!called.contains(name_of(*function))) unused.insert(function.get());
+  }
+  return std::erase_if(model.functions,
+                       [&](const auto& function) { return unused.contains(function.get()); }) > 0;
 }
 
 }  // namespace

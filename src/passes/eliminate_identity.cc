@@ -20,11 +20,13 @@ bool is_view(const ir::Node& node) {
   return is_any(node, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"});
 }
 
-// The earliest value in a chain of views that has the shape in which the chain ends.
+// The earliest value in a chain of views that has the shape in which the chain ends. Longer chains
+// than exporters write are looked at in pieces.
 ir::Value* start_of_views(const ir::Node& node, const ops::Facts& facts) {
+  constexpr int kLongestChain = 32;
   ir::Value* found = nullptr;
   const ir::Node* at = &node;
-  while (at != nullptr && is_view(*at)) {
+  for (int i = 0; i < kLongestChain && at != nullptr && is_view(*at); ++i) {
     ir::Value* input = at->input(0);
     if (same_dims(input, node.output(), facts)) found = input;
     at = input->producer();

@@ -78,7 +78,9 @@ std::size_t bytes_of_output(const ir::Value* output, const ops::Facts& facts) {
   const ir::Type* type = facts.type(output);
   const auto shape = type != nullptr ? type->shape() : std::nullopt;
   if (!shape) return SIZE_MAX;
-  return bytes_of(type->dtype, element_count(*shape));
+  const int64_t count = element_count(*shape);
+  if (type->dtype == Dtype::string) return static_cast<std::size_t>(count) * sizeof(std::string);
+  return bytes_of(type->dtype, count);
 }
 
 // The plan packs a weight from the form in which it is stored; a copy of it here would be one more.

@@ -20,8 +20,9 @@ struct Traced {
 };
 
 Traced trace(ir::Value* value, const ops::Facts& facts) {
+  constexpr int kLongestChain = 32;
   Traced traced{value};
-  while (true) {
+  for (int i = 0; i < kLongestChain; ++i) {
     if (const auto inner = scaled(traced.root, facts)) {
       traced.scale *= inner->factor;
       traced.root = inner->x;
@@ -36,6 +37,7 @@ Traced trace(ir::Value* value, const ops::Facts& facts) {
     traced.perm = composed;
     traced.root = transpose->input(0);
   }
+  return traced;
 }
 
 // One mask: a value to add to the scores, or the choice between them and a fill.

@@ -51,7 +51,7 @@ class Simplifier {
     const ir::Dims* whole = dims_of(mask, facts_);
     if (whole == nullptr) return mask;
     whole_ = *whole;
-    return smaller(mask);
+    return smaller(mask, kMaxDepth);
   }
 
  private:
@@ -65,23 +65,25 @@ class Simplifier {
     return true;
   }
 
-  ir::Value* smaller(ir::Value* mask) {
+  ir::Value* smaller(ir::Value* mask, int depth) {
+    if (depth == 0) return mask;
     if (const ir::Node* expand = made_by(mask, "Expand"); expand && fits(expand->input(0)))
-      return smaller(expand->input(0));
+      return smaller(expand->input(0), depth - 1);
     if (const ir::Node* both = made_by(mask, "And")) {
       for (const int at : {0, 1}) {
         if (always_true(both->input(at)) && fits(both->input(1 - at)))
-          return smaller(both->input(1 - at));
+          return smaller(both->input(1 - at), depth - 1);
       }
     }
-    if (const ir::Node* where = made_by(mask, "Where")) return smaller_choice(mask, *where);
+    if (const ir::Node* where = made_by(mask, "Where"))
+      return smaller_choice(mask, *where, depth - 1);
     return mask;
   }
 
-  ir::Value* smaller_choice(ir::Value* mask, const ir::Node& where) {
+  ir::Value* smaller_choice(ir::Value* mask, const ir::Node& where, int depth) {
     if (!scalar_of(where.input(1)) || !scalar_of(where.input(2)) || !fits(where.input(0)))
       return mask;
-    ir::Value* condition = smaller(where.input(0));
+    ir::Value* condition = smaller(where.input(0), depth);
     if (condition == where.input(0)) return mask;
     ir::Builder b(attention_.graph(), &attention_);
     return b.op("Where", {condition, where.input(1), where.input(2)});

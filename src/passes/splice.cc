@@ -1,5 +1,6 @@
 #include "src/passes/splice.h"
 
+#include "src/base/fail.h"
 #include "src/passes/match.h"
 
 namespace tercel::passes {
@@ -20,11 +21,55 @@ const ir::Attribute* resolve(const std::string& ref, const SpliceOptions& option
   return nullptr;
 }
 
+int64_t bytes_of(const ir::Attribute& attribute) {
+  constexpr std::size_t kAttribute = 200;
+  const auto bytes = std::visit(
+      [](const auto& data) -> std::size_t {
+        using T = std::decay_t<decltype(data)>;
+        if constexpr (std::is_same_v<T, std::string>) return data.size();
+        if constexpr (std::is_same_v<T, std::vector<float>> ||
+                      std::is_same_v<T, std::vector<int64_t>> ||
+                      std::is_same_v<T, std::vector<Tensor>>) {
+          return data.size() * sizeof(data[0]);
+        }
+        std::size_t all = 0;
+        if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          for (const std::string& text : data) all += sizeof(text) + text.size();
+        }
+        return all;
+      },
+      attribute.data);
+  return static_cast<int64_t>(kAttribute + attribute.name.size() + attribute.doc.size() + bytes);
+}
+
+// A short function with a long attribute, called often, may not fill the memory.
+void charge(const ir::Node& copy, const SpliceOptions& options) {
+  if (options.bytes == nullptr) return;
+  std::size_t text = copy.name.size() + copy.overload.size() + copy.doc.size();
+  for (const auto& [key, value] : copy.metadata) text += key.size() + value.size();
+  for (int i = 0; i < copy.num_outputs(); ++i) {
+    if (copy.output(i) != nullptr) text += copy.output(i)->name().size();
+  }
+  *options.bytes -= static_cast<int64_t>(text);
+  for (const ir::Attribute& attribute : copy.attributes()) *options.bytes -= bytes_of(attribute);
+  if (*options.bytes < 0) {
+    fail(Errc::invalid_file,
+         "{} the names and attributes of the functions that are expanded take too much memory",
+         options.call->label());
+  }
+}
+
 void resolve_references(ir::Node& node, const SpliceOptions& options) {
   std::vector<std::string> left_out;
   for (ir::Attribute& attribute : node.attributes()) {
     if (attribute.ref.empty() || options.call == nullptr) continue;
     if (const ir::Attribute* value = resolve(attribute.ref, options)) {
+      if (std::holds_alternative<std::shared_ptr<ir::Graph>>(value->data) ||
+          std::holds_alternative<std::vector<std::shared_ptr<ir::Graph>>>(value->data)) {
+        fail(Errc::unsupported,
+             "{} hands its function a graph as \"{}\"; only values can be handed",
+             options.call->label(), value->name);
+      }
       attribute.data = value->data;
       attribute.ref = value->ref;  // set when the call is itself in a function
       attribute.ref_type = value->ref_type;
@@ -42,6 +87,7 @@ void remap(ir::Graph& graph, const ValueMap& map, const SpliceOptions& options) 
       if (node->input(i) != nullptr) node->set_input(i, mapped(map, node->input(i)));
     }
     resolve_references(*node, options);
+    charge(*node, options);
     for_each_subgraph(*node, [&](ir::Graph& inner) { remap(inner, map, options); });
   }
   for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
@@ -87,13 +133,17 @@ ir::Node* copy_node(const ir::Node& node, ir::Node* before, ValueMap& map,
     added->type = output->type;
     map[output] = added;
   }
+  charge(*copy, options);
   return copy;
 }
 
 }  // namespace
 
 std::vector<ir::Node*> splice(const ir::Graph& from, ir::Node* before, ValueMap& map,
-                              const SpliceOptions& options) {
+                              const SpliceOptions& given) {
+  constexpr std::size_t kLongestScope = 200;  // names within names would grow without end
+  SpliceOptions options = given;
+  if (options.scope.size() > kLongestScope) options.scope.clear();
   for (const ir::Value* initializer : from.initializers()) {
     if (initializer->is_graph_input()) continue;
     map[initializer] = before->graph().add_initializer(options.scope + initializer->name(),

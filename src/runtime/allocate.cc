@@ -15,4 +15,13 @@ Tensor allocate_output(const ir::Node& node, int index, const ops::Facts& facts,
   return ops::allocate_tensor(type->dtype, *shape, memory, node.op_type().c_str());
 }
 
+bool all_empty(std::span<const Tensor> tensors) {
+  bool any = false;
+  for (const Tensor& tensor : tensors) {
+    if (tensor.defined() && tensor.size() > 0) return false;
+    any = any || tensor.defined();
+  }
+  return any;
+}
+
 }  // namespace tercel::runtime

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "src/ir/place.h"
 #include "src/runtime/allocate.h"
 
 namespace tercel::runtime {
@@ -94,10 +95,16 @@ void Context::detach() {
 void Context::run(const RunLimits& limits) {
   for (const PlannedStep& planned : plan_.steps) {
     limits.check();
-    if (planned.dynamic) {
-      run_dynamic(*planned.step, limits);
-    } else if (!planned.is_view) {
-      load(*planned.step);
+    ir::at_node(*planned.step->nodes.front(), [&] { run_step(planned, limits); });
+  }
+}
+
+void Context::run_step(const PlannedStep& planned, const RunLimits& limits) {
+  if (planned.dynamic) {
+    run_dynamic(*planned.step, limits);
+  } else if (!planned.is_view) {
+    load(*planned.step);
+    if (!all_empty(outputs_)) {
       planned.step->kernel->run(
           {inputs_, outputs_, arena_ + planned.workspace, pool_, memory_, limits});
     }
@@ -123,7 +130,7 @@ void Context::run_dynamic(const Step& step, const RunLimits& limits) {
     outputs_[0] = view(step);
   else if (!step.kernel->allocates_outputs())
     allocate_outputs(step);
-  if (step.kernel != nullptr) {
+  if (step.kernel != nullptr && !all_empty(outputs_)) {
     const std::size_t bytes =
         step.kernel->workspace(shapes_of(inputs_), shapes_of(outputs_), pool_.size());
     const auto scratch = bytes > 0 ? memory_.allocate(bytes, "workspace") : nullptr;

@@ -30,6 +30,7 @@ class Context {
   const Tensor& slot(int index) const;
 
  private:
+  void run_step(const PlannedStep& planned, const RunLimits& limits);
   void load(const Step& step);
   void run_dynamic(const Step& step, const RunLimits& limits);
   void allocate_outputs(const Step& step);

@@ -1,12 +1,15 @@
 #include "src/runtime/evaluate.h"
 
+#include "src/ir/place.h"
 #include "src/ops/op_def.h"
 #include "src/runtime/allocate.h"
 
 namespace tercel::runtime {
 
-std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa,
-                             ThreadPool& pool, Allocator& memory) {
+namespace {
+
+std::vector<Tensor> evaluated(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa,
+                              ThreadPool& pool, Allocator& memory) {
   ops::Facts facts;
   std::vector<Shape> input_shapes;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -25,10 +28,18 @@ std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& in
     outputs[i] = allocate_output(node, static_cast<int>(i), facts, memory);
     output_shapes[i] = outputs[i].shape();
   }
+  if (all_empty(outputs)) return outputs;
   const std::size_t bytes = choice.kernel->workspace(input_shapes, output_shapes, pool.size());
   const auto workspace = bytes > 0 ? memory.allocate(bytes, "workspace") : nullptr;
   choice.kernel->run({inputs, outputs, workspace ? workspace->data() : nullptr, pool, memory});
   return outputs;
+}
+
+}  // namespace
+
+std::vector<Tensor> evaluate(const ir::Node& node, const std::vector<Tensor>& inputs, CpuIsa isa,
+                             ThreadPool& pool, Allocator& memory) {
+  return ir::at_node(node, [&] { return evaluated(node, inputs, isa, pool, memory); });
 }
 
 }  // namespace tercel::runtime

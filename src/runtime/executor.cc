@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/fail.h"
+#include "src/ir/place.h"
 
 namespace tercel::runtime {
 namespace {
@@ -30,7 +31,7 @@ class Executor::Lease {
   Lease(Executor& executor, std::shared_ptr<CachedPlan> cached)
       : executor_(executor),
         cached_(std::move(cached)),
-        arena_(executor.lease_arena(cached_->plan.arena_bytes)) {
+        arena_(executor.lease_arena(cached_->plan)) {
     {
       const std::lock_guard lock(executor_.mutex_);
       if (!cached_->idle.empty()) {
@@ -97,7 +98,8 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
   return made;
 }
 
-std::shared_ptr<Buffer> Executor::lease_arena(std::size_t bytes) {
+std::shared_ptr<Buffer> Executor::lease_arena(const Plan& plan) {
+  const std::size_t bytes = plan.arena_bytes;
   {
     const std::lock_guard lock(mutex_);
     const auto fits = [&](const std::shared_ptr<Buffer>& arena) { return arena->size() >= bytes; };
@@ -110,7 +112,7 @@ std::shared_ptr<Buffer> Executor::lease_arena(std::size_t bytes) {
     // None is large enough: the largest gives way, so that arenas grow instead of adding up.
     if (!arenas_.empty()) arenas_.pop_back();
   }
-  return memory_->allocate(bytes, "intermediate values");
+  return memory_->allocate(bytes, plan.largest.c_str());
 }
 
 void Executor::return_arena(std::shared_ptr<Buffer> arena) {
@@ -130,12 +132,20 @@ void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
   lease.context().collect(program_.outputs(), outputs);
 }
 
+Tensor Executor::allocate(std::size_t output, const PlannedSlot& slot) {
+  const ir::Node* producer = program_.model().graph.outputs()[output]->producer();
+  const auto allocated = [&] {
+    return allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
+  };
+  return producer != nullptr ? ir::at_node(*producer, allocated) : allocated();
+}
+
 void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const PlannedSlot& slot = plan.slots[static_cast<std::size_t>(program_.outputs()[i])];
     if (!plan.wanted[i] || slot.place == Place::dynamic || slot.dtype == Dtype::undefined) continue;
     if (!outputs[i].defined()) {
-      outputs[i] = ops::allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
+      outputs[i] = allocate(i, slot);
     } else if (outputs[i].shape() != slot.shape || outputs[i].dtype() != slot.dtype) {
       fail(Errc::invalid_argument,
            "output \"{}\" is bound to a tensor of {} {}; this run gives {} {}",

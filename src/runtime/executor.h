@@ -31,8 +31,9 @@ class Executor {
 
   std::shared_ptr<CachedPlan> find_plan(const std::vector<Tensor>& inputs,
                                         const std::vector<bool>& wanted);
+  Tensor allocate(std::size_t output, const PlannedSlot& slot);
   void prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs);
-  std::shared_ptr<Buffer> lease_arena(std::size_t bytes);
+  std::shared_ptr<Buffer> lease_arena(const Plan& plan);
   void return_arena(std::shared_ptr<Buffer> arena);
 
   const Program& program_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/ir/place.h"
 #include "src/ops/op_def.h"
 #include "src/runtime/memory_plan.h"
 
@@ -17,6 +18,7 @@ class Planner {
     infer(inputs);
     place_leaves();
     keep_needed_steps();
+    find_last_reads();
     place_steps();
     claim_outputs();
     lay_out();
@@ -122,18 +124,22 @@ class Planner {
     for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
       PlannedStep& planned = plan_.steps[i];
       const Step& step = *planned.step;
-      for (const int input : step.inputs) read(input, static_cast<int>(i));
-      planned.dynamic = is_dynamic(step);
-      if (planned.dynamic) {
-        for (const int output : step.outputs) {
-          if (output >= 0) slot(output).place = Place::dynamic;
-        }
-      } else if (planned.is_view) {
-        place_view(step);
-      } else {
-        place_outputs(step, static_cast<int>(i));
-        reserve_workspace(planned, static_cast<int>(i));
+      ir::at_node(*step.nodes.front(), [&] { place_step(planned, step, static_cast<int>(i)); });
+    }
+  }
+
+  void place_step(PlannedStep& planned, const Step& step, int at) {
+    for (const int input : step.inputs) read(input, at);
+    planned.dynamic = is_dynamic(step);
+    if (planned.dynamic) {
+      for (const int output : step.outputs) {
+        if (output >= 0) slot(output).place = Place::dynamic;
       }
+    } else if (planned.is_view) {
+      place_view(step);
+    } else {
+      place_outputs(step, at);
+      reserve_workspace(planned, at);
     }
   }
 
@@ -157,6 +163,8 @@ class Planner {
 
   int add_block(std::size_t bytes, int at) {
     blocks_.push_back({bytes, at, at, 0});
+    last_read_of_block_.push_back(-1);
+    reads_here_.push_back(0);
     return static_cast<int>(blocks_.size()) - 1;
   }
 
@@ -167,7 +175,7 @@ class Planner {
     slot(to).place = slot(from).place;
     slot(to).index = slot(from).index;
     if (slot(from).place == Place::constant) slot(to).constant = slot(from).constant.reshape(shape);
-    storage_[static_cast<std::size_t>(to)] = storage_[static_cast<std::size_t>(from)];
+    store(to, storage_[at_slot(from)]);
   }
 
   void place_outputs(const Step& step, int at) {
@@ -177,40 +185,68 @@ class Planner {
       PlannedSlot& target = slot(output);
       const std::size_t bytes = bytes_of(target.dtype, element_count(target.shape));
       int storage = i == 0 ? reusable(step, bytes, at) : -1;
-      if (storage < 0) storage = add_block(bytes, at);
+      if (storage < 0) {
+        storage = add_block(bytes, at);
+        note_largest(step, bytes);
+      }
       blocks_[static_cast<std::size_t>(storage)].last = at;
       target.place = Place::arena;
-      storage_[static_cast<std::size_t>(output)] = storage;
+      store(output, storage);
     }
+  }
+
+  void note_largest(const Step& step, std::size_t bytes) {
+    if (bytes <= largest_) return;
+    largest_ = bytes;
+    plan_.largest = fmt::format("intermediate values, {} bytes of them for {}", bytes,
+                                step.nodes.front()->label());
   }
 
   // The block of an input that dies at this step and that the kernel can write its result over.
   int reusable(const Step& step, std::size_t bytes, int at) {
-    for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+    for (const int input : step.inputs) {
+      if (input >= 0 && storage_[at_slot(input)] >= 0) ++reads_here_[at_block(input)];
+    }
+    int found = -1;
+    for (std::size_t i = 0; i < step.inputs.size() && found < 0; ++i) {
       const int input = step.inputs[i];
       if (input < 0 || !step.kernel->in_place(static_cast<int>(i))) continue;
-      const int storage = storage_[static_cast<std::size_t>(input)];
-      if (storage < 0 || blocks_[static_cast<std::size_t>(storage)].bytes != bytes) continue;
-      if (std::count(step.inputs.begin(), step.inputs.end(), input) == 1 &&
-          !read_later(storage, at))
-        return storage;
+      const int storage = storage_[at_slot(input)];
+      if (storage < 0 || blocks_[at_block(input)].bytes != bytes) continue;
+      if (reads_here_[at_block(input)] == 1 && last_read_of_block_[at_block(input)] <= at)
+        found = storage;
     }
-    return -1;
+    for (const int input : step.inputs) {
+      if (input >= 0 && storage_[at_slot(input)] >= 0) reads_here_[at_block(input)] = 0;
+    }
+    return found;
   }
 
-  bool read_later(int storage, int at) {
-    const auto shares = [&](int s) {
-      return s >= 0 && storage_[static_cast<std::size_t>(s)] == storage;
-    };
+  static std::size_t at_slot(int index) { return static_cast<std::size_t>(index); }
+  std::size_t at_block(int index) const {
+    return static_cast<std::size_t>(storage_[at_slot(index)]);
+  }
+
+  // `index` lives in its block from here on: the block is read for as long as the slot is.
+  void store(int index, int storage) {
+    storage_[at_slot(index)] = storage;
+    if (storage < 0) return;
+    int& last = last_read_of_block_[static_cast<std::size_t>(storage)];
+    last = std::max(last, last_read_[at_slot(index)]);
+  }
+
+  // The last step that reads each slot; a wanted output is read behind them all.
+  void find_last_reads() {
+    last_read_.assign(plan_.slots.size(), -1);
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+      for (const int input : plan_.steps[i].step->inputs) {
+        if (input >= 0) last_read_[at_slot(input)] = static_cast<int>(i);
+      }
+    }
     for (std::size_t i = 0; i < program_.outputs().size(); ++i) {
-      if (plan_.wanted[i] && shares(program_.outputs()[i])) return true;
+      if (plan_.wanted[i])
+        last_read_[at_slot(program_.outputs()[i])] = static_cast<int>(plan_.steps.size());
     }
-    for (std::size_t i = static_cast<std::size_t>(at) + 1; i < plan_.steps.size(); ++i) {
-      const auto& inputs = plan_.steps[i].step->inputs;
-      if (std::any_of(inputs.begin(), inputs.end(), shares)) return true;
-    }
-    const auto& here = plan_.steps[static_cast<std::size_t>(at)].step->inputs;
-    return std::count_if(here.begin(), here.end(), shares) > 1;
   }
 
   void reserve_workspace(PlannedStep& planned, int at) {
@@ -233,7 +269,9 @@ class Planner {
       return;
     }
     const std::size_t bytes = planned.step->kernel->workspace(inputs, outputs, threads_);
-    if (bytes > 0) workspaces_.emplace_back(&planned, add_block(bytes, at));
+    if (bytes == 0) return;
+    workspaces_.emplace_back(&planned, add_block(bytes, at));
+    note_largest(*planned.step, bytes);
   }
 
   // An output that alone owns its block is written straight into the caller's memory.
@@ -279,8 +317,12 @@ class Planner {
   int threads_;
   ops::Facts facts_;
   std::vector<bool> known_shape_;
-  std::vector<int> storage_;  // slot to block; -1: not in the arena
+  std::vector<int> storage_;    // slot to block; -1: not in the arena
+  std::vector<int> last_read_;  // by slot: the last step that does, -1 for none
   std::vector<Block> blocks_;
+  std::vector<int> last_read_of_block_;
+  std::vector<int> reads_here_;  // by block, of the step that is being placed
+  std::size_t largest_ = 0;
   std::vector<int> external_;  // block to the graph output whose memory it is
   std::vector<std::pair<PlannedStep*, int>> workspaces_;
 };

@@ -40,6 +40,7 @@ struct Plan {
   std::vector<PlannedSlot> slots;
   std::vector<PlannedStep> steps;
   std::size_t arena_bytes = 0;
+  std::string largest = "intermediate values";  // what takes most of it, for messages
   // For each graph output: whether the run must copy it out of its slot (it shares memory with
   // another value, or is an input or a constant). Otherwise its slot's place is Place::output or
   // dynamic.

@@ -28,8 +28,10 @@ class Program::Compiler {
       last_of_group_.emplace(group.nodes.back(), first);
       for (const ir::Node* node : group.nodes) grouped_.insert(node);
     }
+    for (const ir::Value* constant : graph_.initializers())
+      load_budget_ += 16 * constant->initializer().bytes();
     for (const auto& node : graph_.nodes()) {
-      if (is_load_time(*node)) {
+      if (is_load_time(*node) && take_from_budget(*node)) {
         for (int i = 0; i < node->num_outputs(); ++i) load_time_.insert(node->output(i));
       } else if (const auto last = last_of_group_.find(node.get()); last != last_of_group_.end()) {
         add_group(groups_.at(last->second));
@@ -122,21 +124,66 @@ class Program::Compiler {
     }
   }
 
+  // What is computed at load stays in proportion to the file. What is larger, or of a size that
+  // nobody can tell before, is left to the runs, which have a memory cap and a deadline.
+  bool take_from_budget(const ir::Node& node) {
+    std::size_t bytes = 256;
+    const auto add = [&](const ir::Value* value) {
+      const ir::Type* type = facts_.type(value);
+      const auto shape = type != nullptr ? type->shape() : std::nullopt;
+      if (!shape || type->dtype == Dtype::undefined) return false;
+      const int64_t count = element_count(*shape);
+      const std::size_t own = type->dtype == Dtype::string
+                                  ? static_cast<std::size_t>(count) * sizeof(std::string)
+                                  : bytes_of(type->dtype, count);
+      bytes = own > load_budget_ ? load_budget_ + 1 : bytes + own;
+      return bytes <= load_budget_;
+    };
+    for (const ir::Value* input : node.inputs()) {
+      if (input != nullptr && !add(input)) return false;
+    }
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      if (node.output(i) != nullptr && !add(node.output(i))) return false;
+    }
+    load_budget_ -= std::min(bytes, load_budget_);
+    return true;
+  }
+
   int read_slot(const ir::Value* value) {
     const int slot = program_.slot(value);
-    Tensor& constant = program_.constants_[static_cast<std::size_t>(slot)];
-    if (constant.defined()) return slot;
+    if (program_.constant(slot).defined()) return slot;
     if (value->is_constant())
-      constant = value->initializer();
+      program_.constants_[static_cast<std::size_t>(slot)] = value->initializer();
     else if (load_time_.contains(value))
       compute(*value->producer());
     return slot;
   }
 
-  void compute(const ir::Node& node) {
+  // With all that it needs, and without recursion: a chain may be as long as the file.
+  void compute(const ir::Node& wanted) {
+    std::vector<const ir::Node*> waiting{&wanted};
+    while (!waiting.empty()) {
+      const ir::Node& node = *waiting.back();
+      const std::size_t before = waiting.size();
+      for (const ir::Value* input : node.inputs()) {
+        if (input == nullptr || input->is_constant() || computed_.contains(input->producer()))
+          continue;
+        waiting.push_back(input->producer());
+      }
+      if (waiting.size() > before) continue;
+      waiting.pop_back();
+      if (computed_.insert(&node).second) compute_one(node);
+    }
+  }
+
+  void compute_one(const ir::Node& node) {
     std::vector<Tensor> inputs;
     for (const ir::Value* input : node.inputs()) {
-      inputs.push_back(input != nullptr ? program_.constant(read_slot(input)) : Tensor());
+      if (input == nullptr)
+        inputs.emplace_back();
+      else
+        inputs.push_back(input->is_constant() ? input->initializer()
+                                              : program_.constant(program_.slot(input)));
     }
     const auto outputs = evaluate(node, inputs, options_.isa, pool_, memory_);
     for (int i = 0; i < node.num_outputs(); ++i) {
@@ -174,6 +221,8 @@ class Program::Compiler {
   std::unordered_map<const ir::Node*, const ir::Node*> last_of_group_;
   std::unordered_set<const ir::Node*> grouped_;
   std::unordered_set<const ir::Value*> load_time_;
+  std::unordered_set<const ir::Node*> computed_;
+  std::size_t load_budget_ = std::size_t{64} << 20;
 };
 
 Program::Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool,

@@ -29,15 +29,46 @@ std::unique_ptr<ir::Model> read_model(const std::filesystem::path& path, const s
   return model;
 }
 
+namespace {
+
+// Constants that are computed at load. A small file must not keep a machine busy: together they
+// read and write 64 MiB plus eight times what the file itself holds of constants, and the rest is
+// left to the runs, which have a cap on their memory and a deadline.
+class Folding {
+ public:
+  Folding(const Machine& machine, const ir::Graph& graph) : machine_(machine) {
+    for (const ir::Value* constant : graph.initializers())
+      left_ += 8 * static_cast<int64_t>(constant->initializer().bytes());
+  }
+
+  std::vector<Tensor> operator()(const ir::Node& node, const std::vector<Tensor>& inputs) {
+    charge(inputs);
+    if (left_ <= 0) return {};
+    auto outputs = runtime::evaluate(node, inputs, machine_.isa, machine_.pool, machine_.memory);
+    charge(outputs);
+    return outputs;
+  }
+
+ private:
+  void charge(const std::vector<Tensor>& tensors) {
+    for (const Tensor& tensor : tensors) {
+      if (tensor.defined()) left_ -= static_cast<int64_t>(tensor.bytes()) + kNode;
+    }
+  }
+
+  static constexpr int64_t kNode = 256;
+  const Machine& machine_;
+  int64_t left_ = int64_t{64} << 20;
+};
+
+}  // namespace
+
 void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
   std::vector<ir::Type> declared;
   for (const ir::Value* output : model.graph.outputs()) declared.push_back(output->type);
   passes::adapt_to_newest(model);
   ops::forget_declared_shapes(model.graph);
-  const passes::PassContext context{
-      [&machine](const ir::Node& node, const std::vector<Tensor>& inputs) {
-        return runtime::evaluate(node, inputs, machine.isa, machine.pool, machine.memory);
-      }};
+  const passes::PassContext context{Folding(machine, model.graph)};
   if (optimize) {
     passes::optimize(model, context);
   } else {

@@ -1,6 +1,8 @@
 #include "tercel/session.h"
 
 #include <algorithm>
+#include <new>
+#include <stdexcept>
 
 #include "src/base/fail.h"
 #include "src/runtime/executor.h"
@@ -42,6 +44,22 @@ std::size_t index_of(std::span<ir::Value* const> values, const std::string& name
     fail(Errc::not_found, "the model has no {} \"{}\"; it has: {}", kind, name, names_of(values));
   }
   return static_cast<std::size_t>(found - values.begin());
+}
+
+}  // namespace
+
+namespace {
+
+// What the standard library throws for lack of memory is an Error like any other.
+template <class Work>
+auto guarded(const std::string& what, const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    fail(Errc::out_of_memory, "{}: the system has no memory left", what);
+  } catch (const std::length_error&) {
+    fail(Errc::out_of_memory, "{}: more memory is needed than there can be", what);
+  }
 }
 
 }  // namespace
@@ -108,7 +126,7 @@ Session Session::load(const std::filesystem::path& path, const SessionOptions& o
   const auto start = Clock::now();
   check_options(options);
   auto state = std::make_shared<State>(options);
-  state->load(path);
+  guarded(path.string(), [&] { state->load(path); });
   state->load_milliseconds =
       std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   return Session(std::move(state));
@@ -131,7 +149,9 @@ NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::str
   std::vector<bool> chosen(graph.outputs().size(), wanted.empty());
   for (const std::string& name : wanted) chosen[index_of(graph.outputs(), name, "output")] = true;
   std::vector<Tensor> results(graph.outputs().size());
-  state_->executor->run(tensors, results, chosen, {options.cancel, options.deadline});
+  guarded("a run", [&] {
+    state_->executor->run(tensors, results, chosen, {options.cancel, options.deadline});
+  });
 
   NamedTensors outputs;
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -154,8 +174,10 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
     fail(Errc::invalid_argument, "the binding belongs to another session");
   state_->complete(bound.inputs);
   bound.outputs = bound.bound;
-  state_->executor->run(bound.inputs, bound.outputs, bound.wanted,
-                        {options.cancel, options.deadline});
+  guarded("a run", [&] {
+    state_->executor->run(bound.inputs, bound.outputs, bound.wanted,
+                          {options.cancel, options.deadline});
+  });
 }
 
 std::string Session::explain() const { return state_->program->explain(); }
