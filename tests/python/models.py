@@ -28,7 +28,8 @@ def make(nodes, inputs, outputs, constants=(), opset=28, ir_version=10, function
         [info(entry) for entry in outputs],
         [numpy_helper.from_array(array, name) for name, array in constants],
     )
-    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(function.domain, 1) for function in functions)]
+    domains = sorted({function.domain for function in functions})
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, functions=list(functions))
 
 

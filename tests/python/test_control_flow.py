@@ -4,8 +4,9 @@ import numpy as np
 import onnx
 import pytest
 import tercel
-from models import assert_same, make, onnx_runtime, ours
 from onnx import TensorProto, helper
+
+from models import assert_same, make, onnx_runtime, ours
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 RNG = np.random.default_rng(11)
@@ -152,7 +153,13 @@ def test_sequences_are_built_and_read(position, tmp_path):
             node("ConcatFromSequence", ["shorter"], ["joined"], axis=0),
         ],
         [("a", FLOAT, [2, 2]), ("b", FLOAT, [1, 2]), ("c", FLOAT, [3, 2])],
-        [sequence_info("t"), ("second", FLOAT, None), sequence_info("shorter"), ("n", INT64, []), ("joined", FLOAT, None)],
+        [
+            sequence_info("t"),
+            ("second", FLOAT, None),
+            sequence_info("shorter"),
+            ("n", INT64, []),
+            ("joined", FLOAT, None),
+        ],
         [("one", np.int64(1)), ("p", np.int64(position or 0))],
         opset=20,
     )
@@ -241,8 +248,13 @@ def test_optional_values(tmp_path):
     model = make(
         [
             node("OptionalHasElement", ["x"], ["has"]),
-            node("If", ["has"], ["y"], then_branch=graph([node("OptionalGetElement", ["x"], ["a"])], "t", [], [tensor("a", FLOAT, [3])]),
-                 else_branch=graph([node("Neg", ["z"], ["b"])], "e", [], [tensor("b", FLOAT, [3])])),
+            node(
+                "If",
+                ["has"],
+                ["y"],
+                then_branch=graph([node("OptionalGetElement", ["x"], ["a"])], "t", [], [tensor("a", FLOAT, [3])]),
+                else_branch=graph([node("Neg", ["z"], ["b"])], "e", [], [tensor("b", FLOAT, [3])]),
+            ),
             node("Optional", ["z"], ["o"]),
         ],
         [optional_info("x", value), ("z", FLOAT, [3])],
@@ -252,12 +264,16 @@ def test_optional_values(tmp_path):
     x, z = floats(3), floats(3)
     assert_same(ours(model, {"x": x, "z": z}, tmp_path), [np.array(True), x, z])
     assert_same(ours(model, {"x": None, "z": z}, tmp_path), [np.array(False), -z, z])
-    missing = make([node("Optional", [], ["o"], type=value)], [("z", FLOAT, [3])], [optional_info("o", value)], opset=20)
+    missing = make(
+        [node("Optional", [], ["o"], type=value)], [("z", FLOAT, [3])], [optional_info("o", value)], opset=20
+    )
     assert_same(ours(missing, {"z": z}, tmp_path), [None])
 
 
 def test_the_session_describes_what_is_no_tensor(tmp_path):
-    model = make([node("SequenceLength", ["s"], ["n"])], [sequence_info("s", FLOAT, ["N", 3])], [("n", INT64, [])], opset=20)
+    model = make(
+        [node("SequenceLength", ["s"], ["n"])], [sequence_info("s", FLOAT, ["N", 3])], [("n", INT64, [])], opset=20
+    )
     onnx.save(model, tmp_path / "m.onnx")
     session = tercel.Session(tmp_path / "m.onnx")
     assert session.inputs[0].type == "seq(float[N,3])"

@@ -9,43 +9,56 @@ import numpy as np
 import onnx
 import pytest
 import tercel
-from models import assert_same, make, onnx_runtime, ours
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from models import assert_same, make, onnx_runtime, ours
+
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+A_FLOAT = onnx.AttributeProto.FLOAT
 RNG = np.random.default_rng(3)
 node = helper.make_node
-TOOL = pathlib.Path(os.environ.get("TERCEL_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build/tests")) / "ir_tool"
+TOOL = (
+    pathlib.Path(os.environ.get("TERCEL_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build/tests"))
+    / "ir_tool"
+)
 
 NUMBERS = [
-    "FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "BOOL",
-    "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT4E2M1", "FLOAT6E2M3", "FLOAT6E3M2", "UINT4", "INT4", "UINT2", "INT2",
-]  # fmt: skip
-WIDE = ["FLOAT", "FLOAT16", "INT32", "FLOAT8E4M3FN", "INT4"]
+    *("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "BOOL"),
+    *("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "UINT4", "INT4", "UINT2", "INT2"),
+    *("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT4E2M1", "FLOAT6E2M3", "FLOAT6E3M2"),
+]
 
 
 def dtype_of(name):
     return helper.tensor_dtype_to_np_dtype(getattr(TensorProto, name))
 
 
-def bits(array):
-    return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" or "float8" in array.dtype.name else array
-
-
 def cast_model(source, target, shape, **attributes):
     kinds = [getattr(TensorProto, source), getattr(TensorProto, target)]
-    return make([node("Cast", ["x"], ["y"], to=kinds[1], **attributes)], [("x", kinds[0], shape)], [("y", kinds[1], shape)], ir_version=14)
+    return make(
+        [node("Cast", ["x"], ["y"], to=kinds[1], **attributes)],
+        [("x", kinds[0], shape)],
+        [("y", kinds[1], shape)],
+        ir_version=14,
+    )
 
 
 @pytest.mark.parametrize("source", NUMBERS)
 def test_casts_agree_with_the_reference(source, tmp_path):
     """Whole numbers that both types hold; what does not fit is defined for few pairs."""
     for target in NUMBERS:
-        values = np.array([0, 1, 1, 0, 1, 0, 1]) if {"BOOL", "INT2", "UINT2"} & {source, target} else np.array([0, 1, 2, 3, 4, 6, 7])
+        values = (
+            np.array([0, 1, 1, 0, 1, 0, 1])
+            if {"BOOL", "INT2", "UINT2"} & {source, target}
+            else np.array([0, 1, 2, 3, 4, 6, 7])
+        )
         x = values.astype(np.float32).astype(dtype_of(source))
         model = cast_model(source, target, [7])
-        expected = ReferenceEvaluator(model).run(None, {"x": x})[0]
+        try:
+            expected = ReferenceEvaluator(model).run(None, {"x": x})[0]
+        except TypeError:  # ml_dtypes has no cast between some of its own types
+            expected = x.astype(np.float32).astype(dtype_of(target))
         got = ours(model, {"x": x}, tmp_path)[0]
         assert got.dtype == expected.dtype
         np.testing.assert_array_equal(got.astype(np.float32), expected.astype(np.float32), f"{source} to {target}")
@@ -54,7 +67,9 @@ def test_casts_agree_with_the_reference(source, tmp_path):
 @pytest.mark.parametrize("saturate", [0, 1])
 @pytest.mark.parametrize("target", ["FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ"])
 def test_float8_rounds_and_saturates(target, saturate, tmp_path):
-    x = np.concatenate([RNG.standard_normal(500) * 10.0 ** RNG.integers(-6, 7, 500), [0, -0.0, np.inf, -np.inf]]).astype(np.float32)
+    x = np.concatenate(
+        [RNG.standard_normal(500) * 10.0 ** RNG.integers(-6, 7, 500), [0, -0.0, np.inf, -np.inf]]
+    ).astype(np.float32)
     model = cast_model("FLOAT", target, [len(x)], saturate=saturate)
     expected = ReferenceEvaluator(model).run(None, {"x": x})[0].astype(np.float32)
     np.testing.assert_array_equal(ours(model, {"x": x}, tmp_path)[0].astype(np.float32), expected)
@@ -88,7 +103,16 @@ def test_text_becomes_numbers(values, tmp_path):
 
 
 def function(name, inputs, outputs, nodes, overload="", attributes=(), defaults=()):
-    made = helper.make_function("local", name, inputs, outputs, nodes, [helper.make_opsetid("", 20), helper.make_opsetid("local", 1)], attributes, list(defaults))
+    made = helper.make_function(
+        "local",
+        name,
+        inputs,
+        outputs,
+        nodes,
+        [helper.make_opsetid("", 20), helper.make_opsetid("local", 1)],
+        attributes,
+        list(defaults),
+    )
     made.overload = overload
     return made
 
@@ -106,19 +130,29 @@ def with_references(each, *attributes):
 @pytest.mark.parametrize("optimize", [True, False])
 def test_functions_call_functions_with_attributes_and_defaults(optimize, tmp_path):
     leaky = function(
-        "Leaky", ["x"], ["y"],
-        [with_references(node("LeakyRelu", ["x"], ["y"]), reference_to("slope", "alpha", onnx.AttributeProto.FLOAT))],
+        "Leaky",
+        ["x"],
+        ["y"],
+        [with_references(node("LeakyRelu", ["x"], ["y"]), reference_to("slope", "alpha", A_FLOAT))],
         defaults=[helper.make_attribute("slope", 0.25)],
-    )  # fmt: skip
+    )
     twice = function(
-        "Twice", ["x"], ["y"],
+        "Twice",
+        ["x"],
+        ["y"],
         [
-            with_references(node("Leaky", ["x"], ["a"], domain="local"), reference_to("alpha", "slope", onnx.AttributeProto.FLOAT)),
+            with_references(node("Leaky", ["x"], ["a"], domain="local"), reference_to("alpha", "slope", A_FLOAT)),
             node("Leaky", ["a"], ["y"], domain="local"),
         ],
         attributes=["alpha"],
-    )  # fmt: skip
-    model = make([node("Twice", ["x"], ["y"], domain="local", alpha=0.5)], [("x", FLOAT, [4])], [("y", FLOAT, [4])], opset=20, functions=[leaky, twice])
+    )
+    model = make(
+        [node("Twice", ["x"], ["y"], domain="local", alpha=0.5)],
+        [("x", FLOAT, [4])],
+        [("y", FLOAT, [4])],
+        opset=20,
+        functions=[leaky, twice],
+    )
     x = np.float32([-8, -1, 0, 3])
     assert_same(ours(model, {"x": x}, tmp_path, optimize=optimize), [np.float32([-1, -0.125, 0, 3])])
 
@@ -135,7 +169,9 @@ def test_functions_by_overload(tmp_path):
 
 def test_recursive_functions_are_refused(tmp_path):
     loop = function("F", ["x"], ["y"], [node("F", ["x"], ["y"], domain="local")])
-    model = make([node("F", ["x"], ["y"], domain="local")], [("x", FLOAT, [2])], [("y", FLOAT, [2])], opset=20, functions=[loop])
+    model = make(
+        [node("F", ["x"], ["y"], domain="local")], [("x", FLOAT, [2])], [("y", FLOAT, [2])], opset=20, functions=[loop]
+    )
     with pytest.raises(tercel.errors.InvalidFileError, match="circle"):
         ours(model, {"x": np.float32([1, 2])}, tmp_path)
 
@@ -154,7 +190,13 @@ def entries(field):
 
 
 def test_metadata_and_annotations_come_back(tmp_path):
-    model = make([node("Add", ["x", "w"], ["y"])], [("x", FLOAT, [2])], [("y", FLOAT, [2])], [("w", np.float32([1, 2])), ("s", np.float32(1))], opset=20)
+    model = make(
+        [node("Add", ["x", "w"], ["y"])],
+        [("x", FLOAT, [2])],
+        [("y", FLOAT, [2])],
+        [("w", np.float32([1, 2])), ("s", np.float32(1))],
+        opset=20,
+    )
     for place in (model, model.graph, model.graph.node[0], model.graph.input[0], model.graph.initializer[0]):
         place.metadata_props.add(key="k", value=type(place).__name__)
     annotation = model.graph.quantization_annotation.add(tensor_name="w")
@@ -185,7 +227,9 @@ def test_a_model_over_2_gib_by_external_data(tmp_path):
         file.seek((rows - 1) * columns * 4)
         file.write(np.arange(columns, dtype=np.float32).tobytes())
     model = make([node("Gather", ["w", "i"], ["y"])], [("i", INT64, [1])], [("y", FLOAT, [1, columns])], opset=20)
-    weight = model.graph.initializer.add(name="w", data_type=FLOAT, dims=[rows, columns], data_location=TensorProto.EXTERNAL)
+    weight = model.graph.initializer.add(
+        name="w", data_type=FLOAT, dims=[rows, columns], data_location=TensorProto.EXTERNAL
+    )
     weight.external_data.add(key="location", value="w.bin")
     onnx.save(model, tmp_path / "m.onnx")
     session = tercel.Session(tmp_path / "m.onnx", threads=1, memory_limit=64 << 20)
@@ -194,7 +238,9 @@ def test_a_model_over_2_gib_by_external_data(tmp_path):
 
 def test_external_data_is_written_beside_the_model(tmp_path):
     w = RNG.standard_normal((64, 64)).astype(np.float32)
-    model = make([node("MatMul", ["x", "w"], ["y"])], [("x", FLOAT, [1, 64])], [("y", FLOAT, [1, 64])], [("w", w)], opset=20)
+    model = make(
+        [node("MatMul", ["x", "w"], ["y"])], [("x", FLOAT, [1, 64])], [("y", FLOAT, [1, 64])], [("w", w)], opset=20
+    )
     onnx.save(model, tmp_path / "in.onnx")
     tercel.export_onnx(tmp_path / "in.onnx", tmp_path / "out.onnx", external_data=True)
     assert (tmp_path / "out.onnx.data").stat().st_size >= w.nbytes

@@ -31,7 +31,8 @@ namespace {
 constexpr int64_t kFar =
     std::numeric_limits<int32_t>::max();  // "to the end", as exporters write it
 
-// The length that is left where the positions are not all numbers.
+// The length that is left where the positions are not all numbers; nothing where it depends on which
+// of two of them is larger.
 ir::Dim symbolic_length(const ir::Dim& size, const Known& start, const Known& end, int64_t step) {
   const bool from_first = start.is_number() && start.number() == 0;
   const bool to_last =
@@ -47,7 +48,9 @@ ir::Dim symbolic_length(const ir::Dim& size, const Known& start, const Known& en
   }
   if (end.is_number() && end.number() < 0)
     return from_first && end.number() > -kFar ? sub(size, ir::Dim(-end.number())) : ir::Dim();
-  if (!end.is_number()) return sub(end.dim(), start.dim());
+  // A table of positions is cut to the length of a sequence: one that is longer than the table does
+  // not fit what it is added to. Elsewhere the end may well lie beyond the last element.
+  if (!end.is_number() && size.known()) return sub(end.dim(), start.dim());
   return {};
 }
 
