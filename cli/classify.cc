@@ -14,6 +14,7 @@ struct ClassifyOptions {
   std::string model;
   std::vector<std::string> texts;
   std::string input;
+  std::string pair;
   SessionOptions session;
   bool tokens = false;
   bool all = false;
@@ -25,7 +26,9 @@ std::string classify_texts(const ClassifyOptions& options, const std::vector<std
   const TextClassification model(options.model, options.session);
   warn(model.session().warnings());
   if (options.explain) explain(model.session());
-  const auto results = model.classify(texts, cancellable());
+  const auto results = options.pair.empty()
+                           ? model.classify(texts, cancellable())
+                           : model.classify_pairs(options.pair, texts, cancellable());
   std::string out;
   Json list = Json::array();
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -74,6 +77,9 @@ std::string classify_tokens(const ClassifyOptions& options, const std::vector<st
 }
 
 void run(const ClassifyOptions& options) {
+  if (options.tokens && !options.pair.empty()) {
+    reject("--tokens and --pair: give one of them; tokens are those of one text");
+  }
   const auto texts = read_texts(options.texts, options.input);
   print(options.tokens ? classify_tokens(options, texts) : classify_texts(options, texts));
 }
@@ -87,12 +93,15 @@ void add_classify(CommandLine& line) {
       "classify", "Say which label fits a text, or each of its tokens",
       "  tercel classify --model sentiment/ \"What a day!\" \"Never again.\"\n"
       "  tercel classify --model ner/ --tokens --json --input sentences.txt\n"
+      "  tercel classify --model reranker/ --pair \"Who built it?\" --input passages.txt\n"
       "A line a text: label, probability, text; with --tokens a line a token: text, label,\n"
       "probability, first byte, end.",
       [shared] { run(*shared); });
   options.text("--model", classify.model, "PATH", "A checkpoint's directory or an ONNX file",
                Need::required);
   options.text("--input", classify.input, "FILE", "Texts, one a line; -: standard input");
+  options.text("--pair", classify.pair, "TEXT",
+               "Label pairs: this text, such as a question, and each of the others");
   options.flag("--tokens", classify.tokens, "Label the tokens (token classification)");
   options.flag("--all", classify.all, "Print all labels, most probable first");
   add_session_options(options, classify.session);

@@ -90,6 +90,9 @@ def differences(old_root: Path, new_root: Path) -> list[str]:
     for name in sorted(old.keys() & new.keys()):
         if name.endswith(".safetensors"):
             out.extend(tensor_differences(name, load_file(old[name]), load_file(new[name])))
+        elif name.endswith(".bin"):
+            loaded = [dict(torch.load(root[name], weights_only=True)) for root in (old, new)]
+            out.extend(tensor_differences(name, *loaded))
         elif name.endswith(".json"):
             if json.loads(old[name].read_bytes()) != json.loads(new[name].read_bytes()):
                 out.append(f"{name}: differs")

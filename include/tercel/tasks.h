@@ -92,6 +92,12 @@ class TERCEL_API TextClassification {
   std::vector<std::vector<Label>> classify(std::span<const std::string> texts,
                                            const RunOptions& run = {}) const;
 
+  // The same of pairs: `first` and each of the texts. So a cross-encoder, a model with one label,
+  // says how well passages answer a question. A pair that is too long loses from its longer text.
+  std::vector<std::vector<Label>> classify_pairs(std::string_view first,
+                                                 std::span<const std::string> texts,
+                                                 const RunOptions& run = {}) const;
+
   const Session& session() const;
 
  private:

@@ -1,4 +1,5 @@
-"""Small checkpoints in the layout of the Hugging Face hub, with the outputs of transformers.
+"""Small checkpoints in the layout of the Hugging Face hub, with the outputs of transformers: BERT and
+DistilBERT here, the other architectures in families.py.
 
 A directory has config.json, model.safetensors, sometimes tokenizer.json, and expected.safetensors:
 the inputs and outputs of three batches, computed in f32 with eager attention from the weights as
@@ -9,14 +10,15 @@ embeddings.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import families
 import numpy as np
 import torch
 import transformers
+from families import save_json
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from tiny import encoder_inputs, randomise, save_cases
@@ -136,10 +138,6 @@ def save_tokenizer(folder: Path) -> None:
     save_json(folder / "tokenizer_config.json", config | dict(zip(names, SPECIAL)))
 
 
-def save_json(path: Path, value) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def config_of(item: Checkpoint) -> dict:
     """What config.json holds; the key of the data type is the old one in some directories."""
     vocab = len(vocabulary()) if item.tokenizer else item.vocab
@@ -236,7 +234,7 @@ def expected(item: Checkpoint, folder: Path) -> list[dict[str, np.ndarray]]:
     return cases
 
 
-def save_sentence_files(item: Checkpoint, folder: Path) -> None:
+def save_sentence_files(item: Checkpoint | families.Family, folder: Path) -> None:
     """The files that make a checkpoint one of sentence-transformers."""
     steps = ["Transformer", "Pooling"] + ["Normalize"] * item.normalise
     paths = ["", "1_Pooling", "2_Normalize"]
@@ -287,3 +285,10 @@ def make(folder: Path) -> None:
             add_sentence_outputs(place, cases)
         else:
             save_cases(place / "expected.safetensors", cases)
+    for family in families.FAMILIES:
+        place = folder / family.name
+        place.mkdir(parents=True)
+        cases = families.expected(family, families.save_model(family, place))
+        if family.pooling:
+            save_sentence_files(family, place)
+        save_cases(place / "expected.safetensors", cases)

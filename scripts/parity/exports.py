@@ -23,13 +23,24 @@ import onnx
 import onnxruntime
 import torch
 import transformers
-from tiny import encoder_inputs, randomise, save_cases
+from tiny import encoder_inputs, generator, randomise, save_cases
 from transformers import BertConfig, DistilBertConfig
 from transformers.modeling_utils import AttentionInterface
 
 VOCAB = 40
 INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 QA = ["start_logits", "end_logits"]
+LOGITS = ["logits"]
+FAIRSEQ = {"type_vocab_size": 1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+DEBERTA = {
+    "type_vocab_size": 2,
+    "relative_attention": True,
+    "position_buckets": 8,
+    "pos_att_type": ["p2c", "c2p"],
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+}
+VIT = {"image_size": 12, "patch_size": 4}
 LOWEST = torch.finfo(torch.float32).min
 
 
@@ -66,6 +77,20 @@ class SentenceEmbedding(torch.nn.Module):
         return tokens, torch.nn.functional.normalize(mean, p=2, dim=1)
 
 
+class Named(torch.nn.Module):
+    """A model that gives its outputs by name, as a tuple of those that are wanted."""
+
+    def __init__(self, model, outputs):
+        super().__init__()
+        self.model = model
+        self.outputs = outputs
+
+    def forward(self, first, attention_mask=None, token_type_ids=None):
+        others = {"attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        found = self.model(first, **{name: value for name, value in others.items() if value is not None})
+        return tuple(found[name] for name in self.outputs)
+
+
 @dataclass
 class Export:
     """One file: which model, which exporter, which opset."""
@@ -79,10 +104,14 @@ class Export:
     outputs: list[str] = field(default_factory=lambda: QA)
     wrapper: type | None = None
     layers: int = 2
+    config: dict | None = None
 
     @property
     def inputs(self) -> list[str]:
-        return INPUTS[:2] if self.model.startswith("Distil") else INPUTS
+        if self.model.startswith("ViT"):
+            return ["pixel_values"]
+        plain = ("Distil", "Roberta", "MPNet", "ModernBert", "CLIP")
+        return INPUTS[:2] if self.model.startswith(plain) else INPUTS
 
 
 EXPORTS = [
@@ -156,12 +185,90 @@ EXPORTS = [
         wrapper=OldMask,
         layers=1,
     ),
+    # One of each other family, by one exporter and the other.
+    Export("roberta_classify_ts14", "RobertaForSequenceClassification", 14, outputs=LOGITS, layers=1, config=FAIRSEQ),
+    Export("albert_qa_dynamo20", "AlbertForQuestionAnswering", 20, True, "sdpa", config={"embedding_size": 8}),
+    Export(
+        "electra_discriminator_ts17",
+        "ElectraForPreTraining",
+        17,
+        outputs=LOGITS,
+        layers=1,
+        config={"embedding_size": 8},
+    ),
+    Export(
+        "mpnet_base_dynamo18",
+        "MPNetModel",
+        18,
+        True,
+        outputs=["last_hidden_state", "pooler_output"],
+        layers=1,
+        config={"pad_token_id": 1},
+    ),
+    Export(
+        "deberta_v3_classify_ts17", "DebertaV2ForSequenceClassification", 17, outputs=LOGITS, layers=1, config=DEBERTA
+    ),
+    Export(
+        "modernbert_mlm_dynamo20",
+        "ModernBertForMaskedLM",
+        20,
+        True,
+        outputs=LOGITS,
+        config={"pad_token_id": 0, "local_attention": 20},
+    ),
+    Export(
+        "nomic_bert_base_ts17",
+        "NomicBertModel",
+        17,
+        attention="sdpa",
+        outputs=["last_hidden_state"],
+        layers=1,
+        config={},
+    ),
+    Export(
+        "vit_classify_ts17", "ViTForImageClassification", 17, attention="sdpa", outputs=LOGITS, layers=1, config=VIT
+    ),
+    Export(
+        "clip_text_dynamo18",
+        "CLIPTextModelWithProjection",
+        18,
+        True,
+        "sdpa",
+        outputs=["text_embeds", "last_hidden_state"],
+        config={"projection_dim": 12, "bos_token_id": 37, "eos_token_id": 38, "pad_token_id": 39},
+    ),
 ]
+
+
+def sizes_of(item: Export) -> dict:
+    """The sizes of the models that have a configuration of their own."""
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": item.layers,
+        "num_attention_heads": 4,
+        "intermediate_size": 24,
+        "num_labels": 2,
+    }
+    return sizes if item.model.startswith("ViT") else sizes | {"vocab_size": VOCAB, "max_position_embeddings": 26}
+
+
+def arrays(item: Export, seed: str, lengths: list[int], width: int) -> dict[str, np.ndarray]:
+    """One batch of inputs."""
+    if item.inputs == ["pixel_values"]:
+        shape = (len(lengths), 3, 12, 12)
+        return {"pixel_values": generator(seed, str(shape)).standard_normal(shape).astype(np.float32)}
+    out = encoder_inputs(seed, VOCAB, lengths, width, "token_type_ids" in item.inputs)
+    if item.model.startswith("CLIP"):
+        out["input_ids"][np.arange(len(lengths)), np.array(lengths) - 1] = VOCAB - 2
+    return out
 
 
 def build(item: Export) -> torch.nn.Module:
     """The model with random weights."""
-    if item.model.startswith("Distil"):
+    if item.config is not None:
+        cls = getattr(transformers, item.model)
+        config = cls.config_class(**sizes_of(item) | item.config)
+    elif item.model.startswith("Distil"):
         config = DistilBertConfig(
             vocab_size=VOCAB,
             dim=16,
@@ -184,6 +291,8 @@ def build(item: Export) -> torch.nn.Module:
             num_labels=2 if item.outputs == QA else 3,
         )
     config._attn_implementation = item.attention
+    if item.config is not None:
+        return Named(randomise(cls(config), item.model), item.outputs).eval()
     config.return_dict = False
     kwargs = {"add_pooling_layer": False} if item.model == "BertModel" else {}
     model = randomise(getattr(transformers, item.model)(config, **kwargs), item.model)
@@ -192,7 +301,7 @@ def build(item: Export) -> torch.nn.Module:
 
 def export(item: Export, path: Path) -> None:
     """Exports with dynamic batch and sequence axes."""
-    example = encoder_inputs("example", VOCAB, [7, 5], 7)
+    example = arrays(item, "example", [7, 5], 7)
     arguments = tuple(torch.from_numpy(example[name]) for name in item.inputs)
     names = {"input_names": item.inputs, "output_names": item.outputs}
     if item.dynamo:
@@ -210,8 +319,9 @@ def export(item: Export, path: Path) -> None:
         )
     else:
         axes = {name: {0: "batch", 1: "sequence"} for name in item.inputs + item.outputs}
-        if item.model != "BertForTokenClassification":
-            axes |= {n: {0: "batch"} for n in axes if n in ("sentence_embedding", "logits")}
+        if item.model not in ("BertForTokenClassification", "ElectraForPreTraining"):
+            fixed = ("sentence_embedding", "logits", "pixel_values")
+            axes |= {n: {0: "batch"} for n in axes if n in fixed}
         torch.onnx.export(
             build(item),
             arguments,
@@ -231,6 +341,23 @@ def remove_notes(path: Path) -> None:
         element.ClearField("metadata_props")
     for element in [*model.graph.input, *model.graph.output, *model.graph.initializer]:
         element.ClearField("metadata_props")
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def shorten_names(path: Path) -> None:
+    """Numbers the nodes and their results: the names of modules are most of a small file."""
+    model = onnx.load(path)
+    kept = {value.name for value in [*model.graph.input, *model.graph.output]}
+    short: dict[str, str] = {}
+    for node in model.graph.node:
+        node.name = ""
+        for name in node.output:
+            short[name] = name if name in kept or not name else f"v{len(short)}"
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [short.get(name, name) for name in names]
+    del model.graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
@@ -261,9 +388,11 @@ def make(folder: Path) -> None:
         path = folder / f"{item.name}.onnx"
         export(item, path)
         remove_notes(path)
+        if item.config is not None:
+            shorten_names(path)
         cases = []
         for lengths, width in (([11, 7, 1], 11), ([5, 4], 5), ([24], 24)):
-            inputs = encoder_inputs(item.name, VOCAB, lengths, width, "token_type_ids" in item.inputs)
+            inputs = arrays(item, item.name, lengths, width)
             outputs = run(path, inputs)
             compare_with_torch(item, inputs, outputs)
             cases.append(inputs | outputs)

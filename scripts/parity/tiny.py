@@ -32,7 +32,7 @@ def randomise(model: torch.nn.Module, seed: str) -> torch.nn.Module:
             elif "embeddings" in name:
                 values *= 0.5
             else:
-                values *= 1.2 / np.sqrt(tensor.shape[-1], dtype=np.float32)
+                values *= 1.2 / np.sqrt(tensor.shape[-1] if tensor.shape else 1, dtype=np.float32)
             tensor.copy_(torch.from_numpy(values))
     return model.eval()
 

@@ -102,7 +102,7 @@ Checkpoint open_checkpoint(const fs::path& root, const std::string& task) {
   const auto modules = read_modules(root);
   checkpoint.directory = modules ? modules->transformer : root;
   checkpoint.config_document = JsonDocument::open(checkpoint.directory / "config.json");
-  const Json config = checkpoint.config();
+  const Json config = checkpoint.config_document.root();
   checkpoint.architecture = first_architecture(config);
   checkpoint.model_type = config.string_or("model_type", "");
   checkpoint.task = choose_task(checkpoint, task, modules.has_value());
@@ -110,10 +110,13 @@ Checkpoint open_checkpoint(const fs::path& root, const std::string& task) {
   return checkpoint;
 }
 
-int64_t max_length(const Checkpoint& checkpoint) {
-  const Json positions = checkpoint.config()["max_position_embeddings"];
-  int64_t bound = positions.integer();
-  if (bound < 1) positions.reject("a positive number of tokens");
+Json Checkpoint::config() const {
+  const Json root = config_document.root();
+  return root.find("text_config").value_or(root);
+}
+
+int64_t max_length(const Checkpoint& checkpoint, int64_t positions) {
+  int64_t bound = positions;
   lower_to(bound, checkpoint.directory / "tokenizer_config.json", "model_max_length");
   lower_to(bound, checkpoint.directory / "sentence_bert_config.json", "max_seq_length");
   return bound;

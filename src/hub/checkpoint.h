@@ -21,7 +21,8 @@ struct Checkpoint {
   std::string model_type;    // "bert"
   Task task = Task::feature_extraction;
 
-  Json config() const { return config_document.root(); }
+  // config.json, or its "text_config" where one file describes several models (CLIP).
+  Json config() const;
 };
 
 // A module of a sentence-transformers model after the transformer: modules.json's "type" (its last
@@ -37,8 +38,8 @@ Checkpoint open_checkpoint(const std::filesystem::path& root, const std::string&
 // In order, without the transformer; nothing when there is no modules.json.
 std::optional<std::vector<SentenceModule>> sentence_modules(const std::filesystem::path& root);
 
-// Most tokens in one row: the least of what config.json, tokenizer_config.json and
+// Most tokens in one row: the least of what the model (`positions`), tokenizer_config.json and
 // sentence_bert_config.json allow.
-int64_t max_length(const Checkpoint& checkpoint);
+int64_t max_length(const Checkpoint& checkpoint, int64_t positions);
 
 }  // namespace tercel::hub

@@ -26,13 +26,19 @@ std::string label_names(const Checkpoint& checkpoint, int64_t labels) {
   return names.dump();
 }
 
-void describe(ir::Model& model, const Checkpoint& checkpoint) {
+bool has_labels(Task task) {
+  return task == Task::text_classification || task == Task::token_classification ||
+         task == Task::image_classification;
+}
+
+void describe(ir::Model& model, const Checkpoint& checkpoint, int64_t max_tokens) {
   auto& metadata = model.metadata;
   metadata.emplace_back("tercel.task", task_name(checkpoint.task));
   metadata.emplace_back("tercel.architecture", checkpoint.architecture);
-  metadata.emplace_back("tercel.max_length", std::to_string(max_length(checkpoint)));
-  if (checkpoint.task == Task::text_classification ||
-      checkpoint.task == Task::token_classification) {
+  if (max_tokens > 0) {
+    metadata.emplace_back("tercel.max_length", std::to_string(max_length(checkpoint, max_tokens)));
+  }
+  if (has_labels(checkpoint.task)) {
     const int64_t labels = model.graph.outputs()[0]->type.dims->back().value();
     metadata.emplace_back("tercel.id2label", label_names(checkpoint, labels));
     const auto problem = checkpoint.config().string_or("problem_type", "");
@@ -57,7 +63,7 @@ std::unique_ptr<ir::Model> load_checkpoint(const std::filesystem::path& director
   model->graph.name = architecture.model_type;
   Net net(model->graph, checkpoint);
   architecture.build(net);
-  describe(*model, checkpoint);
+  describe(*model, checkpoint, net.max_tokens());
   return model;
 }
 

@@ -1,19 +1,24 @@
 #pragma once
-// Hugging Face checkpoints: a directory with config.json and model.safetensors becomes an ONNX
-// graph at ir::kOpset. Weights stay in the file's type and are views of the mapped file; passes
-// choose other types later.
+// Hugging Face checkpoints: a directory with config.json and its weights (weights.h) becomes an
+// ONNX graph at ir::kOpset. Weights stay in the file's type and are views of the mapped file;
+// passes choose other types later. Files of the directory may be symbolic links, as in the hub's
+// cache.
 //
-// The graph has the inputs `input_ids`, `attention_mask` (1: a token, 0: padding) and, for BERT,
-// `token_type_ids`, all int64 [batch, sequence] with both dimensions symbolic; it computes in f32.
-// Outputs by task:
+// The graph has the inputs `input_ids`, `attention_mask` (1: a token, 0: padding) and, where the
+// model has several kinds of segments, `token_type_ids`, all int64 [batch, sequence] with both
+// dimensions symbolic; of a model for images `pixel_values`, f32 [batch, channels, height, width].
+// It computes in f32. Outputs by task:
 //   question-answering    start_logits, end_logits [batch, sequence]
 //   text-classification   logits [batch, labels]
 //   token-classification  logits [batch, sequence, labels]
 //   fill-mask             logits [batch, sequence, vocabulary]
 //   feature-extraction    last_hidden_state [batch, sequence, hidden], pooler_output [batch,
-//                         hidden] when the checkpoint has a pooler
+//                         hidden] when the checkpoint has a pooler; of CLIP also text_embeds
+//                         [batch, size] when it has a projection
 //   sentence-similarity   sentence_embedding [batch, size], token_embeddings [batch, sequence,
 //                         hidden]; pooling and normalisation by modules.json
+//   image-classification  logits [batch, labels]
+//   replaced-token-detection  logits [batch, sequence]
 // Model metadata: "tercel.task", "tercel.architecture", "tercel.max_length" (tokens, special ones
 // among them), and for classification "tercel.id2label" (a JSON object, "0" to a name) and
 // "tercel.problem_type" where config.json has one.

@@ -175,7 +175,7 @@ TEST_F(HubTest, FilesThatAreMissingOrElsewhere) {
   fs::remove(folder_ / "model.safetensors");
   expect_error(Errc::not_found, "model.safetensors: no such file");
   write("pytorch_model.bin", "");
-  expect_error(Errc::unsupported, "pytorch_model.bin, which has no reader");
+  expect_error(Errc::invalid_file, "pytorch_model.bin: byte 0: expected a file of torch.save");
   copy("sentence_mean");
   write("modules.json", R"([{"type": "x.Transformer", "path": "../elsewhere"}])");
   expect_error(Errc::invalid_file, "\"path\": expected the path of a folder inside the checkpoint");
@@ -184,6 +184,61 @@ TEST_F(HubTest, FilesThatAreMissingOrElsewhere) {
   expect_error(Errc::unsupported, "expected one Pooling, in front of Normalize");
   write("modules.json", "[]");
   expect_error(Errc::invalid_file, "expected at least one module");
+}
+
+// As in the cache of the hub: a snapshot's files are links to blobs beside it.
+TEST_F(HubTest, FilesThatAreLinks) {
+  copy("roberta_classify");
+  const fs::path snapshot = folder_ / "snapshots/abc";
+  fs::create_directories(folder_ / "blobs");
+  fs::create_directories(snapshot);
+  for (const auto& entry : fs::directory_iterator(kCheckpoints / "roberta_classify")) {
+    const auto name = entry.path().filename();
+    fs::rename(folder_ / name, folder_ / "blobs" / name);
+    fs::create_symlink(fs::path("../../blobs") / name, snapshot / name);
+  }
+  EXPECT_EQ(load_checkpoint(snapshot)->graph.name, "roberta");
+  fs::remove(folder_ / "blobs/model-00002-of-00002.safetensors");
+  EXPECT_THROW(load_checkpoint(snapshot), Error);
+}
+
+TEST_F(HubTest, TheFirstFormOfWeightsIsRead) {
+  copy("roberta_qa");
+  EXPECT_NO_THROW(load_checkpoint(folder_));
+  write("model.safetensors.index.json", "{}");
+  expect_error(Errc::invalid_file, "model.safetensors.index.json: \"weight_map\" is missing");
+  write("model.safetensors", "");
+  expect_error(Errc::invalid_file, "model.safetensors: 0 bytes");
+}
+
+TEST_F(HubTest, ConfigsOfOtherArchitectures) {
+  copy("albert_qa");
+  set_config("num_hidden_layers", "9000000000000000000");
+  expect_error(Errc::unsupported, "\"num_hidden_layers\" is 9000000000000000000; at most 1000");
+  copy("roberta_qa");
+  set_config("pad_token_id", "21");
+  expect_error(Errc::invalid_file, "the padding's position is 21 of 22");
+  copy("mpnet_qa");
+  set_config("relative_attention_num_buckets", "64");
+  expect_error(Errc::unsupported, "only 32 is supported");
+  copy("deberta_v3_qa");
+  set_config("max_relative_positions", "5000000");
+  expect_error(Errc::unsupported, "\"max_relative_positions\" 5000000");
+  set_config("max_relative_positions", "-1");
+  set_config("position_buckets", "9");
+  expect_error(Errc::invalid_file, "rel_embeddings.weight\": expected shape 18x16");
+  copy("nomic_bert_base");
+  set_config("rotary_emb_interleaved", "true");
+  expect_error(Errc::unsupported, "\"rotary_emb_interleaved\": only false is supported");
+  copy("vit_classify");
+  set_config("patch_size", "5");
+  expect_error(Errc::unsupported, "images of 12x12 in patches of 5x5");
+  set_config("patch_size", "1");
+  set_config("image_size", "4000000000000000000");
+  EXPECT_THROW(load_checkpoint(folder_), Error);
+  copy("vit_classify");
+  expect_error(Errc::unsupported, "vit models have no head for question-answering",
+               "question-answering");
 }
 
 TEST_F(HubTest, ADenseModuleFollowsThePooling) {

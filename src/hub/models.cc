@@ -4,14 +4,35 @@
 
 namespace tercel::hub {
 
+void build_albert(Net& net);
 void build_bert(Net& net);
+void build_clip_text(Net& net);
+void build_deberta_v2(Net& net);
 void build_distilbert(Net& net);
+void build_electra(Net& net);
+void build_modernbert(Net& net);
+void build_mpnet(Net& net);
+void build_nomic_bert(Net& net);
+void build_roberta(Net& net);
+void build_vit(Net& net);
 
 namespace {
 
 constexpr Architecture kArchitectures[] = {
     {"bert", "Bert", build_bert},
     {"distilbert", "DistilBert", build_distilbert},
+    {"roberta", "Roberta", build_roberta},
+    {"xlm-roberta", "XLMRoberta", build_roberta},
+    {"camembert", "Camembert", build_roberta},
+    {"albert", "Albert", build_albert},
+    {"electra", "Electra", build_electra},
+    {"mpnet", "MPNet", build_mpnet},
+    {"deberta-v2", "DebertaV2", build_deberta_v2},
+    {"modernbert", "ModernBert", build_modernbert},
+    {"nomic_bert", "NomicBert", build_nomic_bert},
+    {"vit", "ViT", build_vit},
+    {"clip", "CLIP", build_clip_text},
+    {"clip_text_model", "CLIPText", build_clip_text},
 };
 
 }  // namespace

@@ -221,6 +221,8 @@ class SafetensorsFile final : public WeightSource {
     return names;
   }
 
+  bool has(std::string_view tensor) const override { return by_name_.contains(tensor); }
+
   Tensor find(std::string_view tensor) const override {
     const auto found = by_name_.find(tensor);
     if (found == by_name_.end()) return {};

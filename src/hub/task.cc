@@ -16,6 +16,8 @@ constexpr Row kRows[] = {
     {Task::fill_mask, "fill-mask", "ForMaskedLM"},
     {Task::feature_extraction, "feature-extraction", "Model"},
     {Task::sentence_similarity, "sentence-similarity", ""},
+    {Task::image_classification, "image-classification", "ForImageClassification"},
+    {Task::replaced_token_detection, "replaced-token-detection", "ElectraForPreTraining"},
 };
 
 }  // namespace
@@ -47,6 +49,7 @@ std::optional<Task> task_of_class(std::string_view class_name) {
   for (const Row& row : kRows) {
     if (!row.class_suffix.empty() && class_name.ends_with(row.class_suffix)) return row.task;
   }
+  if (class_name.ends_with("ModelWithProjection")) return Task::feature_extraction;
   return std::nullopt;
 }
 

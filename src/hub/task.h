@@ -14,6 +14,8 @@ enum class Task {
   fill_mask,
   feature_extraction,
   sentence_similarity,
+  image_classification,
+  replaced_token_detection,
 };
 
 std::string_view task_name(Task task);

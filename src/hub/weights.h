@@ -21,13 +21,18 @@ class WeightSource {
   // In the order of the file.
   virtual std::vector<std::string> names() const = 0;
 
+  virtual bool has(std::string_view tensor) const = 0;
+
   // The tensor, sharing the file's bytes where it can; undefined when there is none of that name.
   // It keeps the file mapped for as long as it lives.
   virtual Tensor find(std::string_view tensor) const = 0;
 };
 
-// The weights in `directory`. Throws Errc::not_found when there are none, Errc::unsupported for a
-// form that has no reader, and what the reader throws.
+// The weights in `directory`: the first there is of model.safetensors,
+// model.safetensors.index.json (shards), pytorch_model.bin, pytorch_model.bin.index.json, the order
+// of transformers. A file may be a symbolic link, wherever it leads: in the cache of the hub each
+// is a link to ../../blobs, and the user chose the directory. Throws Errc::not_found when there are
+// none, and what the reader throws.
 std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& directory);
 
 }  // namespace tercel::hub

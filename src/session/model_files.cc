@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 
 #include "src/base/fail.h"
 #include "src/ir/onnx_file.h"
@@ -47,11 +48,22 @@ void count(const ir::Graph& graph, ModelSummary& summary) {
   }
 }
 
-std::vector<ir::Type> concrete_inputs(const ir::Graph& graph,
+// As many tokens as a text often has, where the model takes so many.
+int64_t usual_sequence(const ir::Model& model) {
+  for (const auto& [key, value] : model.metadata) {
+    if (key != "tercel.max_length") continue;
+    int64_t limit = 0;
+    std::from_chars(value.data(), value.data() + value.size(), limit);
+    if (limit > 0) return std::min(limit, kDefaultSequence);
+  }
+  return kDefaultSequence;
+}
+
+std::vector<ir::Type> concrete_inputs(const ir::Model& model,
                                       const std::map<std::string, int64_t>& dimensions,
                                       std::map<std::string, int64_t>& chosen) {
   std::vector<ir::Type> types;
-  for (const ir::Value* input : graph.inputs()) {
+  for (const ir::Value* input : model.graph.inputs()) {
     ir::Type type = input->type;
     if (type.dims) {
       for (ir::Dim& dim : *type.dims) {
@@ -59,7 +71,7 @@ std::vector<ir::Type> concrete_inputs(const ir::Graph& graph,
         const auto given = dimensions.find(dim.symbol());
         const bool sequence = dim.symbol().find("seq") != std::string::npos;
         const int64_t size = given != dimensions.end() ? given->second
-                             : sequence                ? kDefaultSequence
+                             : sequence                ? usual_sequence(model)
                                                        : 1;
         chosen[dim.symbol()] = size;
         dim = size;
@@ -97,7 +109,7 @@ ModelSummary summarize(const std::filesystem::path& path,
   summary.outputs = describe(model->graph.outputs());
   summary.warnings = model->warnings;
   std::map<std::string, int64_t> chosen;
-  const auto types = concrete_inputs(model->graph, dimensions, chosen);
+  const auto types = concrete_inputs(*model, dimensions, chosen);
   summary.flops = count_flops(model->graph, ops::infer(model->graph, types, model.get()));
   for (const auto& [name, size] : chosen) {
     summary.flops_shape +=

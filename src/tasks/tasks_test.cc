@@ -1,5 +1,6 @@
 #include "tercel/tasks.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tercel/model.h"
+#include "tercel/tokenizer.h"
 
 namespace tercel {
 namespace {
@@ -144,6 +146,32 @@ TEST(TextClassification, ProbabilitiesOfAllLabels) {
     const auto alone = model.classify({&texts[i], 1});
     EXPECT_EQ(alone[0][0].name, results[i][0].name);
     EXPECT_EQ(alone[0][0].score, results[i][0].score);
+  }
+}
+
+TEST(TextClassification, PairsAreOneRowOfBothTexts) {
+  const TextClassification model(kCheckpoints / "bert_classify", {.threads = 1});
+  const auto tokenizer = Tokenizer::load(kCheckpoints / "bert_classify");
+  const std::vector<std::string> texts = {"the river is long", "a town by the sea"};
+  const auto results = model.classify_pairs("who made it?", texts);
+  ASSERT_EQ(results.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Encoding pair = tokenizer.encode_pair("who made it?", texts[i]);
+    const auto length = static_cast<int64_t>(pair.ids.size());
+    const auto row = [&](const std::vector<int32_t>& values) {
+      return Tensor::from(std::vector<int64_t>(values.begin(), values.end()), {1, length});
+    };
+    const auto logits =
+        model.session()
+            .run({{"input_ids", row(pair.ids)},
+                  {"token_type_ids", row(pair.type_ids)},
+                  {"attention_mask", row(std::vector<int32_t>(pair.ids.size(), 1))}})
+            .at("logits");
+    const auto values = logits.values<float>();
+    double sum = 0;
+    for (const float value : values) sum += std::exp(double{value});
+    const float highest = *std::max_element(values.begin(), values.end());
+    EXPECT_NEAR(results[i][0].score, std::exp(double{highest}) / sum, 1e-6);
   }
 }
 

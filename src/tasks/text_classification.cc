@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "src/base/fail.h"
+#include "src/base/function_ref.h"
 #include "src/tasks/labels.h"
 #include "src/tasks/text_model.h"
 #include "tercel/tasks.h"
@@ -38,33 +39,17 @@ std::vector<float> scores_of(std::span<const float> logits, Scoring scoring) {
   return scores;
 }
 
-}  // namespace
-
-struct TextClassification::State {
-  TextModel model;
-};
-
-TextClassification::TextClassification(const std::filesystem::path& model,
-                                       const SessionOptions& options)
-    : state_(std::make_shared<State>(State{TextModel(model, options)})) {
-  state_->model.require_outputs("text classification", kOutputs);
-  for (const TensorInfo& info : state_->model.session().outputs()) {
-    if (info.name == "logits" && info.shape && info.shape->size() != 2) {
-      state_->model.reject("text classification", "its logits are not one row a text");
-    }
-  }
-}
-
-std::vector<std::vector<Label>> TextClassification::classify(std::span<const std::string> texts,
-                                                             const RunOptions& run) const {
-  const TextModel& model = state_->model;
+std::vector<std::vector<Label>> classify_rows(const TextModel& model,
+                                              std::span<const std::string> texts,
+                                              const RunOptions& run,
+                                              FunctionRef<TokenRow(const std::string&)> row_of) {
   std::vector<std::vector<Label>> results(texts.size());
   std::vector<std::string> names;
   for (std::size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
     std::vector<TokenRow> rows;
     for (const std::string& text :
          texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin))) {
-      rows.push_back(model.row_of(text));
+      rows.push_back(row_of(text));
     }
     model.run(rows, kOutputs, kBatchSize, run,
               [&](std::size_t index, std::span<const Tensor> outputs, int64_t at) {
@@ -88,6 +73,37 @@ std::vector<std::vector<Label>> TextClassification::classify(std::span<const std
               });
   }
   return results;
+}
+
+}  // namespace
+
+struct TextClassification::State {
+  TextModel model;
+};
+
+TextClassification::TextClassification(const std::filesystem::path& model,
+                                       const SessionOptions& options)
+    : state_(std::make_shared<State>(State{TextModel(model, options)})) {
+  state_->model.require_outputs("text classification", kOutputs);
+  for (const TensorInfo& info : state_->model.session().outputs()) {
+    if (info.name == "logits" && info.shape && info.shape->size() != 2) {
+      state_->model.reject("text classification", "its logits are not one row a text");
+    }
+  }
+}
+
+std::vector<std::vector<Label>> TextClassification::classify(std::span<const std::string> texts,
+                                                             const RunOptions& run) const {
+  const TextModel& model = state_->model;
+  return classify_rows(model, texts, run,
+                       [&](const std::string& text) { return model.row_of(text); });
+}
+
+std::vector<std::vector<Label>> TextClassification::classify_pairs(
+    std::string_view first, std::span<const std::string> texts, const RunOptions& run) const {
+  const TextModel& model = state_->model;
+  return classify_rows(model, texts, run,
+                       [&](const std::string& text) { return model.row_of(first, text); });
 }
 
 const Session& TextClassification::session() const { return state_->model.session(); }

@@ -207,11 +207,20 @@ void TextModel::reject(std::string_view task, std::string_view reason) const {
        outputs_of(session_), command_for(*this));
 }
 
-TokenRow TextModel::row_of(std::string_view text) const {
+EncodeOptions TextModel::row_options() const {
   EncodeOptions options;
   options.truncation = Truncation{.max_length = static_cast<std::size_t>(max_length_)};
   options.keep_overflowing = false;
-  Encoding encoding = tokenizer_.encode(text, options);
+  return options;
+}
+
+TokenRow TextModel::row_of(std::string_view text) const {
+  Encoding encoding = tokenizer_.encode(text, row_options());
+  return {std::move(encoding.ids), std::move(encoding.type_ids)};
+}
+
+TokenRow TextModel::row_of(std::string_view first, std::string_view text) const {
+  Encoding encoding = tokenizer_.encode_pair(first, text, row_options());
   return {std::move(encoding.ids), std::move(encoding.type_ids)};
 }
 

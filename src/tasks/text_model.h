@@ -50,12 +50,14 @@ class TextModel {
   void run(std::span<const TokenRow> rows, const std::vector<std::string>& outputs, int batch_size,
            const RunOptions& options, RowDone done) const;
 
-  // The text's tokens as a row, cut at max_length().
+  // The text's tokens as a row, or those of `first` and the text as a pair, cut at max_length().
   TokenRow row_of(std::string_view text) const;
+  TokenRow row_of(std::string_view first, std::string_view text) const;
 
  private:
   TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Session> loaded);
   void check_inputs();
+  EncodeOptions row_options() const;
   NamedTensors make_inputs(std::span<const TokenRow* const> rows) const;
 
   std::filesystem::path folder_;

@@ -17,9 +17,26 @@ TASKS = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForMaskedLM": "fill-mask",
+    "ForImageClassification": "image-classification",
+    "ForPreTraining": "replaced-token-detection",
     "Model": "feature-extraction",
+    "ModelWithProjection": "feature-extraction",
 }
 """What a class name ends in, and the task."""
+
+
+def stored_weights(directory: Path) -> dict[str, np.ndarray] | None:
+    """The tensors of the safetensors files; nothing for PyTorch's form."""
+    files = sorted(directory.glob("model*.safetensors"))
+    return {name: value for file in files for name, value in load_safetensors(file).items()} or None
+
+
+def expected_inputs(config: dict) -> list[str]:
+    """Token types only where there are kinds to tell apart; RoBERTa has one that is always there."""
+    if config["model_type"] == "vit":
+        return ["pixel_values"]
+    least = 1 if "roberta" in config["model_type"] or config["model_type"] == "camembert" else 0
+    return ["input_ids", "attention_mask"] + ["token_type_ids"] * (config.get("type_vocab_size", 0) > least)
 
 
 @pytest.mark.parametrize("directory", CHECKPOINTS, ids=lambda path: path.name)
@@ -30,19 +47,27 @@ def test_conventions(directory: Path, tmp_path: Path) -> None:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     architecture = config["architectures"][0]
     task = next(task for suffix, task in TASKS.items() if architecture.endswith(suffix))
+    text = config.get("text_config", config)
     if (directory / "modules.json").exists():
         task = "sentence-similarity"
     assert metadata["tercel.architecture"] == architecture
     assert metadata["tercel.task"] == task
-    assert 0 < int(metadata["tercel.max_length"]) <= config["max_position_embeddings"]
+    if config["model_type"] == "vit":
+        assert "tercel.max_length" not in metadata
+    else:
+        most = text.get("max_position_embeddings") or text["n_positions"]
+        assert 0 < int(metadata["tercel.max_length"]) <= most
     if task.endswith("classification"):
         assert json.loads(metadata["tercel.id2label"]) == config["id2label"]
+    assert [value.name for value in model.graph.input] == expected_inputs(config)
     for value in model.graph.input:
+        if value.name == "pixel_values":
+            continue
         axes = [axis.dim_param for axis in value.type.tensor_type.shape.dim]
         assert (value.type.tensor_type.elem_type, axes) == (TensorProto.INT64, ["batch", "sequence"])
-    names = ["input_ids", "attention_mask", "token_type_ids"]
-    assert [value.name for value in model.graph.input] == names[: 3 if "Distil" not in architecture else 2]
-    stored = load_safetensors(directory / "model.safetensors")
+    stored = stored_weights(directory)
+    if stored is None:
+        return
     weights = {tensor.name: tensor for tensor in model.graph.initializer if "." in tensor.name}
     assert weights and set(weights) <= set(stored)
     for name, tensor in weights.items():

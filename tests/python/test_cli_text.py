@@ -22,6 +22,9 @@ def test_classify(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("one text\nanother\n")
     lines = output("classify", *model, "--input", tmp_path / "lines.txt").splitlines()
     assert lines[0] == f"{best['label']}\t{best['score']:.4f}\tone text" and len(lines) == 2
+    pairs = output_json("classify", *model, "--pair", "a question", "one text", "another")
+    assert [entry["text"] for entry in pairs] == ["one text", "another"]
+    assert pairs[0]["labels"] != out[0]["labels"]
 
 
 def test_classify_tokens_of_a_long_text(tmp_path: Path) -> None:

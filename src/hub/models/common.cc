@@ -1,6 +1,8 @@
 #include "src/hub/models/common.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "src/base/fail.h"
 
@@ -18,9 +20,26 @@ int64_t Net::size_or(std::string_view key, int64_t otherwise) const {
   return config().find(key) ? size_of(key) : otherwise;
 }
 
+int64_t Net::layers_of(std::string_view key) const {
+  constexpr int64_t kMaxLayers = 1000;
+  const int64_t layers = size_of(key);
+  if (layers > kMaxLayers) {
+    fail(Errc::unsupported, "{}: \"{}\" is {}; at most {} are supported", config_path(), key,
+         layers, kMaxLayers);
+  }
+  return layers;
+}
+
+int64_t Net::max_tokens() const {
+  return max_tokens_ ? *max_tokens_ : size_of("max_position_embeddings");
+}
+
 Value* Net::input(const std::string& name) {
-  return graph_.add_input(name,
-                          ir::Type::tensor(Dtype::i64, {ir::Dim("batch"), ir::Dim("sequence")}));
+  return input(name, Dtype::i64, {ir::Dim("batch"), ir::Dim("sequence")});
+}
+
+Value* Net::input(const std::string& name, Dtype dtype, ir::Dims dims) {
+  return graph_.add_input(name, ir::Type::tensor(dtype, std::move(dims)));
 }
 
 void Net::output(const std::string& name, Value* value, ir::Dims dims) {
@@ -47,7 +66,7 @@ void Net::read_from(const WeightSource* source, std::string prefix) {
   other_prefix_ = std::move(prefix);
 }
 
-bool Net::has(const std::string& tensor) const { return source().find(tensor).defined(); }
+bool Net::has(const std::string& tensor) const { return source().has(tensor); }
 
 Tensor Net::find(const std::string& tensor) const {
   Tensor found = source().find(tensor);
@@ -104,12 +123,13 @@ Value* Net::linear_of(Value* x, const std::string& weight_name, const std::strin
   return bias.empty() ? product : b.add(product, f32(weight(bias, {out})));
 }
 
-Value* Net::layer_norm(Value* x, const std::string& layer, int64_t size, double epsilon) {
+Value* Net::layer_norm(Value* x, const std::string& layer, int64_t size, double epsilon,
+                       bool bias) {
   scope(layer);
   const bool old_names = !has(layer + ".weight") && has(layer + ".gamma");
-  Value* scale = weight(layer + (old_names ? ".gamma" : ".weight"), {size});
-  Value* bias = weight(layer + (old_names ? ".beta" : ".bias"), {size});
-  return b.op("LayerNormalization", {x, f32(scale), f32(bias)},
+  Value* scale = f32(weight(layer + (old_names ? ".gamma" : ".weight"), {size}));
+  Value* shift = bias ? f32(weight(layer + (old_names ? ".beta" : ".bias"), {size})) : nullptr;
+  return b.op("LayerNormalization", {x, scale, shift},
               {{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}});
 }
 
@@ -123,6 +143,14 @@ Value* Net::embedding(Value* ids, const std::string& layer, int64_t rows, int64_
 
 Value* Net::sequence_length(Value* ids) {
   return b.op("Shape", {ids}, {{"start", int64_t{1}}, {"end", int64_t{2}}});
+}
+
+Value* Net::sequence_scalar(Value* ids) {
+  return b.op("Squeeze", {sequence_length(ids), b.ints({0})});
+}
+
+Value* Net::places(Value* ids) {
+  return b.op("Range", {b.int_scalar(0), sequence_scalar(ids), b.int_scalar(1)});
 }
 
 Value* Net::positions(Value* ids, const std::string& layer, int64_t rows, int64_t columns) {
@@ -147,18 +175,29 @@ Value* Net::padding_mask(Value* attention_mask) {
   return b.op("Expand", {keys, queries});
 }
 
-Value* Net::self_attention(Value* x, Value* mask, const std::string& part,
-                           const AttentionLayers& layers, int64_t hidden, int64_t heads) {
+// Not the lowest finite number: ONNX Runtime gives zeros for a query that has it everywhere.
+Value* Net::masked(Value* allowed, Value* bias) {
+  return b.op("Where", {allowed, bias, b.scalar(-1e30F)});
+}
+
+int64_t Net::head_size(int64_t hidden, int64_t heads) const {
   if (hidden % heads != 0) {
     fail(Errc::invalid_file, "{}: hidden size {} does not divide into {} attention heads",
          config_path(), hidden, heads);
   }
-  Value* query = linear(x, layers.query, hidden, hidden);
-  Value* key = linear(x, layers.key, hidden, hidden);
-  Value* value = linear(x, layers.value, hidden, hidden);
+  return hidden / heads;
+}
+
+Value* Net::self_attention(Value* x, Value* mask, const std::string& part,
+                           const AttentionLayers& layers, int64_t hidden, int64_t heads) {
+  head_size(hidden, heads);
+  Value* query = linear(x, layers.query, hidden, hidden, layers.bias);
+  Value* key = linear(x, layers.key, hidden, hidden, layers.bias);
+  Value* value = linear(x, layers.value, hidden, hidden, layers.bias);
   scope(part);
-  Value* mixed = b.op("Attention", {query, key, value, mask},
-                      {{"q_num_heads", heads}, {"kv_num_heads", heads}});
+  std::vector<ir::Builder::Attr> attributes = {{"q_num_heads", heads}, {"kv_num_heads", heads}};
+  if (layers.causal) attributes.push_back({"is_causal", int64_t{1}});
+  Value* mixed = b.op("Attention", {query, key, value, mask}, std::move(attributes));
   return linear(mixed, layers.output, hidden, hidden);
 }
 

@@ -7,7 +7,7 @@
 // drop the Cast and keep the small type.
 
 #include <cstdint>
-#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,9 +32,17 @@ class Net {
   int64_t size_of(std::string_view key) const;
   // The same where old files lack the key.
   int64_t size_or(std::string_view key, int64_t otherwise) const;
+  // The number of layers: positive, and few enough to build where layers share their weights.
+  int64_t layers_of(std::string_view key) const;
+
+  // config.json's "max_position_embeddings" bounds a row of tokens unless a builder says another
+  // number; 0: the model takes no tokens.
+  void limit_tokens(int64_t tokens) { max_tokens_ = tokens; }
+  int64_t max_tokens() const;
 
   // int64 [batch, sequence].
   ir::Value* input(const std::string& name);
+  ir::Value* input(const std::string& name, Dtype dtype, ir::Dims dims);
   // An f32 output; `value` takes the name. Dimensions are numbers or symbols ("batch").
   void output(const std::string& name, ir::Value* value, ir::Dims dims);
 
@@ -46,7 +54,7 @@ class Net {
   // An initializer in the file's type, made once a name. Throws Errc::invalid_file when it is
   // missing or its shape is another than `shape`, Errc::unsupported when it is not floating point.
   ir::Value* weight(const std::string& tensor, const Shape& shape);
-  // The first dimension of a matrix [?, columns], for sizes that config.json does not have.
+  // The number of rows of a matrix [?, columns], for sizes that config.json does not have.
   int64_t rows_of(const std::string& tensor) const;
 
   // Reads weights from `source` under names that begin with `prefix`, for parts of a model that lie
@@ -62,7 +70,8 @@ class Net {
   ir::Value* linear_of(ir::Value* x, const std::string& weight, const std::string& bias,
                        int64_t out, int64_t in);
   // Over the last dimension; also reads the old names gamma and beta.
-  ir::Value* layer_norm(ir::Value* x, const std::string& layer, int64_t size, double epsilon);
+  ir::Value* layer_norm(ir::Value* x, const std::string& layer, int64_t size, double epsilon,
+                        bool bias = true);
   // Rows of `layer`.weight [rows, columns] by ids, in f32.
   ir::Value* embedding(ir::Value* ids, const std::string& layer, int64_t rows, int64_t columns);
   // The first `sequence` rows (as in `ids` [batch, sequence]) of `layer`.weight, in f32.
@@ -72,27 +81,42 @@ class Net {
   // x [batch, sequence, size] to its first token, [batch, size].
   ir::Value* first_token(ir::Value* x);
 
+  // The number of columns of ids [batch, sequence]: int64 [1], or a scalar.
+  ir::Value* sequence_length(ir::Value* ids);
+  ir::Value* sequence_scalar(ir::Value* ids);
+  // 0, 1, …, sequence - 1 for ids [batch, sequence]: int64 [sequence].
+  ir::Value* places(ir::Value* ids);
+
   // attention_mask [batch, sequence] as boolean [batch, 1, sequence, sequence]: true where a query
   // may look.
   ir::Value* padding_mask(ir::Value* attention_mask);
+  // Where `allowed` (boolean) is false, a number below all others, otherwise `bias`: what is added
+  // to scores. A query that may look nowhere then weighs all keys alike, as in transformers.
+  ir::Value* masked(ir::Value* allowed, ir::Value* bias);
+
+  // hidden / heads. Throws Errc::invalid_file when it leaves a rest.
+  int64_t head_size(int64_t hidden, int64_t heads) const;
 
   struct AttentionLayers {
     std::string query, key, value, output;  // linear layers
+    bool bias = true;                       // of the first three
+    bool causal = false;                    // a query sees no later key
   };
-  // Multi-head self-attention with its four projections. Vaswani et al., 2017.
+  // Multi-head self-attention with its four projections; `mask` may be null, boolean or added to
+  // the scores. Vaswani et al., 2017.
   ir::Value* self_attention(ir::Value* x, ir::Value* mask, const std::string& part,
                             const AttentionLayers& layers, int64_t hidden, int64_t heads);
 
  private:
   const WeightSource& source() const;
   Tensor find(const std::string& tensor) const;
-  ir::Value* sequence_length(ir::Value* ids);  // int64 [1]
 
   ir::Graph& graph_;
   const Checkpoint& checkpoint_;
   const WeightSource* other_source_ = nullptr;
   std::string other_prefix_;
   std::unordered_map<std::string, ir::Value*> weights_;
+  std::optional<int64_t> max_tokens_;
 };
 
 // "bert." when the checkpoint's encoder has that prefix, "" when it was saved without a head.

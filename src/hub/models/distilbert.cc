@@ -55,13 +55,13 @@ void classification(Net& net, const DistilBertConfig& c, Value* tokens) {
 }
 
 void masked_lm(Net& net, const DistilBertConfig& c, const std::string& prefix, Value* tokens) {
-  Value* x = net.activation(net.linear(tokens, "vocab_transform", c.hidden, c.hidden), c.act);
-  x = net.layer_norm(x, "vocab_layer_norm", c.hidden, kEpsilon);
+  Value* x = lm_transform(net, tokens, {"vocab_transform", "vocab_layer_norm", c.act, kEpsilon},
+                          c.hidden, c.hidden);
   net.scope("vocab_projector");
-  const bool tied = net.config().boolean_or("tie_word_embeddings", true);
-  masked_lm_head(net, x,
-                 tied ? prefix + "embeddings.word_embeddings.weight" : "vocab_projector.weight",
-                 "vocab_projector.bias", c.vocabulary, c.hidden);
+  masked_lm_head(
+      net, x,
+      lm_matrix(net, prefix + "embeddings.word_embeddings.weight", "vocab_projector.weight"),
+      "vocab_projector.bias", c.vocabulary, c.hidden);
 }
 
 }  // namespace
@@ -78,19 +78,16 @@ void build_distilbert(Net& net) {
   for (int64_t i = 0; i < c.layers; ++i) {
     x = layer(net, c, prefix + "transformer.layer." + std::to_string(i), x, mask);
   }
+  if (common_head(net, x, attention_mask, c.hidden)) return;
   switch (net.checkpoint().task) {
-    case Task::question_answering:
-      return question_answering_head(net, x, "qa_outputs", c.hidden);
     case Task::text_classification:
       return classification(net, c, x);
-    case Task::token_classification:
-      return classification_head(net, x, "classifier", c.hidden);
     case Task::fill_mask:
       return masked_lm(net, c, prefix, x);
     case Task::feature_extraction:
       return encoder_head(net, x, nullptr, c.hidden);
-    case Task::sentence_similarity:
-      return sentence_head(net, x, attention_mask, c.hidden);
+    default:
+      reject_task(net);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "src/hub/models/heads.h"
 
+#include "src/base/fail.h"
+
 namespace tercel::hub {
 
 using ir::Dim;
@@ -23,6 +25,28 @@ void question_answering_head(Net& net, Value* tokens, const std::string& layer, 
   }
 }
 
+bool common_head(Net& net, Value* tokens, Value* attention_mask, int64_t hidden) {
+  switch (net.checkpoint().task) {
+    case Task::question_answering:
+      question_answering_head(net, tokens, "qa_outputs", hidden);
+      return true;
+    case Task::token_classification:
+      classification_head(net, tokens, "classifier", hidden);
+      return true;
+    case Task::sentence_similarity:
+      sentence_head(net, tokens, attention_mask, hidden);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void reject_task(const Net& net) {
+  const Checkpoint& checkpoint = net.checkpoint();
+  fail(Errc::unsupported, "{}: {} models have no head for {} here", net.config_path(),
+       checkpoint.model_type, task_name(checkpoint.task));
+}
+
 void classification_head(Net& net, Value* x, const std::string& layer, int64_t hidden) {
   const int64_t labels = net.rows_of(layer + ".weight");
   Value* logits = net.linear(x, layer, labels, hidden);
@@ -31,6 +55,22 @@ void classification_head(Net& net, Value* x, const std::string& layer, int64_t h
   } else {
     net.output("logits", logits, {batch(), labels});
   }
+}
+
+Value* lm_transform(Net& net, Value* tokens, const LmTransform& layers, int64_t out, int64_t in) {
+  Value* x = net.activation(net.linear(tokens, layers.dense, out, in), layers.act);
+  return net.layer_norm(x, layers.norm, out, layers.epsilon);
+}
+
+std::string first_of(const Net& net, std::initializer_list<std::string> names) {
+  for (const std::string& name : names) {
+    if (net.has(name)) return name;
+  }
+  return *names.begin();
+}
+
+std::string lm_matrix(const Net& net, const std::string& embeddings, const std::string& decoder) {
+  return net.config().boolean_or("tie_word_embeddings", true) ? embeddings : decoder;
 }
 
 void masked_lm_head(Net& net, Value* x, const std::string& weight, const std::string& bias,

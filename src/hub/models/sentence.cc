@@ -139,6 +139,10 @@ Embedding normalize(Net& net, Embedding x) {
 
 }  // namespace
 
+Value* mean_token(Net& net, Value* tokens, Value* attention_mask) {
+  return pool_mean(net, {tokens, attention_mask, 0});
+}
+
 void sentence_head(Net& net, Value* states, Value* attention_mask, int64_t hidden) {
   const auto root = net.checkpoint().root;
   const auto modules = sentence_modules(root);
