@@ -36,6 +36,20 @@ std::size_t token_limit(const std::optional<Truncation>& truncation, bool keep_o
   return alone || truncation->strategy == only ? truncation->max_length + 1 : kAllTokens;
 }
 
+void truncate(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
+              const Truncation& truncation, bool keep_overflowing, std::vector<Encoding>& pieces) {
+  std::vector<TextSpan> first;
+  for (const Encoding& piece : pieces) {
+    first.push_back(piece.size() == 0 ? TextSpan{} : piece.offsets[0]);
+  }
+  text::truncate_all(pieces, truncation, keep_overflowing);
+  const auto trim = impl.post_processor ? impl.post_processor->offset_trim() : std::nullopt;
+  if (!trim || !trim->keeps_prefix_space) return;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    text::restore_first_space(impl, texts[i], first[i], pieces[i]);
+  }
+}
+
 Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
                          const EncodeOptions& options) {
   const bool pair = texts.size() == 2;
@@ -47,7 +61,7 @@ Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::strin
     const std::size_t limit = token_limit(truncation, options.keep_overflowing, i, texts.size());
     pieces.push_back(text::make_encoding(impl.tokenize(texts[i], limit), static_cast<int32_t>(i)));
   }
-  if (truncation) text::truncate_all(pieces, *truncation, options.keep_overflowing);
+  if (truncation) truncate(impl, texts, *truncation, options.keep_overflowing, pieces);
   if (impl.post_processor) {
     pieces = impl.post_processor->apply(std::move(pieces), options.add_special_tokens);
   }
