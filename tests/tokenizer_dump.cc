@@ -4,7 +4,8 @@
 //
 // A record is "text NUL" or, with pair=1, "first NUL second NUL". For each one JSON line is
 // written: {"ids": […], "type_ids": …, "offsets": [[begin, end], …] in bytes, "chars": the same in
-// characters, …, "overflowing": [{…}, …]}.
+// characters, …, "overflowing": [{…}, …]}. With flat=1 the same as numbers, with decode=1 the decoded
+// text and NUL.
 
 #include <charconv>
 #include <iostream>
@@ -63,6 +64,31 @@ void write_encoding(std::string& out, const Encoding& encoding,
   out += "]}";
 }
 
+// As int32: the number of tokens; ids, types, masks, offsets in characters and words; the number of
+// windows, and each in the same way.
+void write_flat(std::vector<int32_t>& out, const Encoding& encoding,
+                const std::vector<CharOffsets>& texts) {
+  const auto append = [&](const std::vector<int32_t>& values) {
+    out.insert(out.end(), values.begin(), values.end());
+  };
+  out.push_back(static_cast<int32_t>(encoding.size()));
+  append(encoding.ids);
+  append(encoding.type_ids);
+  append(encoding.attention_mask);
+  append(encoding.special_tokens_mask);
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    const int32_t sequence = encoding.sequence_ids[i];
+    const TextSpan span =
+        sequence < 0 ? TextSpan{}
+                     : texts[static_cast<std::size_t>(sequence)].to_chars(encoding.offsets[i]);
+    out.push_back(static_cast<int32_t>(span.begin));
+    out.push_back(static_cast<int32_t>(span.end));
+  }
+  append(encoding.word_ids);
+  out.push_back(static_cast<int32_t>(encoding.overflowing.size()));
+  for (const Encoding& window : encoding.overflowing) write_flat(out, window, texts);
+}
+
 std::size_t to_size(std::string_view text) {
   std::size_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
@@ -72,6 +98,7 @@ std::size_t to_size(std::string_view text) {
 struct Arguments {
   bool pair = false;
   bool decode = false;
+  bool flat = false;
   tercel::EncodeOptions options;
 };
 
@@ -82,6 +109,7 @@ void read_argument(std::string_view argument, Arguments& result) {
   auto& options = result.options;
   if (key == "pair") result.pair = value == "1";
   if (key == "decode") result.decode = value == "1";
+  if (key == "flat") result.flat = value == "1";
   if (key == "special") options.add_special_tokens = value == "1";
   if (key == "max_length" || key == "stride" || key == "strategy" || key == "truncate") {
     if (!options.truncation) options.truncation.emplace();
@@ -120,6 +148,10 @@ int run(int count, char** values) {
     if (arguments.decode) {
       out += tokenizer.decode(encoding.ids);
       out += '\0';
+    } else if (arguments.flat) {
+      std::vector<int32_t> numbers;
+      write_flat(numbers, encoding, texts);
+      out.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(int32_t));
     } else {
       write_encoding(out, encoding, texts);
       out += '\n';

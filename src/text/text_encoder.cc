@@ -257,13 +257,16 @@ void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text
   TextSpan& origin = windows.offsets[0];
   const std::string_view before = text.substr(0, origin.begin);
   const AddedToken* added = tokenizer.added->find(windows.ids[0]);
-  uint32_t leading = 0;
-  if (added == nullptr) {
-    leading = leading_white(*tokenizer.model->id_to_token(windows.ids[0]));
-  } else {
-    leading = leading_white(added->decoded) + (added->lstrip ? trailing_white(before) : 0);
+  const std::string token =
+      added != nullptr ? added->decoded : *tokenizer.model->id_to_token(windows.ids[0]);
+  const bool takes_before = added != nullptr && added->lstrip;
+  if (leading_white(token) + (takes_before ? trailing_white(before) : 0) != 1 || before.empty()) {
+    return;
   }
-  if (leading == 1 && !before.empty()) origin.begin -= decode_last(before).length;
+  // A space is trimmed from both ends.
+  const bool was_space = origin.begin == origin.end && trailing_white(token) == 1;
+  origin.begin -= decode_last(before).length;
+  if (was_space) origin.end = origin.begin;
 }
 
 }  // namespace tercel::text

@@ -9,15 +9,6 @@ namespace {
 constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMaxPendingRanges = 1 << 14;
 
-// [:punct:] has them, \p{Punct} has not.
-CharSet ascii_symbols() {
-  std::vector<CharRange> ranges;
-  for (const char32_t c : U"$+<=>^`|~") {
-    if (c != 0) ranges.push_back({c, c});
-  }
-  return CharSet(std::move(ranges));
-}
-
 // One class, and those inside it.
 class BracketClass {
  public:
@@ -73,7 +64,7 @@ class BracketClass {
       reader_.unsupported(start, fmt::format("the POSIX class [:{}:] is not supported", name));
     }
     CharSet set = *find_property(name);
-    if (name == "punct") set = set | ascii_symbols();
+    if (name == "punct") set = set | *find_property("S");  // \p{Punct} has them not
     add(negated ? ~set : set);
     return true;
   }

@@ -265,7 +265,9 @@ const CharSet& hex_digit_set() {
 }
 
 const CharSet& word_set() {
-  static const CharSet set = alphabetic_set() | category_set(kMarks | mask_of({kNd, kPc}));
+  // Oniguruma counts the superscripts and fractions of Latin-1 as well.
+  static const CharSet set = alphabetic_set() | category_set(kMarks | mask_of({kNd, kPc})) |
+                             CharSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}});
   return set;
 }
 
