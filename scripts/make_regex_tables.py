@@ -154,8 +154,11 @@ def main():
         keys = dict.fromkeys(name.lower().replace("_", "").replace(" ", "") for name in group)
         lines += ["    " + " ".join(f'{{"{key}", {value + 1}}},' for key in keys)]
     lines += ["};", ""]
-    lines += write_runs("PieceScriptRuns", "Scripts of the UnicodeScripts pre-tokenizer; 0 joins any.",
-                        with_surrogates(piece_scripts(1), 0))
+    lines += write_runs(
+        "PieceScriptRuns",
+        "Scripts of the UnicodeScripts pre-tokenizer; 0 joins any.",
+        with_surrogates(piece_scripts(1), 0),
+    )
     for name, base in (("Alphabetic", ["L", "Nl"]), ("Uppercase", ["Lu"]), ("Lowercase", ["Ll"])):
         lines += write_ranges(f"Other{name}", f"{name}, beyond {' and '.join(base)}.", category_difference(name, base))
     lines[-1:] = ["// clang-format on"]

@@ -114,7 +114,9 @@ RULES = {
 }
 
 NORMALIZERS = {
-    **{kind: {"type": kind} for kind in ("NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Lowercase", "Nmt", "ByteLevel")},
+    **{
+        kind: {"type": kind} for kind in ("NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Lowercase", "Nmt", "ByteLevel")
+    },
     "Bert": {
         "type": "BertNormalizer",
         "clean_text": True,
@@ -305,7 +307,9 @@ def test_every_code_point(tmp_path, kind):
     step = 1 if STRINGS > 10_000 else 23
     codes = [c for c in range(1, 0x110000, step) if not 0xD800 <= c < 0xE000]
     texts = ["a".join(map(chr, codes[i : i + 64])) for i in range(0, len(codes), 64)]
-    stage = {("normalizer" if kind == "Nmt" else "pre_tokenizer"): byte_level() if kind == "ByteLevel" else {"type": kind}}
+    stage = {
+        ("normalizer" if kind == "Nmt" else "pre_tokenizer"): byte_level() if kind == "ByteLevel" else {"type": kind}
+    }
     compare(write(tmp_path, texts[::7], **stage), texts)
 
 

@@ -26,6 +26,15 @@ void set(std::vector<uint64_t>& bits, uint32_t index) {
 
 }  // namespace
 
+std::size_t Automaton::HashBits::operator()(const Bits& bits) const {
+  uint64_t hash = 0;
+  for (const uint64_t word : bits) {
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
 Automaton::Automaton(const Program& program)
     : program_(program), words_(program.code.size() / 64 + 1), row_(program.classes.size() + 1) {
   const std::size_t bytes_a_place = 2 * (kNodeBytes + words_ * sizeof(uint64_t)) +
@@ -80,7 +89,7 @@ Automaton::Transition Automaton::make_transition(uint32_t state, uint32_t before
   const auto in_set = [&](const Instruction& instruction) {
     return !at_begin && program_.classes.set_has(instruction.set, before);
   };
-  Bits reach = *state_bits_[state];
+  reach_ = *state_bits_[state];
   for (const uint32_t index : program_.order) {
     const Instruction& instruction = program_.code[index];
     bool holds = false;
@@ -91,24 +100,24 @@ Automaton::Transition Automaton::make_transition(uint32_t state, uint32_t before
         holds = true;
         break;
       case Op::split:
-        holds = has(reach, instruction.next) || has(reach, instruction.other);
+        holds = has(reach_, instruction.next) || has(reach_, instruction.other);
         break;
       case Op::look_behind:
-        holds = in_set(instruction) != instruction.negated && has(reach, instruction.next);
+        holds = in_set(instruction) != instruction.negated && has(reach_, instruction.next);
         break;
       case Op::look_ahead:
         holds =
-            has(reach, instruction.other) != instruction.negated && has(reach, instruction.next);
+            has(reach_, instruction.other) != instruction.negated && has(reach_, instruction.next);
         break;
     }
-    if (holds) set(reach, index);
+    if (holds) set(reach_, index);
   }
-  Bits next(words_);
+  next_.assign(words_, 0);
   for (const uint32_t index : program_.characters) {
     const Instruction& instruction = program_.code[index];
-    if (in_set(instruction) && has(reach, instruction.next)) set(next, index);
+    if (in_set(instruction) && has(reach_, instruction.next)) set(next_, index);
   }
-  const Transition made{reach_of(reach), state_of(next)};
+  const Transition made{reach_of(reach_), state_of(next_)};
   transitions_[state * row_ + before] = made;
   return made;
 }

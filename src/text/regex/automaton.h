@@ -9,8 +9,8 @@
 // needed, within kCacheBytes; when it grows beyond, it is thrown away.
 
 #include <cstdint>
-#include <map>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "src/text/aligned_text.h"
@@ -34,6 +34,10 @@ class Automaton {
 
  private:
   using Bits = std::vector<uint64_t>;  // one for each instruction
+  struct HashBits {
+    std::size_t operator()(const Bits& bits) const;
+  };
+  using BitsMap = std::unordered_map<Bits, uint32_t, HashBits>;
   // What the character before a place leads to: the instructions that can match from the place on,
   // and the state of the place before it.
   struct Transition {
@@ -62,13 +66,15 @@ class Automaton {
 
   // A state is the set of character instructions that take the character at a place, from where a
   // match can be reached.
-  std::map<Bits, uint32_t> states_;
+  BitsMap states_;
   std::vector<const Bits*> state_bits_;
   std::vector<Transition> transitions_;
-  std::map<Bits, uint32_t> reaches_;
+  BitsMap reaches_;
   std::vector<const Bits*> reach_bits_;
   std::vector<uint32_t> resolutions_;  // of each reach and entry
   std::size_t cache_bytes_ = 0;
+  Bits reach_;  // scratch of make_transition
+  Bits next_;
   uint64_t steps_ = 0;
 
   std::span<const uint16_t> text_;

@@ -38,7 +38,7 @@ struct Program {
 };
 
 // Throws Errc::unsupported when the pattern needs more instructions than kMaxInstructions.
-inline constexpr std::size_t kMaxInstructions = 8192;
+inline constexpr std::size_t kMaxInstructions = 4096;
 Program compile_regex(const ParsedRegex& regex);
 
 }  // namespace tercel::text
