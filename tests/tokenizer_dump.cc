@@ -1,4 +1,4 @@
-// For the comparison with the `tokenizers` package in tests/python/test_tokenizer.py.
+// For the comparison with the `tokenizers` package in tests/python/test_tokenizer*.py.
 //
 //   tokenizer_dump TOKENIZER.JSON [option=value]… < RECORDS
 //

@@ -184,6 +184,17 @@ TEST(Tokenizer, ByteLevelOffsetsAreThoseOfTheText) {
               ElementsAre(TextSpan{0, 1}, TextSpan{1, 3}, TextSpan{1, 3}));
 }
 
+TEST(Tokenizer, WhiteSpaceAndLettersThatGrowTakeLinearTime) {
+  const Tokenizer tokenizer = Tokenizer::parse(R"({"version": "1.0",
+    "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "WhitespaceSplit"},
+    "added_tokens": [{"id": 1, "content": " ", "lstrip": true, "rstrip": true, "normalized": false}],
+    "model": {"type": "WordPiece", "unk_token": "?", "vocab": {"?": 0}}})");
+  EXPECT_EQ(tokenizer.tokenize(std::string(1 << 19, ' ')).ids.front(), 1);
+  std::string dotted;
+  for (int i = 0; i < 1 << 18; ++i) dotted += "\u0130";
+  EXPECT_EQ(tokenizer.tokenize(dotted).offsets[0], (TextSpan{0, 1U << 19}));
+}
+
 TEST(Tokenizer, ATextCannotGrowWithoutBound) {
   const std::string content(5000, 'a');
   const Tokenizer tokenizer = Tokenizer::parse(

@@ -1,6 +1,7 @@
 #include "src/text/regex/regex.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "src/text/regex/syntax.h"
@@ -21,9 +22,14 @@ std::unique_ptr<Automaton> Regex::lease() const {
   return std::make_unique<Automaton>(program_);
 }
 
-void Regex::give_back(std::unique_ptr<Automaton> automaton) const {
-  const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(automaton));
+void Regex::give_back(std::unique_ptr<Automaton> automaton) const noexcept {
+  if (!automaton) return;
+  try {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(automaton));
+  } catch (const std::bad_alloc&) {
+    return;  // the next search makes a new one
+  }
 }
 
 const std::vector<IndexRange>& RegexSearch::find_all(std::string_view ascii) {
@@ -44,7 +50,12 @@ const std::vector<IndexRange>& RegexSearch::find_all(const AlignedChar* begin,
 
 const std::vector<IndexRange>& RegexSearch::find_in_classes() {
   matches_.clear();
-  automaton_->find_all(classes_, matches_);
+  try {
+    automaton_->find_all(classes_, matches_);
+  } catch (...) {
+    automaton_.reset();  // memory ran out: it may have been left half changed
+    throw;
+  }
   return matches_;
 }
 

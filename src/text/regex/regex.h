@@ -29,7 +29,7 @@ class Regex {
  private:
   friend class RegexSearch;
   std::unique_ptr<Automaton> lease() const;
-  void give_back(std::unique_ptr<Automaton> automaton) const;
+  void give_back(std::unique_ptr<Automaton> automaton) const noexcept;
 
   Program program_;
   mutable std::mutex mutex_;
