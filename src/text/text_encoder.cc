@@ -168,10 +168,7 @@ std::string_view TextEncoder::render(IndexRange word) {
 TextSpan TextEncoder::ascii_origin(const ModelToken& token, uint32_t base, IndexRange word) const {
   uint32_t begin = token.begin;
   uint32_t end = token.end;
-  if (begin >= rendered_size_ || end > rendered_size_) {
-    const auto size = static_cast<uint32_t>(text_.size());
-    return {std::min(begin, size), std::min(end, size)};
-  }
+  if (begin >= rendered_size_ || end > rendered_size_) return beyond_word(token);
   if (split_.alphabet != nullptr) {
     begin = rendered_.char_of[token.begin];
     end = token.begin == token.end ? begin : rendered_.char_of[token.end - 1] + 1;
@@ -221,12 +218,23 @@ void TextEncoder::encode_words(SplitText split) {
     tokens_.clear();
     tokenizer_.model->tokenize(rendered_.bytes, tokens_);
     for (const ModelToken& token : tokens_) {
-      const TextSpan origin{first[rendered_.char_of[token.begin]].origin.begin,
-                            first[rendered_.char_of[token.end - 1]].origin.end};
-      emit_model_token(token, origin);
+      emit_model_token(token, origin_of(token, first));
     }
     ++next_word_;
   }
+}
+
+TextSpan TextEncoder::origin_of(const ModelToken& token, const AlignedChar* first) const {
+  const auto limit = static_cast<uint32_t>(rendered_.char_of.size());
+  if (token.begin >= limit || token.end > limit) return beyond_word(token);
+  const TextSpan begin = first[rendered_.char_of[token.begin]].origin;
+  if (token.begin == token.end) return {begin.begin, begin.begin};
+  return {begin.begin, first[rendered_.char_of[token.end - 1]].origin.end};
+}
+
+TextSpan TextEncoder::beyond_word(const ModelToken& token) const {
+  const auto size = static_cast<uint32_t>(text_.size());
+  return {std::min(token.begin, size), std::min(token.end, size)};
 }
 
 void TextEncoder::emit_added(const AddedToken& token, TextSpan origin, std::string_view matched) {

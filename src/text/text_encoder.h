@@ -24,7 +24,7 @@ class TextEncoder {
   bool encode_ascii_words(std::string_view bytes, uint32_t base);
   // The word as the model sees it; where the alphabet rewrites it, in rendered_.
   std::string_view render(IndexRange word);
-  // Of a token of that word. Beyond the word, as the package has it: the range itself.
+  // Of a token of that word.
   TextSpan ascii_origin(const ModelToken& token, uint32_t base, IndexRange word) const;
   void encode_unicode(IndexRange piece);
   void encode_words(SplitText split);
@@ -38,6 +38,10 @@ class TextEncoder {
     emit(token.id, trim_ ? trimmed(origin, *tokenizer_.model->id_to_token(token.id)) : origin,
          next_word_);
   }
+  // Of a token of the word in rendered_, whose first character is `first`.
+  TextSpan origin_of(const ModelToken& token, const AlignedChar* first) const;
+  // A token that is longer than its word: its range itself, as the package has it.
+  TextSpan beyond_word(const ModelToken& token) const;
   TextSpan trimmed(TextSpan origin, std::string_view token) const;
 
   const Tokenizer::Impl& tokenizer_;

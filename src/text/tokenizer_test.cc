@@ -204,6 +204,37 @@ TEST(Tokenizer, ATextCannotGrowWithoutBound) {
   EXPECT_THROW(tokenizer.tokenize(content), Error);
 }
 
+TEST(Tokenizer, BatchesKeepTheirOrderOnAnyNumberOfThreads) {
+  const Tokenizer tokenizer = Tokenizer::parse(bert());
+  std::vector<std::string> texts;
+  std::vector<std::string_view> views;
+  std::vector<std::pair<std::string_view, std::string_view>> pairs;
+  for (int i = 0; i < 300; ++i) {
+    texts.push_back("hello" + std::string(static_cast<std::size_t>(i % 40), ',') + " cafés");
+  }
+  for (const std::string& text : texts) {
+    views.push_back(text);
+    pairs.emplace_back(text, "hello");
+  }
+  EncodeOptions options;
+  options.padding = Padding{};
+  const auto expected = tokenizer.encode_batch(views, options);
+  const auto expected_pairs = tokenizer.encode_pair_batch(pairs, options);
+  for (const int threads : {2, 3, 0}) {
+    options.threads = threads;
+    const auto batch = tokenizer.encode_batch(views, options);
+    const auto pair_batch = tokenizer.encode_pair_batch(pairs, options);
+    ASSERT_EQ(batch.size(), expected.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      EXPECT_EQ(batch[i].ids, expected[i].ids);
+      EXPECT_EQ(batch[i].offsets, expected[i].offsets);
+      EXPECT_EQ(pair_batch[i].ids, expected_pairs[i].ids);
+    }
+  }
+  options.threads = -1;
+  EXPECT_THROW(tokenizer.encode_batch(views, options), Error);
+}
+
 TEST(Tokenizer, MessagesSayWhatIsSupported) {
   expect_failure(with_stages(R"("normalizer": {"type": "Upper"},)"), Errc::unsupported,
                  "the normalizer type \"Upper\" is not supported; supported are: BertNormalizer,");
@@ -216,7 +247,8 @@ TEST(Tokenizer, MessagesSayWhatIsSupported) {
                                  "behavior": "Removed", "invert": false},)"),
                  Errc::unsupported,
                  "regular expression \"x\\K\", character 1: \\K is not supported");
-  expect_failure(R"({"model": {"type": "BPE"}})", Errc::unsupported, "supported are: WordPiece");
+  expect_failure(R"({"model": {"type": "Char"}})", Errc::unsupported,
+                 "supported are: BPE, Unigram, WordLevel, WordPiece");
   expect_failure(R"({"version": "1.0"})", Errc::invalid_file, "\"model\" is missing");
   expect_failure("[]", Errc::invalid_file, "expected an object");
   expect_failure(R"({"model": {"type": "WordPiece", "vocab": {"a": -1}}})", Errc::invalid_file,

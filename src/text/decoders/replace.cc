@@ -4,6 +4,22 @@
 namespace tercel::text {
 namespace {
 
+class ReplaceStep final : public TokenStep {
+ public:
+  ReplaceStep(std::string_view pattern, std::string_view content, DecodeStepPtr next)
+      : TokenStep(std::move(next)), pattern_(pattern), content_(content) {}
+
+ private:
+  void take(std::string_view token) override {
+    std::string text(token);
+    replace_all(text, pattern_, content_);
+    emit(text);
+  }
+
+  std::string_view pattern_;
+  std::string_view content_;
+};
+
 class ReplaceDecoder final : public Decoder {
  public:
   explicit ReplaceDecoder(const Json& config) : content_(config["content"].string()) {
@@ -11,8 +27,8 @@ class ReplaceDecoder final : public Decoder {
       append_utf8(pattern_, code);
     }
   }
-  void apply(std::vector<std::string>& tokens) const override {
-    for (std::string& token : tokens) replace_all(token, pattern_, content_);
+  DecodeStepPtr start(DecodeStepPtr next) const override {
+    return std::make_unique<ReplaceStep>(pattern_, content_, std::move(next));
   }
 
  private:
