@@ -61,7 +61,9 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=7)
     options = arguments.parse_args()
-    print(f"{'model':15} {'text':12} {'MB':>5} {'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6} {'2 threads':>10}")
+    print(
+        f"{'model':15} {'text':12} {'MB':>5} {'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6} {'2 threads':>10}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for model, path in models(folder):
             for name, lines in texts():

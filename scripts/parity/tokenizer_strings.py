@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The comparison of tests/python/test_tokenizer_models.py with many more random strings, 10⁶ unless told.
 
-    python scripts/parity/tokenizer_strings.py [--strings N]
+python scripts/parity/tokenizer_strings.py [--strings N]
 """
 
 import argparse

@@ -9,7 +9,6 @@ namespace {
 
 // Steps call one another: a file must not choose how deep.
 constexpr std::size_t kMaxSteps = 64;
-constexpr std::size_t kMaxReplaced = std::size_t{16} << 20;
 
 class SequenceDecoder final : public Decoder {
  public:
@@ -104,10 +103,6 @@ void replace_all(std::string& text, std::string_view pattern, std::string_view c
     result.append(text, copied, match - copied);
     result.append(content);
     copied = match + pattern.size();
-    if (result.size() > kMaxReplaced) {
-      fail(Errc::invalid_file, "the decoder replaces \"{}\" until one token has more than {} MiB",
-           pattern, kMaxReplaced >> 20U);
-    }
   }
   result.append(text, copied);
   text = std::move(result);

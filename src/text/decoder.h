@@ -68,8 +68,7 @@ std::unique_ptr<const Decoder> make_replace_decoder(const Json& config);
 std::unique_ptr<const Decoder> make_strip_decoder(const Json& config);
 std::unique_ptr<const Decoder> make_wordpiece_decoder(const Json& config);
 
-// Every occurrence of `pattern` (not empty), from left to right. Throws Errc::invalid_file when the
-// result has more than 16 MiB: only rules made to explode get there.
+// Every occurrence of `pattern` (not empty), from left to right.
 void replace_all(std::string& text, std::string_view pattern, std::string_view content);
 
 // English as WordPiece writes it: punctuation and contractions lose the space before them.

@@ -81,8 +81,17 @@ def test_decoding(hugging_face):
     "decoder",
     [
         {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": "e", "start": 2, "stop": 0}]},
-        {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "WordPiece", "prefix": "a", "cleanup": True}]},
-        {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": True}]},
+        {
+            "type": "Sequence",
+            "decoders": [{"type": "ByteFallback"}, {"type": "WordPiece", "prefix": "a", "cleanup": True}],
+        },
+        {
+            "type": "Sequence",
+            "decoders": [
+                {"type": "Fuse"},
+                {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": True},
+            ],
+        },
         {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": False},
         {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": True},
         {"type": "Replace", "pattern": {"String": "e"}, "content": "--"},
@@ -114,7 +123,7 @@ def test_long_words(tmp_path):
             compare_sentencepiece(path, [word])
         else:
             compare(path, [word])
-        dump(path, [word * 50], max_length=10)
+        assert dump(path, [word * 50], decode=1).decode() == word * 50 + "\0"
 
 
 # ---------------------------------------------------------------- sentencepiece

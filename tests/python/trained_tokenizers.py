@@ -32,7 +32,7 @@ LLAMA3 = (
 )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def corpus():
     """Paragraphs and questions in English and eight other languages, about 0.4 MB."""
     languages = json.loads(SAMPLE.read_text(encoding="utf-8"))
@@ -53,9 +53,7 @@ def byte_level_bpe():
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return trained(
-        tokenizer, trainers.BpeTrainer, 2500, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"]
-    )
+    return trained(tokenizer, trainers.BpeTrainer, 2500, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"])
 
 
 def roberta():
@@ -251,11 +249,13 @@ SENTENCEPIECE = {
     "sp_unigram_suffix": lambda: sentencepiece_model(
         "unigram", 1400, treat_whitespace_as_suffix=True, unk_surface="?", character_coverage=0.98
     ),
-    "sp_unigram_spaces": lambda: sentencepiece_model("unigram", 1600, allow_whitespace_only_pieces=True, **KEEPS_SPACES),
+    "sp_unigram_spaces": lambda: sentencepiece_model(
+        "unigram", 1600, allow_whitespace_only_pieces=True, **KEEPS_SPACES
+    ),
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def bytes_of(name):
     return HUGGING_FACE[name]().to_str().encode() if name in HUGGING_FACE else SENTENCEPIECE[name]()
 
