@@ -6,12 +6,13 @@ TERCEL_TOKENIZER_STRINGS sets how many random strings are tried in all.
 import json
 import os
 import random
+import subprocess
 
 import pytest
 import sentencepiece
 import tokenizers
 import trained_tokenizers
-from test_tokenizer import check_bytes, compare, dump, random_texts, sample_texts
+from test_tokenizer import BUILD, SHIPPED, check_bytes, compare, dump, random_texts, sample_texts
 
 STRINGS = int(os.environ.get("TERCEL_TOKENIZER_STRINGS", "20000"))
 ALL = len(trained_tokenizers.HUGGING_FACE) + len(trained_tokenizers.SENTENCEPIECE)
@@ -194,3 +195,17 @@ def compare_files(path, written):
     texts = sample_texts()[::4] + ["a <mask> b", "[MASK] [CLS]", "<s>x</s>", "<|endoftext|>"]
     assert dump(path, texts) == dump(written, texts)
     compare(written, texts)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_command_decodes():
+    reference = tokenizers.Tokenizer.from_file(str(SHIPPED))
+    ids = reference.encode("Unbelievable, that one can't read it!").ids
+    for options, skip in ([], False), (["--no-special-tokens"], True):
+        command = [str(BUILD / "tercel"), "tokenize", "--model", str(SHIPPED), "--decode", *options]
+        done = subprocess.run([*command, *map(str, ids)], capture_output=True, text=True, check=True)
+        assert done.stdout == reference.decode(ids, skip_special_tokens=skip) + "\n"
+    done = subprocess.run([*command, "12x"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "expected ids" in done.stderr
