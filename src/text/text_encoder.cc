@@ -265,7 +265,7 @@ void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text
   TextSpan& origin = windows.offsets[0];
   const std::string_view before = text.substr(0, origin.begin);
   const AddedToken* added = tokenizer.added->find(windows.ids[0]);
-  const std::string token =
+  const std::string_view token =
       added != nullptr ? added->decoded : *tokenizer.model->id_to_token(windows.ids[0]);
   const bool takes_before = added != nullptr && added->lstrip;
   if (leading_white(token) + (takes_before ? trailing_white(before) : 0) != 1 || before.empty()) {
