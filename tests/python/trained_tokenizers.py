@@ -43,6 +43,8 @@ def corpus():
 
 def trained(tokenizer, kind, size, **options):
     options.setdefault("special_tokens", ["<unk>", "<s>", "</s>"])
+    if kind is trainers.UnigramTrainer:  # quick: two thirds of the time of all training
+        options |= {"shrinking_factor": 0.4, "n_sub_iterations": 1}
     tokenizer.train_from_iterator(corpus(), kind(vocab_size=size, show_progress=False, **options))
     return tokenizer
 
