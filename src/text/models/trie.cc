@@ -1,5 +1,6 @@
 #include "src/text/models/trie.h"
 
+#include <deque>
 #include <limits>
 
 #include "src/base/fail.h"
@@ -14,17 +15,19 @@ Trie::Trie(std::vector<Entry> entries) {
   if (bytes > std::numeric_limits<uint32_t>::max()) {
     fail(Errc::invalid_file, "the vocabulary has more than 4 GiB of text");
   }
-  // Level by level: what a node's strings are, and how long the prefix is that they share.
+  // What the strings of the nodes that wait are, in the nodes' order, and how long the prefix is
+  // that they share.
   struct Range {
     std::size_t begin;
     std::size_t end;
     std::size_t depth;
   };
-  std::vector<Range> ranges = {{0, entries.size(), 0}};
+  std::deque<Range> waiting = {{0, entries.size(), 0}};
   nodes_.emplace_back();
   labels_.push_back(0);
-  for (std::size_t at = 0; at < ranges.size(); ++at) {
-    auto [begin, end, depth] = ranges[at];
+  for (std::size_t at = 0; !waiting.empty(); ++at) {
+    auto [begin, end, depth] = waiting.front();
+    waiting.pop_front();
     for (; begin < end && entries[begin].first.size() == depth; ++begin) {
       if (depth > 0) nodes_[at].value = entries[begin].second;
     }
@@ -34,7 +37,7 @@ Trie::Trie(std::vector<Entry> entries) {
       std::size_t next = begin;
       while (next < end && static_cast<unsigned char>(entries[next].first[depth]) == label) ++next;
       if (at == kRoot) root_[label] = static_cast<uint32_t>(nodes_.size());
-      ranges.push_back({begin, next, depth + 1});
+      waiting.push_back({begin, next, depth + 1});
       nodes_.emplace_back();
       labels_.push_back(label);
       ++nodes_[at].count;
