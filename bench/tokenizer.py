@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Tercel's tokenizer beside the `tokenizers` package: one thread each, alternating, medians.
+"""Tercel's tokenizers beside the `tokenizers` package: one thread each, alternating, medians; and two threads.
 
-    python bench/tokenizer.py [--tokenizer FILE] [--rounds N]
+    python bench/tokenizer.py [--rounds N]
 
-Needs the build's tokenizer_bench (TERCEL_BUILD names another build directory).
+WordPiece is the shipped model's; byte-level BPE and Unigram are trained here. Needs the build's tokenizer_bench
+(TERCEL_BUILD names another build directory).
 """
 
 import argparse
 import json
 import os
+import pathlib
+import sys
 import tempfile
 
 from measure import BUILD, MODEL, ROOT, closing, median, milliseconds, output_of
@@ -16,45 +19,73 @@ from measure import BUILD, MODEL, ROOT, closing, median, milliseconds, output_of
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import tokenizers  # reads the variable when imported
 
+sys.path.insert(0, str(ROOT / "tests/python"))
+import trained_tokenizers
+
+FASTER = 1.5
+TWO_THREADS = 1.8
+
 
 def texts():
-    squad = ROOT / "tests/data/squad/squad-heldout.json"
-    if squad.exists():
-        paragraphs = [p for article in json.loads(squad.read_text())["data"] for p in article["paragraphs"]]
-        yield "English", [p["context"] for p in paragraphs] + [q["question"] for p in paragraphs for q in p["qas"]]
+    squad = json.loads((ROOT / "tests/data/squad/squad-heldout.json").read_text())
+    paragraphs = [p for article in squad["data"] for p in article["paragraphs"]]
+    yield "English", [p["context"] for p in paragraphs] + [q["question"] for p in paragraphs for q in p["qas"]]
     sample = json.loads((ROOT / "tests/data/tokenizer/xquad_sample.json").read_text(encoding="utf-8"))
-    for language, records in sample.items():
-        yield language, [text for r in records for text in [r["context"], *r["questions"]]] * 4
+    records = [record for language in sample.values() for record in language]
+    yield "8 languages", [text for r in records for text in [r["context"], *r["questions"]]] * 2
+
+
+def models(folder):
+    yield "WordPiece", MODEL / "tokenizer.json"
+    for name, title in (("byte_level_bpe", "byte-level BPE"), ("unigram", "Unigram")):
+        path = pathlib.Path(folder) / name
+        path.mkdir()
+        yield title, trained_tokenizers.train(name, path)
+
+
+def measure(path, lines, rounds):
+    """Medians of our encoding, theirs, and our batches' on one thread and on two; milliseconds."""
+    reference = tokenizers.Tokenizer.from_file(str(path))
+    ours, theirs = [], []
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        for _ in range(rounds):
+            ours.append(output_of(BUILD / "tokenizer_bench", path, file.name, "0.1"))
+            theirs.append(milliseconds(lambda: reference.encode_batch(lines)))
+    of = {key: median(result[key] for result in ours) for key in ours[0]}
+    return of["encode_ms"], median(theirs), of["batch_ms"], of["batch_2_ms"]
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--tokenizer", default=str(MODEL / "tokenizer.json"))
     arguments.add_argument("--rounds", type=int, default=7)
     options = arguments.parse_args()
-    reference = tokenizers.Tokenizer.from_file(options.tokenizer)
-    load_theirs = median(milliseconds(lambda: tokenizers.Tokenizer.from_file(options.tokenizer)) for _ in range(9))
-    print(f"{'text':8} {'MB':>6} {'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6}")
-    loads = []
-    for name, lines in texts():
-        lines = [line.replace("\n", " ") for line in lines]
-        size = sum(len(line.encode()) for line in lines) / 1e6
-        ours, theirs = [], []
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            for _ in range(options.rounds):
-                result = output_of(BUILD / "tokenizer_bench", options.tokenizer, file.name, "0.1")
-                ours.append(result["encode_ms"])
-                loads.append(result["load_ms"])
-                theirs.append(milliseconds(lambda lines=lines: [reference.encode(line) for line in lines]))
-        a, b = median(ours), median(theirs)
-        print(f"{name:8} {size:6.2f} {size / a * 1e3:12.1f} {size / b * 1e3:16.1f} {b / a:6.1f}")
-        what = f"tokenizer, {name}, speed over `tokenizers` on one thread"
-        closing(what, f"{b / a:.1f} ×", "≥ 1 ×", a <= b)
-    load = median(loads)
-    print(f"load     {load:.2f} ms, tokenizers {load_theirs:.2f} ms, ratio {load_theirs / load:.1f}")
-    closing("loading tokenizer.json", f"{load:.1f} ms, `tokenizers` {load_theirs:.1f} ms", "-")
+    print(
+        f"{'model':15} {'text':12} {'MB':>5} {'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6} {'2 threads':>10}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for model, path in models(folder):
+            for name, lines in texts():
+                lines = [line.replace("\n", " ") for line in lines]
+                size = sum(len(line.encode()) for line in lines) / 1e6
+                ours, theirs, one, two = measure(path, lines, options.rounds)
+                print(
+                    f"{model:15} {name:12} {size:5.2f} {size / ours * 1e3:12.1f} {size / theirs * 1e3:16.1f} "
+                    f"{theirs / ours:6.1f} {one / two:9.2f}×",
+                    flush=True,
+                )
+                what = f"tokenizer, {model}, {name}"
+                met = theirs / ours >= FASTER
+                closing(f"{what}: over `tokenizers`, one thread", f"{theirs / ours:.1f} ×", f"≥ {FASTER} ×", met)
+                met = one / two >= TWO_THREADS
+                closing(f"{what}: two threads over one", f"{one / two:.2f} ×", f"≥ {TWO_THREADS} ×", met)
+    path = MODEL / "tokenizer.json"
+    theirs = median(milliseconds(lambda: tokenizers.Tokenizer.from_file(str(path))) for _ in range(9))
+    with tempfile.NamedTemporaryFile("w") as empty:
+        load = output_of(BUILD / "tokenizer_bench", path, empty.name, "0.1")["load_ms"]
+    print(f"load     {load:.2f} ms, tokenizers {theirs:.2f} ms, ratio {theirs / load:.1f}")
+    closing("loading tokenizer.json", f"{load:.1f} ms, `tokenizers` {theirs:.1f} ms", "-")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #pragma once
-// Text to token ids and back, from a Hugging Face tokenizer.json.
+// Text to token ids and back, from a Hugging Face tokenizer.json or the files that came before it.
 //
 //   const auto tokenizer = tercel::Tokenizer::load("models/minilm-qa");
 //   const auto encoding = tokenizer.encode_pair(question, document);
 //
-// Ids, type ids and offsets equal those of the Python package `tokenizers` (0.23). Text is UTF-8;
+// Ids, type ids, offsets and decoded text equal those of the Python package `tokenizers` (0.23), or
+// of `sentencepiece` for its models. Text is UTF-8;
 // each maximal ill-formed subsequence (Unicode 15, section 3.9, table 3-8) is read as one U+FFFD,
 // and offsets still count the bytes as they were given. Texts are limited to 4 GiB.
 
@@ -83,16 +84,27 @@ struct EncodeOptions {
   std::optional<Padding> padding;
   // Without it `overflowing` stays empty, and text beyond the window is not even read if possible.
   bool keep_overflowing = true;
+  // That encode the texts of a batch, the caller's included; 0: one for each CPU.
+  int threads = 1;
 };
 
 // A value; copies share the (immutable) vocabulary. All members may be called from many threads.
 class __attribute__((visibility("default"))) Tokenizer {
  public:
-  // `path` is a tokenizer.json or a directory that holds one. Throws Errc::not_found,
-  // Errc::invalid_file, or Errc::unsupported for a kind of tokenizer that Tercel does not know.
+  // `path` is a file, or a directory that holds one, of these, the first that there is:
+  //   tokenizer.json
+  //   *.model                      SentencePiece, BPE or unigram
+  //   vocab.json and merges.txt    GPT-2, RoBERTa or CLIP: what tokenizer_config.json says, or else
+  //                                the vocabulary's special tokens
+  //   vocab.txt                    BERT
+  // The last two heed tokenizer_config.json, special_tokens_map.json and added_tokens.json beside
+  // them. Throws Errc::not_found, Errc::invalid_file, or Errc::unsupported for a kind of tokenizer
+  // that Tercel does not know.
   static Tokenizer load(const std::filesystem::path& path);
   // The same from memory; `source` is what messages call the text.
   static Tokenizer parse(std::string_view json, std::string source = "tokenizer.json");
+  static Tokenizer parse_sentencepiece(std::string_view bytes,
+                                       std::string source = "tokenizer.model");
 
   // The truncation and padding that the file asks for.
   const EncodeOptions& default_options() const;
@@ -103,7 +115,7 @@ class __attribute__((visibility("default"))) Tokenizer {
   Encoding encode_pair(std::string_view first, std::string_view second) const;
   Encoding encode_pair(std::string_view first, std::string_view second,
                        const EncodeOptions& options) const;
-  // As the calls one by one, then padded to one length.
+  // As the calls one by one, in the same order, then padded to one length.
   std::vector<Encoding> encode_batch(std::span<const std::string_view> texts,
                                      const EncodeOptions& options) const;
   std::vector<Encoding> encode_pair_batch(
@@ -126,8 +138,32 @@ class __attribute__((visibility("default"))) Tokenizer {
   struct Impl;
 
  private:
+  friend class DecodeStream;
   explicit Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
+};
+
+// Decodes ids as they come. All texts together are what decode() gives for all ids; each is of
+// whole characters, and what a later id could still change is held back until then.
+//
+//   tercel::DecodeStream stream(tokenizer);
+//   for (const int32_t id : ids) std::cout << stream.push(id);
+//   std::cout << stream.finish();
+class __attribute__((visibility("default"))) DecodeStream {
+ public:
+  explicit DecodeStream(const Tokenizer& tokenizer, bool skip_special_tokens = true);
+  DecodeStream(DecodeStream&&) noexcept;
+  DecodeStream& operator=(DecodeStream&&) noexcept;
+  ~DecodeStream();
+
+  // The text that is certain now; often empty. Unknown ids are skipped.
+  std::string push(int32_t id);
+  // The rest; then the stream begins anew.
+  std::string finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // Byte offsets of a text as offsets in characters (code points), and back. An ill-formed sequence

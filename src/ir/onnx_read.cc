@@ -4,10 +4,10 @@
 #include "src/base/fail.h"
 #include "src/base/mapped_file.h"
 #include "src/base/shown.h"
+#include "src/base/wire.h"
 #include "src/ir/onnx_fields.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/onnx_graph.h"
-#include "src/ir/wire.h"
 
 namespace tercel::ir {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/base/wire.h"
 #include "src/ir/external_data.h"
-#include "src/ir/wire.h"
 #include "tercel/tensor.h"
 
 namespace tercel::ir {

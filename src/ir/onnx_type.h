@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/base/wire.h"
 #include "src/ir/type.h"
-#include "src/ir/wire.h"
 
 namespace tercel::ir {
 

@@ -20,8 +20,9 @@ bool is_single_word(std::string_view text, std::size_t begin, std::size_t end) {
   return !word_before && !word_after;
 }
 
-std::size_t white_before(std::string_view text, std::size_t end) {
-  while (end > 0) {
+// Where the white space before `end` begins, not before `floor`.
+std::size_t white_before(std::string_view text, std::size_t end, std::size_t floor) {
+  while (end > floor) {
     const CodePoint last = decode_last(text.substr(0, end));
     if (!is(last.code, kWhite)) break;
     end -= last.length;
@@ -78,6 +79,10 @@ void TokenMatcher::split(std::string_view text, std::vector<TokenMatch>& parts) 
   const auto push = [&](const AddedToken* token, std::size_t begin, std::size_t end) {
     parts.push_back({token, {static_cast<uint32_t>(begin), static_cast<uint32_t>(end)}});
   };
+  struct {
+    std::size_t begin = 1;
+    std::size_t end = 0;
+  } white;  // the last to be scanned
   std::size_t done = 0;
   for (std::size_t at = 0; !nodes_.empty() && at < text.size();) {
     if (!starts_[static_cast<unsigned char>(text[at])]) {
@@ -93,8 +98,13 @@ void TokenMatcher::split(std::string_view text, std::vector<TokenMatch>& parts) 
     std::size_t end = hit.end;
     at = end;
     if (hit.token->single_word && !is_single_word(text, begin, end)) continue;
-    if (hit.token->lstrip) begin = std::max(white_before(text, begin), done);
-    if (hit.token->rstrip) end = white_after(text, end);
+    if (hit.token->lstrip) begin = std::max(white_before(text, begin, done), done);
+    if (hit.token->rstrip) {
+      // A token in white space that the one before has taken: scanning it anew would be quadratic.
+      if (end < white.begin || end > white.end) white = {end, white_after(text, end)};
+      end = white.end;
+    }
+    if (end < begin) continue;  // inside what the token before has taken
     if (done < begin) push(nullptr, done, begin);
     push(hit.token, begin, end);
     done = end;

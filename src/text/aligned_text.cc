@@ -2,9 +2,24 @@
 
 #include <algorithm>
 
+#include "src/base/fail.h"
 #include "src/text/utf8.h"
 
 namespace tercel::text {
+
+void check_growth(const AlignedText& text, std::size_t chars) {
+  // The longest rewriting of Unicode's own makes 18 characters of 3 bytes. Without a bound, a file
+  // could make each character of a text as long as itself.
+  constexpr std::size_t kMaxGrowth = 16;
+  constexpr std::size_t kAlwaysAllowed = std::size_t{1} << 20;
+  const std::size_t bytes = text.empty() ? 0 : text.back().origin.end - text.front().origin.begin;
+  if (chars <= kAlwaysAllowed || chars <= kMaxGrowth * bytes) return;
+  fail(
+      Errc::invalid_file,
+      "tokenizer.json: the normalizer makes {} characters of {} bytes of text; at most {} for each "
+      "byte are supported",
+      chars, bytes, kMaxGrowth);
+}
 
 void decode_into(AlignedText& result, std::string_view text, uint32_t base) {
   result.clear();
@@ -39,26 +54,27 @@ void rewrite(AlignedText& text, const std::vector<RewrittenChar>& to) {
   text = std::move(result);
 }
 
-void replace_all(AlignedText& text, const std::u32string& pattern, const std::u32string& content) {
-  const auto equal = [](const AlignedChar& a, char32_t b) { return a.code == b; };
-  auto match = std::search(text.begin(), text.end(), pattern.begin(), pattern.end(), equal);
-  if (match == text.end()) return;
+void replace(AlignedText& text, const std::vector<IndexRange>& matches,
+             const std::u32string& content) {
+  if (matches.empty()) return;
+  check_growth(text, text.size() + matches.size() * content.size());
   AlignedText result;
   result.reserve(text.size());
-  auto copied = text.begin();
-  while (match != text.end()) {
-    result.insert(result.end(), copied, match);
-    copied = match + static_cast<std::ptrdiff_t>(pattern.size());
-    const TextSpan origin = (copied - 1)->origin;
+  uint32_t copied = 0;
+  for (const IndexRange match : matches) {
+    result.insert(result.end(), text.begin() + copied, text.begin() + match.begin);
+    const uint32_t start = text.front().origin.begin;
+    const TextSpan origin = match.end == 0 ? TextSpan{start, start} : text[match.end - 1].origin;
     for (const char32_t code : content) result.push_back({code, origin});
-    match = std::search(copied, text.end(), pattern.begin(), pattern.end(), equal);
+    copied = match.end;
   }
-  result.insert(result.end(), copied, text.end());
+  result.insert(result.end(), text.begin() + copied, text.end());
   text = std::move(result);
 }
 
 void prepend(AlignedText& text, const std::u32string& prefix) {
   if (text.empty()) return;
+  check_growth(text, text.size() + prefix.size());
   const TextSpan origin = text.front().origin;
   text.insert(text.begin(), prefix.size(), {0, origin});
   std::transform(prefix.begin(), prefix.end(), text.begin(), [&](char32_t code) {

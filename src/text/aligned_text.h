@@ -12,6 +12,13 @@
 
 namespace tercel::text {
 
+// Of characters, or of bytes.
+struct IndexRange {
+  uint32_t begin;
+  uint32_t end;
+  friend bool operator==(const IndexRange&, const IndexRange&) = default;
+};
+
 struct AlignedChar {
   char32_t code;
   TextSpan origin;
@@ -37,11 +44,17 @@ struct RewrittenChar {
 };
 void rewrite(AlignedText& text, const std::vector<RewrittenChar>& to);
 
-// Every occurrence of `pattern` (not empty) becomes `content`, with the origin of its last
-// character.
-void replace_all(AlignedText& text, const std::u32string& pattern, const std::u32string& content);
+// Throws Errc::invalid_file when `chars` characters are more than a tokenizer can mean to make of
+// `text`.
+void check_growth(const AlignedText& text, std::size_t chars);
 
-// Puts `prefix` before the first character, with its origin. An empty text stays empty.
+// Every one of `matches`, in rising order, becomes `content`, with the origin of its last
+// character; where it is empty, of the character before. Throws as check_growth() does.
+void replace(AlignedText& text, const std::vector<IndexRange>& matches,
+             const std::u32string& content);
+
+// Puts `prefix` before the first character, with its origin. An empty text stays empty. Throws as
+// check_growth() does.
 void prepend(AlignedText& text, const std::u32string& prefix);
 
 }  // namespace tercel::text

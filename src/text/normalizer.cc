@@ -36,11 +36,14 @@ std::unique_ptr<const Normalizer> make_sequence(const Json& config) {
 
 constexpr StageRow<Normalizer> kNormalizers[] = {
     {"BertNormalizer", make_bert_normalizer},
+    {"ByteLevel", make_byte_level_normalizer},
     {"Lowercase", make_lowercase},
     {"NFC", make_nfc},
     {"NFD", make_nfd},
     {"NFKC", make_nfkc},
     {"NFKD", make_nfkd},
+    {"Nmt", make_nmt},
+    {"Precompiled", make_precompiled},
     {"Prepend", make_prepend},
     {"Replace", make_replace},
     {"Sequence", make_sequence},

@@ -28,11 +28,14 @@ class Normalizer {
 std::unique_ptr<const Normalizer> make_normalizer(const Json& config);
 
 std::unique_ptr<const Normalizer> make_bert_normalizer(const Json& config);
+std::unique_ptr<const Normalizer> make_byte_level_normalizer(const Json& config);
 std::unique_ptr<const Normalizer> make_lowercase(const Json& config);
 std::unique_ptr<const Normalizer> make_nfc(const Json& config);
 std::unique_ptr<const Normalizer> make_nfd(const Json& config);
 std::unique_ptr<const Normalizer> make_nfkc(const Json& config);
 std::unique_ptr<const Normalizer> make_nfkd(const Json& config);
+std::unique_ptr<const Normalizer> make_nmt(const Json& config);
+std::unique_ptr<const Normalizer> make_precompiled(const Json& config);
 std::unique_ptr<const Normalizer> make_prepend(const Json& config);
 std::unique_ptr<const Normalizer> make_replace(const Json& config);
 std::unique_ptr<const Normalizer> make_strip(const Json& config);
@@ -40,5 +43,8 @@ std::unique_ptr<const Normalizer> make_strip_accents(const Json& config);
 
 void lowercase(AlignedText& text);
 void lowercase_ascii(std::string& ascii);
+
+// Appends each byte of UTF-8 as a character of the byte-level alphabet.
+void append_byte_level(AlignedText& result, const AlignedChar* begin, const AlignedChar* end);
 
 }  // namespace tercel::text

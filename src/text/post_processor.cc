@@ -42,9 +42,8 @@ std::unique_ptr<const PostProcessor> make_sequence(const Json& config) {
 }
 
 constexpr StageRow<PostProcessor> kPostProcessors[] = {
-    {"BertProcessing", make_bert_processing},
-    {"RobertaProcessing", make_roberta_processing},
-    {"Sequence", make_sequence},
+    {"BertProcessing", make_bert_processing},         {"ByteLevel", make_byte_level_processing},
+    {"RobertaProcessing", make_roberta_processing},   {"Sequence", make_sequence},
     {"TemplateProcessing", make_template_processing},
 };
 

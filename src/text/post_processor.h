@@ -30,6 +30,7 @@ class PostProcessor {
 std::unique_ptr<const PostProcessor> make_post_processor(const Json& config);
 
 std::unique_ptr<const PostProcessor> make_bert_processing(const Json& config);
+std::unique_ptr<const PostProcessor> make_byte_level_processing(const Json& config);
 std::unique_ptr<const PostProcessor> make_roberta_processing(const Json& config);
 std::unique_ptr<const PostProcessor> make_template_processing(const Json& config);
 

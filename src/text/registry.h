@@ -31,19 +31,6 @@ const StageRow<Stage>& find_stage(std::span<const StageRow<Stage>> table, std::s
        stage, type, known);
 }
 
-// Stages that rewrite text know plain patterns only: {"String": "…"}, not {"Regex": "…"}.
-inline std::u32string read_string_pattern(const Json& config, std::string_view stage) {
-  const Json pattern = config["pattern"];
-  if (const auto regex = pattern.find("Regex")) {
-    fail(Errc::unsupported,
-         "tokenizer.json: the {} pattern is the regular expression \"{}\"; supported are: String",
-         stage, regex->string());
-  }
-  const Json plain = pattern["String"];
-  if (plain.string().empty()) plain.reject("a pattern that is not empty");
-  return to_utf32(plain.string());
-}
-
 // A member that is exactly one character.
 inline char32_t read_char(const Json& config, std::string_view key) {
   const Json member = config[key];

@@ -20,6 +20,23 @@ bool is_ascii_alphanumeric(char c) {
 // White space as byte-level tokenizers see it: U+0120 stands for a space there.
 bool is_trimmed(char32_t code) { return code == 0x120 || is(code, kWhite); }
 
+// In characters.
+uint32_t leading_white(std::string_view text) {
+  uint32_t count = 0;
+  for (; !text.empty() && is_trimmed(decode_first(text).code); ++count) {
+    text.remove_prefix(decode_first(text).length);
+  }
+  return count;
+}
+
+uint32_t trailing_white(std::string_view text) {
+  uint32_t count = 0;
+  for (; !text.empty() && is_trimmed(decode_last(text).code); ++count) {
+    text.remove_suffix(decode_last(text).length);
+  }
+  return count;
+}
+
 }  // namespace
 
 TextEncoder::TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text,
@@ -32,7 +49,6 @@ TextEncoder::TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text
   may_cut_ = (!tokenizer.normalizer || tokenizer.normalizer->is_local()) &&
              tokenizer.added->normalized().empty() && tokenizer.pre_tokenizer &&
              tokenizer.pre_tokenizer->cuts_at_space();
-  has_ascii_path_ = tokenizer.pre_tokenizer && tokenizer.pre_tokenizer->has_ascii_path();
   if (tokenizer.post_processor) trim_ = tokenizer.post_processor->offset_trim();
 }
 
@@ -78,7 +94,7 @@ uint32_t TextEncoder::cut_after(uint32_t begin, uint32_t end) const {
 }
 
 void TextEncoder::encode_piece(IndexRange piece) {
-  if (!has_ascii_path_ || !encode_ascii(piece)) encode_unicode(piece);
+  if (!tokenizer_.pre_tokenizer || !encode_ascii(piece)) encode_unicode(piece);
 }
 
 bool TextEncoder::encode_ascii(IndexRange piece) {
@@ -88,29 +104,82 @@ bool TextEncoder::encode_ascii(IndexRange piece) {
   if (tokenizer_.normalizer && !tokenizer_.normalizer->apply_ascii(ascii_)) return false;
   parts_.clear();
   tokenizer_.added->normalized().split(ascii_, parts_);
+  const std::size_t tokens_before = result_.size();
+  const uint32_t words_before = next_word_;
   for (const TokenMatch& part : parts_) {
     const uint32_t base = piece.begin + part.bytes.begin;
     const std::string_view bytes =
         std::string_view(ascii_).substr(part.bytes.begin, part.bytes.end - part.bytes.begin);
     if (part.token != nullptr) {
       emit_added(*part.token, {base, piece.begin + part.bytes.end}, bytes);
-      continue;
-    }
-    words_.clear();
-    tokenizer_.pre_tokenizer->split_ascii(bytes, words_);
-    for (const IndexRange word : words_) {
-      tokens_.clear();
-      tokenizer_.model->tokenize(bytes.substr(word.begin, word.end - word.begin), tokens_);
-      const uint32_t at = base + word.begin;
-      for (const ModelToken& token : tokens_) {
-        const TextSpan origin{at + token.begin, at + token.end};
-        emit(token.id, trim_ ? trimmed(origin, *tokenizer_.model->id_to_token(token.id)) : origin,
-             next_word_);
-      }
-      ++next_word_;
+    } else if (!encode_ascii_words(bytes, base)) {
+      result_.ids.resize(tokens_before);
+      result_.offsets.resize(tokens_before);
+      result_.word_ids.resize(tokens_before);
+      next_word_ = words_before;
+      return false;
     }
   }
   return true;
+}
+
+bool TextEncoder::encode_ascii_words(std::string_view bytes, uint32_t base) {
+  split_.chars.assign(bytes);
+  split_.words.assign(1, {0, static_cast<uint32_t>(bytes.size())});
+  split_.is_start = base == 0;
+  split_.has_prefix = false;
+  split_.alphabet = nullptr;
+  if (!tokenizer_.pre_tokenizer->apply_ascii(split_)) return false;
+  for (const IndexRange word : split_.words) {
+    if (is_done()) break;
+    tokens_.clear();
+    tokenizer_.model->tokenize(render(word), tokens_);
+    for (const ModelToken& token : tokens_) {
+      emit_model_token(token, ascii_origin(token, base, word));
+    }
+    ++next_word_;
+  }
+  return true;
+}
+
+std::string_view TextEncoder::render(IndexRange word) {
+  const std::string_view chars =
+      std::string_view(split_.chars).substr(word.begin, word.end - word.begin);
+  rendered_size_ = static_cast<uint32_t>(chars.size());
+  if (split_.alphabet == nullptr) return chars;
+  constexpr std::size_t kLongest = sizeof(AsciiGlyph::bytes);
+  if (rendered_.bytes.size() < kLongest * chars.size()) {
+    rendered_.bytes.resize(kLongest * chars.size());
+    rendered_.char_of.resize(kLongest * chars.size());
+  }
+  uint32_t size = 0;
+  for (std::size_t i = 0; i < chars.size(); ++i) {
+    const AsciiGlyph& glyph = (*split_.alphabet)[static_cast<unsigned char>(chars[i]) & 0x7F];
+    for (std::size_t k = 0; k < kLongest; ++k) {
+      rendered_.bytes[size + k] = glyph.bytes[k];
+      rendered_.char_of[size + k] = static_cast<uint32_t>(i);
+    }
+    size += glyph.length;
+  }
+  rendered_size_ = size;
+  return std::string_view(rendered_.bytes).substr(0, size);
+}
+
+TextSpan TextEncoder::ascii_origin(const ModelToken& token, uint32_t base, IndexRange word) const {
+  uint32_t begin = token.begin;
+  uint32_t end = token.end;
+  if (begin >= rendered_size_ || end > rendered_size_) return beyond_word(token);
+  if (split_.alphabet != nullptr) {
+    begin = rendered_.char_of[token.begin];
+    end = token.begin == token.end ? begin : rendered_.char_of[token.end - 1] + 1;
+  }
+  begin += word.begin;
+  end += word.begin;
+  if (split_.has_prefix) {
+    begin -= std::min(begin, 1U);
+    end = std::max(end, 2U) - 1;
+  }
+  return {base + begin, base + end};
 }
 
 void TextEncoder::encode_unicode(IndexRange piece) {
@@ -143,18 +212,29 @@ void TextEncoder::encode_unicode(IndexRange piece) {
 void TextEncoder::encode_words(SplitText split) {
   if (tokenizer_.pre_tokenizer) tokenizer_.pre_tokenizer->apply(split);
   for (const IndexRange word : split.words) {
+    if (is_done()) return;
     const AlignedChar* first = split.chars.data() + word.begin;
     rendered_.assign(first, split.chars.data() + word.end);
     tokens_.clear();
     tokenizer_.model->tokenize(rendered_.bytes, tokens_);
     for (const ModelToken& token : tokens_) {
-      const TextSpan origin{first[rendered_.char_of[token.begin]].origin.begin,
-                            first[rendered_.char_of[token.end - 1]].origin.end};
-      emit(token.id, trim_ ? trimmed(origin, *tokenizer_.model->id_to_token(token.id)) : origin,
-           next_word_);
+      emit_model_token(token, origin_of(token, first));
     }
     ++next_word_;
   }
+}
+
+TextSpan TextEncoder::origin_of(const ModelToken& token, const AlignedChar* first) const {
+  const auto limit = static_cast<uint32_t>(rendered_.char_of.size());
+  if (token.begin >= limit || token.end > limit) return beyond_word(token);
+  const TextSpan begin = first[rendered_.char_of[token.begin]].origin;
+  if (token.begin == token.end) return {begin.begin, begin.begin};
+  return {begin.begin, first[rendered_.char_of[token.end - 1]].origin.end};
+}
+
+TextSpan TextEncoder::beyond_word(const ModelToken& token) const {
+  const auto size = static_cast<uint32_t>(text_.size());
+  return {std::min(token.begin, size), std::min(token.end, size)};
 }
 
 void TextEncoder::emit_added(const AddedToken& token, TextSpan origin, std::string_view matched) {
@@ -162,18 +242,8 @@ void TextEncoder::emit_added(const AddedToken& token, TextSpan origin, std::stri
 }
 
 TextSpan TextEncoder::trimmed(TextSpan origin, std::string_view token) const {
-  uint32_t leading = 0;
-  uint32_t trailing = 0;
-  for (std::string_view rest = token; !rest.empty(); ++leading) {
-    const CodePoint first = decode_first(rest);
-    if (!is_trimmed(first.code)) break;
-    rest.remove_prefix(first.length);
-  }
-  for (std::string_view rest = token; !rest.empty(); ++trailing) {
-    const CodePoint last = decode_last(rest);
-    if (!is_trimmed(last.code)) break;
-    rest.remove_suffix(last.length);
-  }
+  uint32_t leading = leading_white(token);
+  uint32_t trailing = trailing_white(token);
   const bool at_start = result_.size() == 0 || origin.begin == 0;
   if (leading == 1 && at_start && trim_->keeps_prefix_space) leading = 0;
   // Counted in characters: normalized white space need not have as many bytes as the original.
@@ -184,6 +254,27 @@ TextSpan TextEncoder::trimmed(TextSpan origin, std::string_view token) const {
     origin.end -= decode_last(text_.substr(origin.begin, origin.end - origin.begin)).length;
   }
   return origin;
+}
+
+void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text, TextSpan first,
+                         Encoding& windows) {
+  for (Encoding& window : windows.overflowing) {
+    restore_first_space(tokenizer, text, first, window);
+  }
+  if (windows.size() == 0 || windows.offsets[0] == first) return;
+  TextSpan& origin = windows.offsets[0];
+  const std::string_view before = text.substr(0, origin.begin);
+  const AddedToken* added = tokenizer.added->find(windows.ids[0]);
+  const std::string_view token =
+      added != nullptr ? added->decoded : *tokenizer.model->id_to_token(windows.ids[0]);
+  const bool takes_before = added != nullptr && added->lstrip;
+  if (leading_white(token) + (takes_before ? trailing_white(before) : 0) != 1 || before.empty()) {
+    return;
+  }
+  // A space is trimmed from both ends.
+  const bool was_space = origin.begin == origin.end && trailing_white(token) == 1;
+  origin.begin -= decode_last(before).length;
+  if (was_space) origin.end = origin.begin;
 }
 
 }  // namespace tercel::text

@@ -21,6 +21,11 @@ class TextEncoder {
   uint32_t cut_after(uint32_t begin, uint32_t end) const;
   void encode_piece(IndexRange piece);
   bool encode_ascii(IndexRange piece);
+  bool encode_ascii_words(std::string_view bytes, uint32_t base);
+  // The word as the model sees it; where the alphabet rewrites it, in rendered_.
+  std::string_view render(IndexRange word);
+  // Of a token of that word.
+  TextSpan ascii_origin(const ModelToken& token, uint32_t base, IndexRange word) const;
   void encode_unicode(IndexRange piece);
   void encode_words(SplitText split);
   void emit_added(const AddedToken& token, TextSpan origin, std::string_view matched);
@@ -29,23 +34,36 @@ class TextEncoder {
     result_.offsets.push_back(origin);
     result_.word_ids.push_back(static_cast<int32_t>(word));
   }
+  void emit_model_token(const ModelToken& token, TextSpan origin) {
+    emit(token.id, trim_ ? trimmed(origin, *tokenizer_.model->id_to_token(token.id)) : origin,
+         next_word_);
+  }
+  // Of a token of the word in rendered_, whose first character is `first`.
+  TextSpan origin_of(const ModelToken& token, const AlignedChar* first) const;
+  // A token that is longer than its word: its range itself, as the package has it.
+  TextSpan beyond_word(const ModelToken& token) const;
   TextSpan trimmed(TextSpan origin, std::string_view token) const;
 
   const Tokenizer::Impl& tokenizer_;
   std::string_view text_;
   std::size_t max_tokens_;
   bool may_cut_;
-  bool has_ascii_path_;
   std::optional<PostProcessor::OffsetTrim> trim_;
 
   TokenList result_;
   uint32_t next_word_ = 0;
   std::string ascii_;
-  std::vector<IndexRange> words_;
+  AsciiSplit split_;
   std::vector<TokenMatch> parts_;
   std::vector<ModelToken> tokens_;
   AlignedText chars_;
   RenderedText rendered_;
+  uint32_t rendered_size_ = 0;  // bytes of the word, on the fast path
 };
+
+// Where post-processing trims offsets but keeps the space that was put before a text: the first
+// token of any window of it keeps its space too. `first` is the offset of the text's first token.
+void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text, TextSpan first,
+                         Encoding& windows);
 
 }  // namespace tercel::text

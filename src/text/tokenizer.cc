@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "src/base/fail.h"
 #include "src/text/encoding.h"
@@ -36,6 +37,20 @@ std::size_t token_limit(const std::optional<Truncation>& truncation, bool keep_o
   return alone || truncation->strategy == only ? truncation->max_length + 1 : kAllTokens;
 }
 
+void truncate(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
+              const Truncation& truncation, bool keep_overflowing, std::vector<Encoding>& pieces) {
+  std::vector<TextSpan> first;
+  for (const Encoding& piece : pieces) {
+    first.push_back(piece.size() == 0 ? TextSpan{} : piece.offsets[0]);
+  }
+  text::truncate_all(pieces, truncation, keep_overflowing);
+  const auto trim = impl.post_processor ? impl.post_processor->offset_trim() : std::nullopt;
+  if (!trim || !trim->keeps_prefix_space) return;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    text::restore_first_space(impl, texts[i], first[i], pieces[i]);
+  }
+}
+
 Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
                          const EncodeOptions& options) {
   const bool pair = texts.size() == 2;
@@ -47,7 +62,7 @@ Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::strin
     const std::size_t limit = token_limit(truncation, options.keep_overflowing, i, texts.size());
     pieces.push_back(text::make_encoding(impl.tokenize(texts[i], limit), static_cast<int32_t>(i)));
   }
-  if (truncation) text::truncate_all(pieces, *truncation, options.keep_overflowing);
+  if (truncation) truncate(impl, texts, *truncation, options.keep_overflowing, pieces);
   if (impl.post_processor) {
     pieces = impl.post_processor->apply(std::move(pieces), options.add_special_tokens);
   }
@@ -65,10 +80,89 @@ Encoding encode_padded(const Tokenizer::Impl& impl, std::span<const std::string_
   return std::move(result.front());
 }
 
+// A batch, in its order, by `options.threads`.
+template <class EncodeOne>
+std::vector<Encoding> encode_all(const Tokenizer::Impl& impl, std::size_t count,
+                                 const EncodeOptions& options, EncodeOne&& encode_one) {
+  std::vector<Encoding> result(count);
+  const auto encode_range = [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      result[i] = encode_one(i);
+    }
+  };
+  const auto total = static_cast<int64_t>(count);
+  const auto pool = count > 1 ? impl.pool(options.threads) : nullptr;
+  if (pool) {
+    // Small ranges: texts differ in length.
+    pool->parallel_for(total, std::max<int64_t>(1, total / (pool->size() * 16)), encode_range);
+  } else {
+    encode_range(0, total);
+  }
+  if (options.padding) text::pad_all(result, *options.padding);
+  return result;
+}
+
 }  // namespace
 
 TokenList Tokenizer::Impl::tokenize(std::string_view text, std::size_t max_tokens) const {
   return text::TextEncoder(*this, text, max_tokens).run();
+}
+
+text::DecodeStepPtr Tokenizer::Impl::start_decoding(std::string& text) const {
+  text::DecodeStepPtr last = text::append_to(text);
+  return decoder ? decoder->start(std::move(last)) : text::join_by_spaces(std::move(last));
+}
+
+std::optional<std::string_view> Tokenizer::Impl::decoded_token(int32_t id,
+                                                               bool skip_special_tokens) const {
+  const text::AddedToken* known = added->find(id);
+  const auto token =
+      known != nullptr ? std::optional<std::string_view>(known->decoded) : model->id_to_token(id);
+  if (token && skip_special_tokens && added->is_special(*token)) return std::nullopt;
+  return token;
+}
+
+std::shared_ptr<ThreadPool> Tokenizer::Impl::pool(int threads) const {
+  if (threads < 0) {
+    fail(Errc::invalid_argument, "{} threads: expected a number from 1, or 0 for every CPU",
+         threads);
+  }
+  const int wanted = threads == 0 ? available_cpus() : threads;
+  if (wanted == 1) return nullptr;
+  const std::lock_guard lock(pool_mutex_);
+  if (!pool_ || pool_->size() != wanted) pool_ = std::make_shared<ThreadPool>(wanted);
+  return pool_;
+}
+
+struct DecodeStream::State {
+  State(Tokenizer tokenizer_, bool skip)
+      : tokenizer(std::move(tokenizer_)), skip_special_tokens(skip) {}
+
+  Tokenizer tokenizer;
+  bool skip_special_tokens;
+  std::string text;  // certain, and not yet taken
+  text::DecodeStepPtr first;
+};
+
+DecodeStream::DecodeStream(const Tokenizer& tokenizer, bool skip_special_tokens)
+    : state_(std::make_unique<State>(tokenizer, skip_special_tokens)) {
+  state_->first = tokenizer.impl_->start_decoding(state_->text);
+}
+DecodeStream::DecodeStream(DecodeStream&&) noexcept = default;
+DecodeStream& DecodeStream::operator=(DecodeStream&&) noexcept = default;
+DecodeStream::~DecodeStream() = default;
+
+std::string DecodeStream::push(int32_t id) {
+  const auto token = state_->tokenizer.impl_->decoded_token(id, state_->skip_special_tokens);
+  if (token) state_->first->push(*token, true);
+  return std::exchange(state_->text, {});
+}
+
+std::string DecodeStream::finish() {
+  state_->first->finish();
+  std::string rest = std::exchange(state_->text, {});
+  state_->first = state_->tokenizer.impl_->start_decoding(state_->text);
+  return rest;
 }
 
 const EncodeOptions& Tokenizer::default_options() const { return impl_->defaults; }
@@ -91,26 +185,18 @@ Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
 
 std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string_view> texts,
                                               const EncodeOptions& options) const {
-  std::vector<Encoding> result;
-  result.reserve(texts.size());
-  for (const std::string_view& text : texts) {
-    result.push_back(encode_unpadded(*impl_, {&text, 1}, options));
-  }
-  if (options.padding) text::pad_all(result, *options.padding);
-  return result;
+  return encode_all(*impl_, texts.size(), options, [&](std::size_t i) {
+    return encode_unpadded(*impl_, {&texts[i], 1}, options);
+  });
 }
 
 std::vector<Encoding> Tokenizer::encode_pair_batch(
     std::span<const std::pair<std::string_view, std::string_view>> pairs,
     const EncodeOptions& options) const {
-  std::vector<Encoding> result;
-  result.reserve(pairs.size());
-  for (const auto& [first, second] : pairs) {
-    const std::string_view texts[] = {first, second};
-    result.push_back(encode_unpadded(*impl_, texts, options));
-  }
-  if (options.padding) text::pad_all(result, *options.padding);
-  return result;
+  return encode_all(*impl_, pairs.size(), options, [&](std::size_t i) {
+    const std::string_view texts[] = {pairs[i].first, pairs[i].second};
+    return encode_unpadded(*impl_, texts, options);
+  });
 }
 
 TokenList Tokenizer::tokenize(std::string_view text, std::size_t max_tokens) const {
@@ -118,18 +204,12 @@ TokenList Tokenizer::tokenize(std::string_view text, std::size_t max_tokens) con
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
-  std::vector<std::string> tokens;
-  for (const int32_t id : ids) {
-    auto token = id_to_token(id);
-    if (!token || (skip_special_tokens && impl_->added->is_special(*token))) continue;
-    tokens.push_back(std::move(*token));
-  }
-  if (impl_->decoder) impl_->decoder->apply(tokens);
   std::string result;
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (i > 0 && !impl_->decoder) result += ' ';
-    result += tokens[i];
+  const auto first = impl_->start_decoding(result);
+  for (const int32_t id : ids) {
+    if (const auto token = impl_->decoded_token(id, skip_special_tokens)) first->push(*token, true);
   }
+  first->finish();
   return result;
 }
 
@@ -140,7 +220,8 @@ std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const {
 
 std::optional<std::string> Tokenizer::id_to_token(int32_t id) const {
   if (const text::AddedToken* added = impl_->added->find(id)) return added->decoded;
-  return impl_->model->id_to_token(id);
+  const auto token = impl_->model->id_to_token(id);
+  return token ? std::optional<std::string>(*token) : std::nullopt;
 }
 
 bool Tokenizer::is_special(int32_t id) const {

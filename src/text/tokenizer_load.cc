@@ -1,6 +1,11 @@
+#include <algorithm>
 #include <filesystem>
+#include <span>
 
 #include "src/base/fail.h"
+#include "src/base/mapped_file.h"
+#include "src/text/legacy_files.h"
+#include "src/text/sentencepiece/stages.h"
 #include "src/text/tokenizer_impl.h"
 
 namespace tercel {
@@ -59,7 +64,50 @@ Padding read_padding(const Json& config) {
   return result;
 }
 
+// ---------------------------------------------------------------- which file
+
+namespace fs = std::filesystem;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// The SentencePiece model of a folder, by the names that are in use, or else the first; or nothing.
+fs::path find_sentencepiece(const fs::path& folder) {
+  for (const char* name : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model"}) {
+    if (is_there(folder / name)) return folder / name;
+  }
+  fs::path first;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() != ".model") continue;
+    if (first.empty() || entry.path() < first) first = entry.path();
+  }
+  return first;
+}
+
+// The file of a folder that says the whole tokenizer.
+fs::path find_tokenizer(const fs::path& folder) {
+  if (is_there(folder / "tokenizer.json")) return folder / "tokenizer.json";
+  if (const fs::path model = find_sentencepiece(folder); !model.empty()) return model;
+  for (const char* name : {"vocab.json", "vocab.txt"}) {
+    if (is_there(folder / name)) return folder / name;
+  }
+  fail(
+      Errc::not_found,
+      "{}: no tokenizer is here: expected tokenizer.json, a SentencePiece *.model, vocab.json with "
+      "merges.txt, or vocab.txt",
+      folder.string());
+}
+
 }  // namespace
+
+Tokenizer::Impl::Impl(const text::SentencePieceFile& file)
+    : normalizer(text::make_sentencepiece_normalizer(file)),
+      model(text::make_sentencepiece_model(file)),
+      decoder(text::make_sentencepiece_decoder(file)),
+      added(std::make_unique<text::AddedTokens>(std::nullopt, *model, normalizer.get())) {}
 
 Tokenizer::Impl::Impl(const Json& root) {
   if (const auto version = root.find("version"); version && version->string() != "1.0") {
@@ -80,14 +128,31 @@ Tokenizer::Impl::Impl(const Json& root) {
 
 Tokenizer Tokenizer::load(const std::filesystem::path& path) {
   std::error_code ignored;
-  const bool directory = std::filesystem::is_directory(path, ignored);
-  const auto document = JsonDocument::open(directory ? path / "tokenizer.json" : path);
+  const fs::path file = fs::is_directory(path, ignored) ? find_tokenizer(path) : path;
+  if (file.extension() == ".model") {
+    const auto mapped = MappedFile::open(file);
+    const auto bytes = mapped->bytes();
+    return parse_sentencepiece({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                               file.string());
+  }
+  if (file.filename() == "vocab.json" || file.filename() == "merges.txt") {
+    const fs::path folder = file.parent_path();
+    return parse(text::json_of_vocab_and_merges(folder / "vocab.json", folder / "merges.txt"),
+                 file.string());
+  }
+  if (file.extension() == ".txt") return parse(text::json_of_vocab_txt(file), file.string());
+  const auto document = JsonDocument::open(file);
   return Tokenizer(std::make_shared<const Impl>(document.root()));
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, std::string source) {
   const auto document = JsonDocument::parse(json, std::move(source));
   return Tokenizer(std::make_shared<const Impl>(document.root()));
+}
+
+Tokenizer Tokenizer::parse_sentencepiece(std::string_view bytes, std::string source) {
+  const auto file = text::read_sentencepiece(std::as_bytes(std::span(bytes)), std::move(source));
+  return Tokenizer(std::make_shared<const Impl>(file));
 }
 
 }  // namespace tercel

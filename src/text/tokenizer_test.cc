@@ -167,15 +167,88 @@ TEST(Tokenizer, TextInPiecesIsTextAtOnce) {
   EXPECT_EQ(some.ids, std::vector<int32_t>(a.ids.begin(), a.ids.begin() + 3000));
 }
 
+TEST(Tokenizer, ByteLevelOffsetsAreThoseOfTheText) {
+  const Tokenizer tokenizer = Tokenizer::parse(R"({"version": "1.0",
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true},
+    "post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true},
+    "model": {"type": "WordPiece", "unk_token": "?", "continuing_subword_prefix": "", "vocab": {
+      "?": 0, "\u0120": 1, "a": 2, "\u0120a": 3, "\u00c3": 4, "\u00a9": 5}}})");
+  for (const char* text : {"a a  a", "a a  aé"}) {
+    const TokenList tokens = tokenizer.tokenize(text);
+    ASSERT_GE(tokens.size(), 4U);
+    EXPECT_THAT(std::vector(tokens.ids.begin(), tokens.ids.begin() + 4), ElementsAre(3, 3, 1, 3));
+    EXPECT_THAT(std::vector(tokens.offsets.begin(), tokens.offsets.begin() + 4),
+                ElementsAre(TextSpan{0, 1}, TextSpan{2, 3}, TextSpan{4, 4}, TextSpan{5, 6}));
+  }
+  EXPECT_THAT(tokenizer.tokenize("aé").offsets,
+              ElementsAre(TextSpan{0, 1}, TextSpan{1, 3}, TextSpan{1, 3}));
+}
+
+TEST(Tokenizer, WhiteSpaceAndLettersThatGrowTakeLinearTime) {
+  const Tokenizer tokenizer = Tokenizer::parse(R"({"version": "1.0",
+    "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "WhitespaceSplit"},
+    "added_tokens": [{"id": 1, "content": " ", "lstrip": true, "rstrip": true, "normalized": false}],
+    "model": {"type": "WordPiece", "unk_token": "?", "vocab": {"?": 0}}})");
+  EXPECT_EQ(tokenizer.tokenize(std::string(1 << 19, ' ')).ids.front(), 1);
+  std::string dotted;
+  for (int i = 0; i < 1 << 18; ++i) dotted += "\u0130";
+  EXPECT_EQ(tokenizer.tokenize(dotted).offsets[0], (TextSpan{0, 1U << 19}));
+}
+
+TEST(Tokenizer, ATextCannotGrowWithoutBound) {
+  const std::string content(5000, 'a');
+  const Tokenizer tokenizer = Tokenizer::parse(
+      with_stages(R"("normalizer": {"type": "Replace", "pattern": {"String": "a"}, "content": ")" +
+                  content + R"("},)"));
+  EXPECT_NO_THROW(tokenizer.tokenize("aaaa"));
+  EXPECT_THROW(tokenizer.tokenize(content), Error);
+}
+
+TEST(Tokenizer, BatchesKeepTheirOrderOnAnyNumberOfThreads) {
+  const Tokenizer tokenizer = Tokenizer::parse(bert());
+  std::vector<std::string> texts;
+  std::vector<std::string_view> views;
+  std::vector<std::pair<std::string_view, std::string_view>> pairs;
+  for (int i = 0; i < 300; ++i) {
+    texts.push_back("hello" + std::string(static_cast<std::size_t>(i % 40), ',') + " cafés");
+  }
+  for (const std::string& text : texts) {
+    views.push_back(text);
+    pairs.emplace_back(text, "hello");
+  }
+  EncodeOptions options;
+  options.padding = Padding{};
+  const auto expected = tokenizer.encode_batch(views, options);
+  const auto expected_pairs = tokenizer.encode_pair_batch(pairs, options);
+  for (const int threads : {2, 3, 0}) {
+    options.threads = threads;
+    const auto batch = tokenizer.encode_batch(views, options);
+    const auto pair_batch = tokenizer.encode_pair_batch(pairs, options);
+    ASSERT_EQ(batch.size(), expected.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      EXPECT_EQ(batch[i].ids, expected[i].ids);
+      EXPECT_EQ(batch[i].offsets, expected[i].offsets);
+      EXPECT_EQ(pair_batch[i].ids, expected_pairs[i].ids);
+    }
+  }
+  options.threads = -1;
+  EXPECT_THROW(tokenizer.encode_batch(views, options), Error);
+}
+
 TEST(Tokenizer, MessagesSayWhatIsSupported) {
-  expect_failure(with_stages(R"("normalizer": {"type": "Nmt"},)"), Errc::unsupported,
-                 "the normalizer type \"Nmt\" is not supported; supported are: BertNormalizer,");
-  expect_failure(with_stages(R"("pre_tokenizer": {"type": "ByteLevel"},)"), Errc::unsupported,
-                 "pre-tokenizer type \"ByteLevel\"");
-  expect_failure(with_stages(R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x+"},
+  expect_failure(with_stages(R"("normalizer": {"type": "Upper"},)"), Errc::unsupported,
+                 "the normalizer type \"Upper\" is not supported; supported are: BertNormalizer,");
+  expect_failure(
+      with_stages(R"("normalizer": {"type": "Precompiled", "precompiled_charsmap": "A"},)"),
+      Errc::invalid_file, "expected base64");
+  expect_failure(with_stages(R"("pre_tokenizer": {"type": "Words"},)"), Errc::unsupported,
+                 "pre-tokenizer type \"Words\"");
+  expect_failure(with_stages(R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x\\K"},
                                  "behavior": "Removed", "invert": false},)"),
-                 Errc::unsupported, "regular expression \"x+\"");
-  expect_failure(R"({"model": {"type": "BPE"}})", Errc::unsupported, "supported are: WordPiece");
+                 Errc::unsupported,
+                 "regular expression \"x\\K\", character 1: \\K is not supported");
+  expect_failure(R"({"model": {"type": "Char"}})", Errc::unsupported,
+                 "supported are: BPE, Unigram, WordLevel, WordPiece");
   expect_failure(R"({"version": "1.0"})", Errc::invalid_file, "\"model\" is missing");
   expect_failure("[]", Errc::invalid_file, "expected an object");
   expect_failure(R"({"model": {"type": "WordPiece", "vocab": {"a": -1}}})", Errc::invalid_file,

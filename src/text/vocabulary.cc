@@ -14,29 +14,51 @@ constexpr std::size_t kMaxProbes = 4096;
 }  // namespace
 
 Vocabulary::Vocabulary(const Json& vocab) {
-  const std::size_t count = vocab.size();
-  entries_.reserve(count);
-  text_.reserve(count * 8);
-  slots_.resize(std::bit_ceil(count * 2 + 2));
+  reserve(vocab.size());
   vocab.for_each_member([&](std::string_view token, const Json& id) {
     const int64_t value = id.integer();
     if (value < 0 || value > std::numeric_limits<int32_t>::max()) {
       id.reject("an id from 0 to 2147483647");
     }
-    if (text_.size() + token.size() >= std::numeric_limits<uint32_t>::max()) {
-      vocab.reject("a vocabulary of less than 4 GiB");
-    }
     insert(token, static_cast<int32_t>(value));
   });
+  index_ids();
+}
+
+Vocabulary::Vocabulary(std::span<const std::string_view> tokens) {
+  if (tokens.size() > static_cast<std::size_t>(std::numeric_limits<int32_t>::max())) {
+    fail(Errc::invalid_file, "a vocabulary of {} tokens: at most 2147483647 have ids",
+         tokens.size());
+  }
+  reserve(tokens.size());
+  int32_t id = 0;
+  for (const std::string_view token : tokens) insert(token, id++);
+  index_ids();
+}
+
+void Vocabulary::reserve(std::size_t count) {
+  entries_.reserve(count);
+  text_.reserve(count * 8);
+  slots_.resize(std::bit_ceil(count * 2 + 2));
+}
+
+void Vocabulary::index_ids() {
   by_id_.resize(entries_.size());
   std::iota(by_id_.begin(), by_id_.end(), 0U);
   const auto less = [&](uint32_t a, uint32_t b) { return entries_[a].id < entries_[b].id; };
   if (!std::is_sorted(by_id_.begin(), by_id_.end(), less)) {
     std::stable_sort(by_id_.begin(), by_id_.end(), less);
   }
+  dense_ = true;
+  for (std::size_t i = 0; dense_ && i < by_id_.size(); ++i) {
+    dense_ = entries_[by_id_[i]].id == static_cast<int32_t>(i);
+  }
 }
 
 void Vocabulary::insert(std::string_view token, int32_t id) {
+  if (text_.size() + token.size() >= std::numeric_limits<uint32_t>::max()) {
+    fail(Errc::invalid_file, "the vocabulary has more than 4 GiB of text");
+  }
   const uint64_t hash = finish(extend_hash(kHashSeed, token));
   const std::size_t mask = slots_.size() - 1;
   const auto tag = static_cast<uint32_t>(hash >> 32);
@@ -55,7 +77,7 @@ void Vocabulary::insert(std::string_view token, int32_t id) {
       return;
     }
   }
-  fail(Errc::invalid_file, "tokenizer.json: the vocabulary is made to collide in a hash table");
+  fail(Errc::invalid_file, "the vocabulary is made to collide in a hash table");
 }
 
 int32_t Vocabulary::find(std::string_view prefix, std::string_view rest, uint64_t hash) const {
@@ -80,6 +102,10 @@ std::optional<int32_t> Vocabulary::find(std::string_view token) const {
 }
 
 std::optional<std::string_view> Vocabulary::token(int32_t id) const {
+  if (dense_) {
+    if (id < 0 || static_cast<std::size_t>(id) >= by_id_.size()) return std::nullopt;
+    return text_of(entries_[by_id_[static_cast<std::size_t>(id)]]);
+  }
   const auto at =
       std::lower_bound(by_id_.begin(), by_id_.end(), id,
                        [&](uint32_t i, int32_t value) { return entries_[i].id < value; });

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@ class Vocabulary {
  public:
   // {"token": id, …}. Throws Errc::invalid_file.
   explicit Vocabulary(const Json& vocab);
+  // Ids are places in the list; of equal tokens the last one's. Throws Errc::invalid_file.
+  explicit Vocabulary(std::span<const std::string_view> tokens);
 
   static constexpr uint64_t kHashSeed = 0x9E3779B97F4A7C15ULL;
   static uint64_t extend_hash(uint64_t hash, char byte) {
@@ -48,12 +51,15 @@ class Vocabulary {
   std::string_view text_of(const Entry& entry) const {
     return std::string_view(text_).substr(entry.begin, entry.length);
   }
+  void reserve(std::size_t count);
   void insert(std::string_view token, int32_t id);
+  void index_ids();
 
   std::string text_;  // all tokens, end to end
   std::vector<Entry> entries_;
-  std::vector<Slot> slots_;  // a power of two, at most half full
-  std::vector<uint32_t> by_id_;
+  std::vector<Slot> slots_;      // a power of two, at most half full
+  std::vector<uint32_t> by_id_;  // entries, in the order of their ids
+  bool dense_ = false;           // by_id_[id] is the entry of id
   std::size_t longest_ = 0;
 };
 

@@ -1,6 +1,5 @@
-"""Tercel's tokenizer against the `tokenizers` package: the same ids, types, offsets and windows.
+"""Tercel's WordPiece tokenizers against the `tokenizers` package: the same ids, types, offsets and windows.
 
-Needs build/tests/tokenizer_dump (TERCEL_BUILD names another build directory).
 TERCEL_TOKENIZER_STRINGS sets how many random strings are tried for each configuration.
 """
 
@@ -8,19 +7,12 @@ import json
 import os
 import pathlib
 import random
-import subprocess
 
 import pytest
+from tokenizer_reference import ROOT, compare, dump, random_texts, sample_texts, squad_pairs, tokenizers
 
-tokenizers = pytest.importorskip("tokenizers")
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TERCEL_BUILD", ROOT / "build"))
-DUMP = BUILD / "tests/tokenizer_dump"
 SHIPPED = pathlib.Path(os.environ.get("TERCEL_TOKENIZER", ROOT / "models/minilm-qa/tokenizer.json"))
-SQUAD = ROOT / "tests/data/squad/squad-heldout.json"
-SAMPLE = ROOT / "tests/data/tokenizer/xquad_sample.json"
-STRINGS = int(os.environ.get("TERCEL_TOKENIZER_STRINGS", "500"))
+STRINGS = int(os.environ.get("TERCEL_TOKENIZER_STRINGS", "300"))
 
 # ---------------------------------------------------------------- configurations
 
@@ -211,178 +203,6 @@ def shipped():
     return SHIPPED
 
 
-# ---------------------------------------------------------------- comparison
-
-
-def dump(path, records, **options):
-    if not DUMP.exists():
-        pytest.fail(f"{DUMP} is missing: run `make build`, or set TERCEL_BUILD")
-    data = b"".join(
-        r if isinstance(r, bytes) else r.encode()
-        for text in records
-        for r in ((text, b"\0") if not isinstance(text, tuple) else (text[0], b"\0", text[1], b"\0"))
-    )
-    arguments = [f"{key}={value}" for key, value in options.items()]
-    done = subprocess.run([str(DUMP), str(path), *arguments], input=data, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
-
-
-def theirs(encoding, windows=True):
-    # When both texts of a pair overflow, the package's windows hold some of the other windows once
-    # more; ours do not.
-    offsets = [list(o) for o in encoding.offsets]
-    return {
-        "ids": encoding.ids,
-        "type_ids": encoding.type_ids,
-        "attention_mask": encoding.attention_mask,
-        "special_tokens_mask": encoding.special_tokens_mask,
-        "chars": offsets,
-        "word_ids": [-1 if w is None else w for w in encoding.word_ids],
-        "overflowing": [theirs(o, False) for o in encoding.overflowing] if windows else [],
-    }
-
-
-def ours(encoding):
-    return {
-        key: [ours(o) for o in value] if key == "overflowing" else value
-        for key, value in encoding.items()
-        if key not in ("offsets", "sequence_ids")
-    }
-
-
-def text_of(record):
-    return record.decode(errors="replace") if isinstance(record, bytes) else record
-
-
-def check_bytes(record, encoding):
-    """Byte offsets and character offsets name the same place."""
-    texts = record if isinstance(record, tuple) else (record,)
-    for sequence_id, (begin, end), (first, last) in zip(
-        encoding["sequence_ids"], encoding["offsets"], encoding["chars"]
-    ):
-        if sequence_id < 0:
-            assert (begin, end) == (0, 0)
-        else:
-            text = texts[sequence_id]
-            raw = text if isinstance(text, bytes) else text.encode()
-            assert len(raw[:begin].decode(errors="replace")) == first
-            assert len(raw[:end].decode(errors="replace")) == last
-
-
-def compare(path, records, special=True, truncation=None, chunk=1000):
-    reference = tokenizers.Tokenizer.from_file(str(path))
-    options = {"special": int(special)}
-    if truncation:
-        reference.enable_truncation(**truncation)
-        options |= {("truncate" if k == "direction" else k): v for k, v in truncation.items()}
-    pair = isinstance(records[0], tuple)
-    for start in range(0, len(records), chunk):
-        part = records[start : start + chunk]
-        lines = dump(path, part, pair=int(pair), **options).decode().splitlines()
-        assert len(lines) == len(part)
-        for record, line in zip(part, lines):
-            result = json.loads(line)
-            texts = tuple(map(text_of, record)) if pair else (text_of(record),)
-            expected = theirs(reference.encode(*texts, add_special_tokens=special))
-            assert ours(result) == expected, repr(record)
-            check_bytes(record, result)
-
-
-# ---------------------------------------------------------------- texts
-
-
-def sample_texts():
-    languages = json.loads(SAMPLE.read_text(encoding="utf-8"))
-    return [
-        text
-        for records in languages.values()
-        for record in records
-        for text in [record["context"], *record["questions"]]
-    ]
-
-
-def squad_pairs():
-    if not SQUAD.exists():
-        pytest.skip(f"{SQUAD} is not here")
-    return [
-        (qa["question"], paragraph["context"])
-        for article in json.loads(SQUAD.read_text())["data"]
-        for paragraph in article["paragraphs"]
-        for qa in paragraph["qas"]
-    ]
-
-
-RANGES = {
-    "ascii": (0x20, 0x7F),
-    "control": (0x01, 0x20),
-    "latin": (0x80, 0x250),
-    "marks": (0x300, 0x370),
-    "greek_cyrillic": (0x370, 0x530),
-    "right_to_left": (0x590, 0x900),
-    "indic": (0x900, 0xE00),
-    "thai_tibetan": (0xE00, 0x1000),
-    "jamo": (0x1100, 0x1200),
-    "spaces": (0x2000, 0x2070),
-    "symbols": (0x2070, 0x2C00),
-    "cjk": (0x3000, 0x9FFF),
-    "hangul": (0xAC00, 0xD7A4),
-    "private": (0xE000, 0xF900),
-    "forms": (0xF900, 0x10000),
-    "emoji": (0x1F300, 0x1FB00),
-    "plane1": (0x10000, 0x20000),
-    "plane2": (0x2A600, 0x2FA20),
-    "all": (0x01, 0x110000),
-}
-WORDS = [
-    "the",
-    " of ",
-    "question",
-    "Foo",
-    "foo",
-    " <x> ",
-    "<XY> ",
-    "éa",
-    "[MASK]",
-    "[mask]",
-    "中国",
-    "12",
-    "ing",
-    "İ",
-    "ǅ",
-    "\u0344",
-    "\u0f73\u0f74",
-    "ﬁ",
-    "¨",
-    "Å",
-    "각",
-    "\u1100\u1161\u11a8",
-    "\r\n",
-    "\ufffd",
-    "\u200d",
-    "👩‍👩‍👧",
-]
-
-
-def random_text(rng):
-    pieces = []
-    for _ in range(rng.choice((0, 1, 2, 3, 5, 8, 20))):
-        if rng.random() < 0.3:
-            pieces.append(rng.choice(WORDS))
-            continue
-        first, last = rng.choice(list(RANGES.values()))
-        codes = [rng.randrange(first, last) for _ in range(rng.randint(1, 6))]
-        pieces.append("".join(chr(c) for c in codes if not 0xD800 <= c < 0xE000))
-        if rng.random() < 0.3:
-            pieces.append(" ")
-    return "".join(pieces)
-
-
-def random_texts(seed, count):
-    rng = random.Random(seed)
-    return [random_text(rng) for _ in range(count)]
-
-
 # ---------------------------------------------------------------- tests
 
 
@@ -397,7 +217,7 @@ def test_random_strings(configuration):
 
 
 def test_random_strings_shipped():
-    compare(shipped(), random_texts(5, 4 * STRINGS))
+    compare(shipped(), random_texts(5, 333 * STRINGS + 100))
 
 
 @pytest.mark.parametrize("name", ["uncased", "cased", "not_clean", "added_cased", "nfc", "nfd", "nfkc", "nfkd"])
@@ -442,7 +262,7 @@ def test_windows(tmp_path, strategy, direction, name):
     path.write_text(json.dumps(tokenizer_json(name)))
     texts = [t for t in sample_texts() if len(t) < 400]
     longs = [t for t in sample_texts() if len(t) > 600]
-    pairs = list(zip(texts[:60], longs)) if strategy != "only_first" else list(zip(longs, texts[:60]))
+    pairs = list(zip(texts[:15], longs)) if strategy != "only_first" else list(zip(longs, texts[:15]))
     if strategy == "longest_first":
         pairs = [(a, b[:500]) for a, b in pairs] + [(b[:400], a) for a, b in pairs]
     for length, stride in ((400, 128), (403, 0), (260, 7)):

@@ -44,9 +44,8 @@ class WordPiece final : public Model {
   std::optional<int32_t> token_to_id(std::string_view token) const override {
     return vocabulary_.find(token);
   }
-  std::optional<std::string> id_to_token(int32_t id) const override {
-    const auto token = vocabulary_.token(id);
-    return token ? std::optional<std::string>(*token) : std::nullopt;
+  std::optional<std::string_view> id_to_token(int32_t id) const override {
+    return vocabulary_.token(id);
   }
   std::size_t vocab_size() const override { return vocabulary_.size(); }
 

@@ -17,16 +17,21 @@ class Lowercase final : public Normalizer {
 }  // namespace
 
 void lowercase(AlignedText& text) {
+  char32_t out[2];
+  AlignedText longer;  // the text so far, once a character has become two
+  bool is_longer = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!is(text[i].code, kCased)) continue;
-    char32_t out[2];
-    const std::size_t count = lowercase(text[i].code, out);
-    text[i].code = out[0];
-    if (count == 2) {
-      const AlignedChar second{out[1], text[i].origin};
-      text.insert(text.begin() + static_cast<std::ptrdiff_t>(++i), second);
+    const bool cased = is(text[i].code, kCased);
+    const std::size_t count = cased ? lowercase(text[i].code, out) : 1;
+    if (cased) text[i].code = out[0];
+    if (count == 2 && !is_longer) {
+      is_longer = true;
+      longer.assign(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(i));
     }
+    if (is_longer) longer.push_back(text[i]);
+    if (count == 2) longer.push_back({out[1], text[i].origin});
   }
+  if (is_longer) text = std::move(longer);
 }
 
 void lowercase_ascii(std::string& ascii) {

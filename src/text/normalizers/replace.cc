@@ -1,5 +1,6 @@
 #include "src/text/normalizer.h"
-#include "src/text/registry.h"
+#include "src/text/pattern.h"
+#include "src/text/utf8.h"
 
 namespace tercel::text {
 namespace {
@@ -7,14 +8,32 @@ namespace {
 class Replace final : public Normalizer {
  public:
   explicit Replace(const Json& config)
-      : pattern_(read_string_pattern(config, "Replace normalizer's")),
-        content_(to_utf32(config["content"].string())) {}
-  void apply(AlignedText& text) const override { replace_all(text, pattern_, content_); }
+      : pattern_(config["pattern"]),
+        content_(config["content"].string()),
+        characters_(to_utf32(content_)) {}
+
+  void apply(AlignedText& text) const override {
+    if (text.empty()) return;
+    PatternSearch search(pattern_);
+    replace(text, search.find_all(text.data(), text.data() + text.size()), characters_);
+  }
+
+  bool apply_ascii(std::string& ascii) const override {
+    if (ascii.empty()) return true;
+    PatternSearch search(pattern_);
+    for (const IndexRange match : search.find_all(ascii)) {
+      if (match.end - match.begin != content_.size() || !is_ascii(content_)) return false;
+      ascii.replace(match.begin, content_.size(), content_);
+    }
+    return true;
+  }
+
   bool is_local() const override { return false; }
 
  private:
-  std::u32string pattern_;
-  std::u32string content_;
+  TextPattern pattern_;
+  std::string content_;
+  std::u32string characters_;
 };
 
 }  // namespace

@@ -18,6 +18,11 @@ class Strip final : public Normalizer {
     }
     if (left_) text.erase(text.begin(), std::find_if(text.begin(), text.end(), solid));
   }
+  bool apply_ascii(std::string& ascii) const override {
+    if (ascii.empty()) return true;
+    return !(left_ && is(static_cast<unsigned char>(ascii.front()), kWhite)) &&
+           !(right_ && is(static_cast<unsigned char>(ascii.back()), kWhite));
+  }
   bool is_local() const override { return false; }
 
  private:

@@ -1,4 +1,5 @@
 #include <array>
+#include <string_view>
 
 #include "src/text/pre_tokenizer.h"
 #include "src/text/unicode.h"
@@ -41,19 +42,21 @@ class BertPreTokenizer final : public PreTokenizer {
     text.words = std::move(words);
   }
 
-  bool has_ascii_path() const override { return true; }
-
-  void split_ascii(std::string_view ascii, std::vector<IndexRange>& words) const override {
+  bool apply_ascii(AsciiSplit& text) const override {
+    if (text.alphabet != nullptr || !text.is_whole()) return false;
+    const std::string_view ascii = text.chars;
+    text.words.clear();
     uint32_t begin = 0;
     const auto size = static_cast<uint32_t>(ascii.size());
     for (uint32_t i = 0; i < size; ++i) {
       const AsciiKind kind = kAsciiKinds[static_cast<unsigned char>(ascii[i]) & 0x7F];
       if (kind == AsciiKind::letter) continue;
-      if (begin < i) words.push_back({begin, i});
-      if (kind == AsciiKind::punctuation) words.push_back({i, i + 1});
+      if (begin < i) text.words.push_back({begin, i});
+      if (kind == AsciiKind::punctuation) text.words.push_back({i, i + 1});
       begin = i + 1;
     }
-    if (begin < size) words.push_back({begin, size});
+    if (begin < size) text.words.push_back({begin, size});
+    return true;
   }
 
   bool cuts_at_space() const override { return true; }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "src/text/pre_tokenizer.h"
 #include "src/text/registry.h"
 
@@ -25,37 +27,51 @@ class Metaspace final : public PreTokenizer {
   explicit Metaspace(const Json& config)
       : replacement_(read_char(config, "replacement")),
         scheme_(read_scheme(config)),
-        split_(config.boolean_or("split", true)) {}
+        split_(config.boolean_or("split", true)) {
+    for (unsigned char c = 0; c < alphabet_.size(); ++c) {
+      std::string bytes;
+      append_utf8(bytes, c == ' ' ? replacement_ : c);
+      AsciiGlyph& glyph = alphabet_[c];
+      glyph.length = static_cast<uint8_t>(std::min(bytes.size(), sizeof(glyph.bytes)));
+      std::copy_n(bytes.begin(), glyph.length, glyph.bytes);
+    }
+  }
 
   void apply(SplitText& text) const override {
     for (AlignedChar& c : text.chars) {
       if (c.code == U' ') c.code = replacement_;
     }
-    if (scheme_ != PrependScheme::never) prepend_all(text);
+    if (scheme_ != PrependScheme::never) {
+      prepend_to_words(text, replacement_, [&](const AlignedChar& first) {
+        const bool here = scheme_ == PrependScheme::always || first.origin.begin == 0;
+        return here && first.code != replacement_;
+      });
+    }
     if (split_) {
       split_words_at(text, SplitBehavior::merged_with_next,
                      [&](char32_t code) { return code == replacement_; });
     }
   }
 
- private:
-  void prepend_all(SplitText& text) const {
-    AlignedText chars;
-    chars.reserve(text.chars.size() + text.words.size());
-    for (IndexRange& word : text.words) {
-      const AlignedChar& first = text.chars[word.begin];
-      const auto begin = static_cast<uint32_t>(chars.size());
-      const bool at_start = scheme_ == PrependScheme::always || first.origin.begin == 0;
-      if (at_start && first.code != replacement_) chars.push_back({replacement_, first.origin});
-      chars.insert(chars.end(), text.chars.begin() + word.begin, text.chars.begin() + word.end);
-      word = {begin, static_cast<uint32_t>(chars.size())};
+  bool apply_ascii(AsciiSplit& text) const override {
+    const bool is_plain = replacement_ >= 0x80 && replacement_ <= 0xFFFF;
+    if (!is_plain || text.alphabet != nullptr || !text.is_whole()) return false;
+    const bool here =
+        scheme_ == PrependScheme::always || (scheme_ == PrependScheme::first && text.is_start);
+    if (here && text.chars[0] != ' ' && !prepend_space(text)) return false;
+    if (split_) {
+      split_words_at(text, SplitBehavior::merged_with_next,
+                     [](char32_t code) { return code == ' '; });
     }
-    text.chars = std::move(chars);
+    text.alphabet = &alphabet_;
+    return true;
   }
 
+ private:
   char32_t replacement_;
   PrependScheme scheme_;
   bool split_;
+  AsciiAlphabet alphabet_{};
 };
 
 }  // namespace

@@ -4,13 +4,16 @@
 namespace tercel::text {
 namespace {
 
+constexpr auto kIsPunctuation = [](char32_t code) { return is(code, kPunctuation); };
+
 class Punctuation final : public PreTokenizer {
  public:
   explicit Punctuation(const Json& config) {
     if (const auto behavior = config.find("behavior")) behavior_ = read_split_behavior(*behavior);
   }
-  void apply(SplitText& text) const override {
-    split_words_at(text, behavior_, [](char32_t code) { return is(code, kPunctuation); });
+  void apply(SplitText& text) const override { split_words_at(text, behavior_, kIsPunctuation); }
+  bool apply_ascii(AsciiSplit& text) const override {
+    return split_words_at(text, behavior_, kIsPunctuation);
   }
 
  private:

@@ -1,5 +1,4 @@
-#include <algorithm>
-
+#include "src/text/pattern.h"
 #include "src/text/pre_tokenizer.h"
 #include "src/text/registry.h"
 
@@ -9,30 +8,44 @@ namespace {
 class Split final : public PreTokenizer {
  public:
   explicit Split(const Json& config)
-      : pattern_(read_string_pattern(config, "Split pre-tokenizer's")),
+      : pattern_(config["pattern"]),
         behavior_(read_split_behavior(config["behavior"])),
         invert_(config["invert"].boolean()) {}
 
   void apply(SplitText& text) const override {
-    const auto equal = [](const AlignedChar& a, char32_t b) { return a.code == b; };
-    split_words(
-        text, behavior_,
-        [&](const AlignedText& chars, IndexRange word, std::vector<Segment>& segments) {
-          const auto end = chars.begin() + word.end;
-          auto at = chars.begin() + word.begin;
-          const auto index = [&](auto i) { return static_cast<uint32_t>(i - chars.begin()); };
-          while (at != end) {
-            const auto match = std::search(at, end, pattern_.begin(), pattern_.end(), equal);
-            if (at != match) segments.push_back({{index(at), index(match)}, invert_});
-            if (match == end) return;
-            at = match + static_cast<std::ptrdiff_t>(pattern_.size());
-            segments.push_back({{index(match), index(at)}, !invert_});
-          }
-        });
+    PatternSearch search(pattern_);
+    split_words(text.words, behavior_, [&](IndexRange word, std::vector<Segment>& segments) {
+      const AlignedChar* chars = text.chars.data();
+      add_segments(search.find_all(chars + word.begin, chars + word.end), word, segments);
+    });
+  }
+
+  bool apply_ascii(AsciiSplit& text) const override {
+    if (text.alphabet != nullptr) return false;
+    PatternSearch search(pattern_);
+    const std::string_view chars = text.chars;
+    split_words(text.words, behavior_, [&](IndexRange word, std::vector<Segment>& segments) {
+      add_segments(search.find_all(chars.substr(word.begin, word.end - word.begin)), word,
+                   segments);
+    });
+    return true;
   }
 
  private:
-  std::u32string pattern_;
+  // The matches, which count from the word's beginning, and what is between them.
+  void add_segments(const std::vector<IndexRange>& matches, IndexRange word,
+                    std::vector<Segment>& segments) const {
+    uint32_t done = word.begin;
+    for (const IndexRange match : matches) {
+      const IndexRange range{word.begin + match.begin, word.begin + match.end};
+      if (done != range.begin) segments.push_back({{done, range.begin}, invert_});
+      segments.push_back({range, !invert_});
+      done = range.end;
+    }
+    if (done != word.end) segments.push_back({{done, word.end}, invert_});
+  }
+
+  TextPattern pattern_;
   SplitBehavior behavior_;
   bool invert_;
 };
@@ -42,6 +55,10 @@ class CharDelimiterSplit final : public PreTokenizer {
   explicit CharDelimiterSplit(const Json& config) : delimiter_(read_char(config, "delimiter")) {}
   void apply(SplitText& text) const override {
     split_words_at(text, SplitBehavior::removed, [&](char32_t code) { return code == delimiter_; });
+  }
+  bool apply_ascii(AsciiSplit& text) const override {
+    return split_words_at(text, SplitBehavior::removed,
+                          [&](char32_t code) { return code == delimiter_; });
   }
 
  private:

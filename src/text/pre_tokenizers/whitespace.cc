@@ -4,29 +4,45 @@
 namespace tercel::text {
 namespace {
 
+constexpr auto kIsWhite = [](char32_t code) { return is(code, kWhite); };
+
 // Words are runs of \w, and runs of what is neither \w nor white space.
 class Whitespace final : public PreTokenizer {
  public:
   void apply(SplitText& text) const override {
-    std::vector<IndexRange> words;
-    const auto kind = [&](uint32_t i) { return char_class(text.chars[i].code) & (kWord | kWhite); };
-    for (const IndexRange word : text.words) {
+    split(text.words, [&](uint32_t i) { return text.chars[i].code; });
+  }
+  bool apply_ascii(AsciiSplit& text) const override {
+    if (text.alphabet != nullptr) return false;
+    split(text.words, [&](uint32_t i) { return static_cast<unsigned char>(text.chars[i]); });
+    return true;
+  }
+  bool cuts_at_space() const override { return true; }
+
+ private:
+  template <class CharAt>
+  static void split(std::vector<IndexRange>& words, CharAt char_at) {
+    std::vector<IndexRange> result;
+    const auto kind = [&](uint32_t i) { return char_class(char_at(i)) & (kWord | kWhite); };
+    for (const IndexRange word : words) {
       for (uint32_t i = word.begin; i < word.end;) {
         const uint32_t begin = i;
         const int first = kind(i);
         while (i < word.end && kind(i) == first) ++i;
-        if (first != kWhite) words.push_back({begin, i});
+        if (first != kWhite) result.push_back({begin, i});
       }
     }
-    text.words = std::move(words);
+    words = std::move(result);
   }
-  bool cuts_at_space() const override { return true; }
 };
 
 class WhitespaceSplit final : public PreTokenizer {
  public:
   void apply(SplitText& text) const override {
-    split_words_at(text, SplitBehavior::removed, [](char32_t code) { return is(code, kWhite); });
+    split_words_at(text, SplitBehavior::removed, kIsWhite);
+  }
+  bool apply_ascii(AsciiSplit& text) const override {
+    return split_words_at(text, SplitBehavior::removed, kIsWhite);
   }
   bool cuts_at_space() const override { return true; }
 };

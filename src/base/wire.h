@@ -12,12 +12,13 @@
 
 #include <protozero/types.hpp>
 
-namespace tercel::ir {
+namespace tercel {
 
 // The whole file: where positions count from, and what messages call it.
 struct WireSource {
   std::string name;
   std::span<const std::byte> bytes;
+  std::string_view kind = "an ONNX model";
 };
 
 class WireReader {
@@ -93,4 +94,4 @@ void WireReader::fixed(F&& take) {
   }
 }
 
-}  // namespace tercel::ir
+}  // namespace tercel

@@ -1,4 +1,4 @@
-#include "src/ir/wire.h"
+#include "src/base/wire.h"
 
 #include <bit>
 
@@ -10,14 +10,14 @@
 
 static_assert(std::endian::native == std::endian::little, "protobuf's numbers are little-endian");
 
-namespace tercel::ir {
+namespace tercel {
 
 using protozero::pbf_wire_type;
 
 void WireReader::malformed(std::string_view expected) const {
   const auto at = reinterpret_cast<const std::byte*>(data_) - source_->bytes.data();
-  fail(Errc::invalid_file, "{}: byte {}: expected {}; the file is damaged or is not an ONNX model",
-       source_->name, at, expected);
+  fail(Errc::invalid_file, "{}: byte {}: expected {}; the file is damaged or is not {}",
+       source_->name, at, expected, source_->kind);
 }
 
 uint64_t WireReader::varint() {
@@ -95,4 +95,4 @@ std::string_view WireReader::name() {
   return found;
 }
 
-}  // namespace tercel::ir
+}  // namespace tercel

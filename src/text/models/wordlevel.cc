@@ -1,0 +1,48 @@
+// WordLevel: each word is a token of the vocabulary, or the unknown token.
+
+#include "src/base/fail.h"
+#include "src/text/model.h"
+#include "src/text/vocabulary.h"
+
+namespace tercel::text {
+namespace {
+
+class WordLevel final : public Model {
+ public:
+  explicit WordLevel(const Json& config)
+      : vocabulary_(config["vocab"]),
+        unknown_token_(config["unk_token"].string()),
+        unknown_id_(vocabulary_.find(unknown_token_)) {}
+
+  void tokenize(std::string_view word, std::vector<ModelToken>& tokens) const override {
+    auto id = vocabulary_.find(word);
+    if (!id) id = unknown_id_;
+    if (!id) {
+      fail(Errc::invalid_file,
+           "tokenizer.json: the text needs the unknown token \"{}\", which the vocabulary lacks",
+           unknown_token_);
+    }
+    tokens.push_back({*id, 0, static_cast<uint32_t>(word.size())});
+  }
+
+  std::optional<int32_t> token_to_id(std::string_view token) const override {
+    return vocabulary_.find(token);
+  }
+  std::optional<std::string_view> id_to_token(int32_t id) const override {
+    return vocabulary_.token(id);
+  }
+  std::size_t vocab_size() const override { return vocabulary_.size(); }
+
+ private:
+  Vocabulary vocabulary_;
+  std::string unknown_token_;
+  std::optional<int32_t> unknown_id_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Model> make_wordlevel(const Json& config) {
+  return std::make_unique<WordLevel>(config);
+}
+
+}  // namespace tercel::text

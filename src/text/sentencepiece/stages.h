@@ -1,0 +1,19 @@
+#pragma once
+// The stages of a tokenizer that is a SentencePiece model. Ids, offsets and text are those of the
+// `sentencepiece` package: the text is normalized, and its whole is cut into pieces.
+
+#include <memory>
+
+#include "src/text/decoder.h"
+#include "src/text/model.h"
+#include "src/text/normalizer.h"
+#include "src/text/sentencepiece/model_file.h"
+
+namespace tercel::text {
+
+// Each copies what it needs of the file. They throw Errc::invalid_file.
+std::unique_ptr<const Normalizer> make_sentencepiece_normalizer(const SentencePieceFile& file);
+std::unique_ptr<const Model> make_sentencepiece_model(const SentencePieceFile& file);
+std::unique_ptr<const Decoder> make_sentencepiece_decoder(const SentencePieceFile& file);
+
+}  // namespace tercel::text
