@@ -135,7 +135,7 @@ void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
 Tensor Executor::allocate(std::size_t output, const PlannedSlot& slot) {
   const ir::Node* producer = program_.model().graph.outputs()[output]->producer();
   const auto allocated = [&] {
-    return allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
+    return ops::allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
   };
   return producer != nullptr ? ir::at_node(*producer, allocated) : allocated();
 }
