@@ -26,7 +26,7 @@ namespace tercel::ops {
 
 enum class Activation { none, relu, gelu_erf, gelu_tanh, silu, tanh, sigmoid };
 
-// What the plan found behind a MatMul or Gemm and asks to be computed with it, in this order:
+// What the plan found behind a MatMul, Gemm or Conv and asks to be computed with it, in this order:
 // y = activation(x·w + bias) + residual. The residual becomes the kernel's last input.
 struct Epilogue {
   Tensor bias;  // constant, [N]; may be undefined

@@ -17,7 +17,11 @@ CpuFamily reduction_cpu_ops();
 CpuFamily logical_cpu_ops();
 CpuFamily controlflow_cpu_ops();
 CpuFamily generator_cpu_ops();
+CpuFamily image_cpu_ops();
+CpuFamily quantization_cpu_ops();
+CpuFamily rnn_cpu_ops();
 CpuFamily sequence_cpu_ops();
+CpuFamily signal_cpu_ops();
 
 std::vector<CpuFamily> cpu_families();
 

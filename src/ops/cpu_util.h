@@ -127,6 +127,17 @@ std::string refuse_input0(const KernelContext& context) {
 std::string refuse_unless_f32(const KernelContext& context);  // of input 0
 inline std::string refuse_nothing(const KernelContext&) { return {}; }
 
+// A CpuImplementation::create for a kernel made from its context.
+template <class Kernel>
+std::unique_ptr<CpuKernel> create_kernel(const KernelContext& context) {
+  return std::make_unique<Kernel>(context);
+}
+
+// --- Memory --------------------------------------------------------------------------------------
+
+// A piece of workspace that another one can follow.
+constexpr std::size_t workspace_bytes(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 // --- Work sharing --------------------------------------------------------------------------------
 
 // Elements that one thread should take at least of an operation that costs about a nanosecond each.

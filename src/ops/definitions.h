@@ -18,7 +18,11 @@ Family reduction_ops();
 Family logical_ops();
 Family controlflow_ops();
 Family generator_ops();
+Family image_ops();
+Family quantization_ops();
+Family rnn_ops();
 Family sequence_ops();
+Family signal_ops();
 
 std::vector<Family> families();
 

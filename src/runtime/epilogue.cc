@@ -58,7 +58,8 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
     value = node->output();
   };
   const ir::Node* next = only_user(value);
-  const bool bias_free = first.is("MatMul") || first.input(2) == nullptr;
+  // A Conv's bias is its own input; what is added along the last dimension is none.
+  const bool bias_free = first.is("MatMul") || (first.is("Gemm") && first.input(2) == nullptr);
   if (next != nullptr && next->is("Add") && bias_free &&
       is_bias(other_operand(*next, value), next->output(), facts)) {
     group.epilogue.bias = other_operand(*next, value)->initializer();
@@ -89,7 +90,7 @@ std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& 
                                                                const ops::Facts& facts) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
   for (const auto& node : graph.nodes()) {
-    if (!node->is("MatMul") && !node->is("Gemm")) continue;
+    if (!node->is("MatMul") && !node->is("Gemm") && !node->is("Conv")) continue;
     if (!is_f32(node->output(), facts)) continue;
     FusedGroup group = grow(*node, facts);
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));

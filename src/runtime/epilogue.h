@@ -1,6 +1,6 @@
 #pragma once
-// Finds what can be computed with a MatMul or Gemm while its result is in registers: a constant
-// bias, an activation, a residual. A decision of the plan: the graph stays as it is.
+// Finds what can be computed with a MatMul, Gemm or Conv while its result is in registers: a
+// constant bias, an activation, a residual. A decision of the plan: the graph stays as it is.
 
 #include <unordered_map>
 #include <vector>
@@ -12,7 +12,7 @@ namespace tercel::runtime {
 // One group of nodes that run as one step.
 struct FusedGroup {
   std::vector<const ir::Node*>
-      nodes;  // the MatMul or Gemm, then what is computed with it, in order
+      nodes;  // the MatMul, Gemm or Conv, then what is computed with it, in order
   ops::Epilogue epilogue;
   const ir::Value* residual = nullptr;
 };

@@ -29,6 +29,7 @@ struct GemmEpilogue {
   Activation activation = Activation::none;
   const float* residual = nullptr;  // [m, n]; it may not overlap C
   int64_t residual_stride = 0;      // elements between rows
+  const float* row_bias = nullptr;  // [m], added with the other
 };
 
 // B[k, n] at element k * k_stride + n * n_stride: [K, N] has {N, 1}, a transposed [N, K] {1, K}.

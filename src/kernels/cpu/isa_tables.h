@@ -16,6 +16,7 @@
   extern const ElementwiseKernels elementwise_kernels; \
   extern const ReduceKernels reduce_kernels;           \
   extern const ConvertKernels convert_kernels;         \
+  extern const ConvKernels conv_kernels;               \
   }
 
 TERCEL_DECLARE_ISA(generic)

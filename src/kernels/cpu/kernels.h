@@ -5,6 +5,7 @@
 
 #include "src/device/cpu_isa.h"
 #include "src/kernels/cpu/attention.h"
+#include "src/kernels/cpu/conv.h"
 #include "src/kernels/cpu/convert.h"
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
@@ -18,6 +19,7 @@ struct CpuKernels {
   const ElementwiseKernels& elementwise;
   const ReduceKernels& reduce;
   const ConvertKernels& convert;
+  const ConvKernels& conv;
 };
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).

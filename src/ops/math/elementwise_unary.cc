@@ -12,6 +12,8 @@ constexpr AttributeDef kAlphaBeta[] = {{"alpha", AttributeKind::number},
                                        {"beta", AttributeKind::number}};
 constexpr AttributeDef kAlphaGamma[] = {{"alpha", AttributeKind::number},
                                         {"gamma", AttributeKind::number}};
+constexpr AttributeDef kShrink[] = {{"bias", AttributeKind::number},
+                                    {"lambd", AttributeKind::number}};
 constexpr AttributeDef kApproximate[] = {{"approximate", AttributeKind::string}};
 
 constexpr OpDef unary(std::string_view name, int since, int compatible_since,
@@ -82,6 +84,7 @@ constinit const OpDef op_reciprocal = unary("Reciprocal", 13, 6);
 constinit const OpDef op_relu = unary("Relu", 14, 6);
 constinit const OpDef op_round = unary("Round", 22, 11);
 constinit const OpDef op_selu = unary("Selu", 22, 6, kAlphaGamma);
+constinit const OpDef op_shrink = unary("Shrink", 9, 9, kShrink);
 constinit const OpDef op_sigmoid = unary("Sigmoid", 13, 6);
 constinit const OpDef op_sign = unary("Sign", 13, 9);
 constinit const OpDef op_sin = unary("Sin", 22, 7);

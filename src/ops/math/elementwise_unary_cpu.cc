@@ -20,6 +20,7 @@ struct Function {
   uint64_t (*natural)(uint64_t x) = nullptr;
   float alpha = 0.0F, beta = 0.0F;  // defaults
   std::string_view beta_name = "beta";
+  std::string_view alpha_name = "alpha";
 };
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -69,6 +70,8 @@ constexpr Function kFunctions[] = {
     {"Round", UnaryOp::round, [](double x, double, double) { return std::nearbyint(x); }},
     {"Selu", {}, [](double x, double a, double g) { return g * (x > 0 ? x : a * std::expm1(x)); },
      nullptr, nullptr, 1.67326319217681884765625F, 1.05070102214813232421875F, "gamma"},
+    {"Shrink", {}, [](double x, double l, double b) { return x < -l ? x + b : x > l ? x - b : 0; },
+     nullptr, nullptr, 0.5F, 0.0F, "bias", "lambd"},
     {"Sigmoid", UnaryOp::sigmoid, [](double x, double, double) { return sigmoid(x); }},
     {"Sign", UnaryOp::sign, [](double x, double, double) { return sign(x); },
      [](int64_t x) { return int64_t{x > 0} - int64_t{x < 0}; },
@@ -93,7 +96,7 @@ Function function_of(const ir::Node& node) {
                                  [&](const Function& f) { return f.name == node.op_type(); });
   TERCEL_CHECK(row != std::end(kFunctions));
   Function function = *row;
-  function.alpha = node.float_or("alpha", function.alpha);
+  function.alpha = node.float_or(function.alpha_name, function.alpha);
   function.beta = node.float_or(function.beta_name, function.beta);
   if (node.is("Gelu") && node.string_or("approximate", "none") == "tanh") {
     function.vector = UnaryOp::gelu_tanh;

@@ -33,6 +33,7 @@ extern const OpDef op_reciprocal;
 extern const OpDef op_relu;
 extern const OpDef op_round;
 extern const OpDef op_selu;
+extern const OpDef op_shrink;
 extern const OpDef op_sigmoid;
 extern const OpDef op_sign;
 extern const OpDef op_sin;
@@ -63,9 +64,13 @@ extern const OpDef op_min;
 extern const OpDef op_sum;
 
 extern const OpDef op_clip;
+extern const OpDef op_cum_prod;
 extern const OpDef op_cum_sum;
+extern const OpDef op_det;
+extern const OpDef op_einsum;
 extern const OpDef op_gemm;
 extern const OpDef op_matmul;
+extern const OpDef op_swi_glu;
 extern const OpDef op_top_k;
 
 }  // namespace tercel::ops

@@ -1,3 +1,5 @@
+#include "src/ops/math/matmul.h"
+
 #include "src/ops/math/math.h"
 #include "src/ops/rules.h"
 
@@ -6,10 +8,16 @@ namespace {
 
 void infer(InferContext& context) {
   require_same_dtype(context, 0, 1);
-  const ir::Dims* a = context.dims(0);
-  const ir::Dims* b = context.dims(1);
+  infer_product(context, 0, 1, context.dtype(0));
+}
+
+}  // namespace
+
+void infer_product(InferContext& context, int first, int second, Dtype dtype) {
+  const ir::Dims* a = context.dims(first);
+  const ir::Dims* b = context.dims(second);
   if (a == nullptr || b == nullptr) {
-    context.set_output(0, context.dtype(0));
+    context.set_output(0, dtype);
     return;
   }
   if (a->empty() || b->empty()) context.reject("a factor is a scalar; expected rank 1 or more");
@@ -25,10 +33,8 @@ void infer(InferContext& context) {
   ir::Dims out = broadcast(context, leading(*a), leading(*b));
   if (a->size() > 1) out.push_back((*a)[a->size() - 2]);
   if (b->size() > 1) out.push_back(b->back());
-  context.set_output(0, context.dtype(0), std::move(out));
+  context.set_output(0, dtype, std::move(out));
 }
-
-}  // namespace
 
 constinit const OpDef op_matmul{.name = "MatMul",
                                 .since = 13,

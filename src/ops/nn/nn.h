@@ -6,18 +6,33 @@
 namespace tercel::ops {
 
 extern const OpDef attention;
+extern const OpDef average_pool;
 extern const OpDef batch_normalization;
+extern const OpDef causal_conv_with_state;
+extern const OpDef col2im;
+extern const OpDef conv;
+extern const OpDef conv_transpose;
+extern const OpDef deform_conv;
 extern const OpDef dropout;
 extern const OpDef global_average_pool;
+extern const OpDef global_lp_pool;
 extern const OpDef global_max_pool;
 extern const OpDef group_normalization;
 extern const OpDef hardmax;
 extern const OpDef instance_normalization;
 extern const OpDef layer_normalization;
+extern const OpDef linear_attention;
 extern const OpDef log_softmax;
 extern const OpDef lp_normalization;
+extern const OpDef lp_pool;
+extern const OpDef lrn;
+extern const OpDef max_pool;
+extern const OpDef max_unpool;
+extern const OpDef mean_variance_normalization;
+extern const OpDef negative_log_likelihood_loss;
 extern const OpDef rms_normalization;
 extern const OpDef rotary_embedding;
 extern const OpDef softmax;
+extern const OpDef softmax_cross_entropy_loss;
 
 }  // namespace tercel::ops

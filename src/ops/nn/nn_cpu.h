@@ -6,8 +6,14 @@
 namespace tercel::ops {
 
 CpuFamily attention_cpu_ops();
+CpuFamily col2im_cpu_ops();
+CpuFamily conv_cpu_ops();
+CpuFamily deform_conv_cpu_ops();
 CpuFamily dropout_cpu_ops();
 CpuFamily layer_normalization_cpu_ops();
+CpuFamily linear_attention_cpu_ops();
+CpuFamily loss_cpu_ops();
+CpuFamily lrn_cpu_ops();
 CpuFamily normalization_cpu_ops();
 CpuFamily pool_cpu_ops();
 CpuFamily rotary_embedding_cpu_ops();

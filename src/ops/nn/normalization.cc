@@ -1,6 +1,7 @@
 // The normalisations that keep the shape of their input: Lp, batch, instance, group.
 #include "src/ops/nn/nn.h"
 #include "src/ops/rules.h"
+#include "src/ops/tensor/shape_rules.h"
 
 namespace tercel::ops {
 namespace {
@@ -12,6 +13,7 @@ constexpr AttributeDef kInstance[] = {{"epsilon", AttributeKind::number}};
 constexpr AttributeDef kGroup[] = {{"epsilon", AttributeKind::number},
                                    {"num_groups", AttributeKind::integer, true},
                                    {"stash_type", AttributeKind::integer}};
+constexpr AttributeDef kMeanVariance[] = {{"axes", AttributeKind::integers}};
 constexpr AttributeDef kLp[] = {{"axis", AttributeKind::integer}, {"p", AttributeKind::integer}};
 
 // Inputs [first, last] are vectors with an element for each channel, axis 1 of input 0.
@@ -66,6 +68,12 @@ void infer_lp(InferContext& context) {
   infer_same_type(context);
 }
 
+void infer_mean_variance(InferContext& context) {
+  if (const auto rank = context.rank(0))
+    checked_axes(context, context.node().ints_or("axes", {0, 2, 3}), *rank);
+  infer_same_type(context);
+}
+
 constexpr OpDef normalization(std::string_view name, int since, int compatible_since, int inputs,
                               int max_outputs, std::span<const AttributeDef> attributes,
                               void (*rule)(InferContext&)) {
@@ -90,5 +98,7 @@ constinit const OpDef instance_normalization =
     normalization("InstanceNormalization", 22, 6, 3, 1, kInstance, infer_instance);
 constinit const OpDef lp_normalization =
     normalization("LpNormalization", 22, 1, 1, 1, kLp, infer_lp);
+constinit const OpDef mean_variance_normalization =
+    normalization("MeanVarianceNormalization", 13, 9, 1, 1, kMeanVariance, infer_mean_variance);
 
 }  // namespace tercel::ops

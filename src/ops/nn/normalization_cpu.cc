@@ -138,6 +138,49 @@ class LpKernel final : public CpuKernel {
   int64_t p_;
 };
 
+// The elements that differ along the axes alone make a group, whose mean and deviation are taken
+// out.
+class MeanVarianceKernel final : public CpuKernel {
+ public:
+  explicit MeanVarianceKernel(const KernelContext& context)
+      : axes_(context.node.ints_or("axes", {0, 2, 3})) {}
+
+  bool in_place(int input) const override { return input == 0; }
+  void run(const KernelRun& run) const override {
+    const Shape& shape = run.inputs[0].shape();
+    Shape kept = shape;
+    for (const int64_t axis : axes_)
+      kept[static_cast<std::size_t>(axis < 0 ? axis + run.inputs[0].rank() : axis)] = 1;
+    const BroadcastLoop loop = broadcast_loop(shape, {&kept});
+    if (loop.size == 0) return;
+    const auto groups = static_cast<std::size_t>(element_count(kept));
+    const double count = static_cast<double>(loop.size) / static_cast<double>(groups);
+    std::vector<double> mean(groups, 0);
+    std::vector<double> deviation(groups, 0);
+    dispatch_dtype(FloatTypes{}, run.inputs[0].dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const T* x = elements<T>(run.inputs[0]);
+      T* y = elements<T>(run.outputs[0]);
+      const auto each = [&](auto body) {
+        for (int64_t i = 0; i < loop.size; ++i)
+          body(i, static_cast<std::size_t>(loop.locate(i)[0]));
+      };
+      each([&](int64_t i, std::size_t group) { mean[group] += widen(x[i]) / count; });
+      each([&](int64_t i, std::size_t group) {
+        const double difference = widen(x[i]) - mean[group];
+        deviation[group] += difference * difference / count;
+      });
+      each([&](int64_t i, std::size_t group) {
+        y[i] = narrow<T>((widen(x[i]) - mean[group]) / (std::sqrt(deviation[group]) + kLeast));
+      });
+    });
+  }
+
+ private:
+  static constexpr double kLeast = 1e-9;  // ONNX's, so that a constant gives zero
+  std::vector<int64_t> axes_;
+};
+
 std::string refuse_batch(const KernelContext& context) {
   if (context.node.int_or("training_mode", 0) != 0)
     return "training_mode is 1; only inference is supported";
@@ -155,10 +198,13 @@ constexpr CpuImplementation kGroup[] = {
     {"group_normalization_generic", refuse_input0<FloatTypes>, create<GroupKernel>}};
 constexpr CpuImplementation kLp[] = {
     {"lp_normalization_generic", refuse_input0<FloatTypes>, create<LpKernel>}};
+constexpr CpuImplementation kMeanVariance[] = {
+    {"mean_variance_normalization", refuse_input0<FloatTypes>, create<MeanVarianceKernel>}};
 constexpr CpuOp kOps[] = {{"", "BatchNormalization", kBatch},
                           {"", "GroupNormalization", kGroup},
                           {"", "InstanceNormalization", kGroup},
-                          {"", "LpNormalization", kLp}};
+                          {"", "LpNormalization", kLp},
+                          {"", "MeanVarianceNormalization", kMeanVariance}};
 
 }  // namespace
 

@@ -39,12 +39,6 @@ void dispatch_element(Dtype dtype, Body&& body) {
 // A CpuImplementation::refuse: packed types are refused, of output 0.
 std::string refuse_packed(const KernelContext& context);
 
-// A CpuImplementation::create for a kernel made from its context.
-template <class Kernel>
-std::unique_ptr<CpuKernel> create_kernel(const KernelContext& context) {
-  return std::make_unique<Kernel>(context);
-}
-
 // Row-major strides, in elements.
 std::vector<int64_t> row_major(const Shape& shape);
 

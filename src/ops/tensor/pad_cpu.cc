@@ -55,8 +55,8 @@ class PadKernel final : public CpuKernel {
   void run(const KernelRun& run) const override {
     const Tensor& in = run.inputs[0];
     Tensor& out = run.outputs[0];
-    const std::vector<Map> maps = maps_of(run);
     if (out.size() == 0) return;
+    const std::vector<Map> maps = maps_of(run);
     dispatch_element(in.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       const bool given = run.inputs.size() > 2 && run.inputs[2].defined();

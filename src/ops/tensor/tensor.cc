@@ -5,8 +5,10 @@
 namespace tercel::ops {
 
 Family tensor_ops() {
-  static constexpr const OpDef* kOps[] = {&cast,
+  static constexpr const OpDef* kOps[] = {&bit_cast,
+                                          &cast,
                                           &cast_like,
+                                          &center_crop_pad,
                                           &compress,
                                           &concat,
                                           &depth_to_space,
@@ -20,6 +22,7 @@ Family tensor_ops() {
                                           &one_hot,
                                           &pad,
                                           &reshape,
+                                          &reverse_sequence,
                                           &scatter_elements,
                                           &scatter_nd,
                                           &shape,
@@ -28,9 +31,11 @@ Family tensor_ops() {
                                           &space_to_depth,
                                           &split,
                                           &squeeze,
+                                          &tensor_scatter,
                                           &tile,
                                           &transpose,
                                           &trilu,
+                                          &unique,
                                           &unsqueeze,
                                           &where};
   return kOps;

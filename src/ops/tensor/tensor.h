@@ -5,8 +5,10 @@
 
 namespace tercel::ops {
 
+extern const OpDef bit_cast;
 extern const OpDef cast;
 extern const OpDef cast_like;
+extern const OpDef center_crop_pad;
 extern const OpDef compress;
 extern const OpDef concat;
 extern const OpDef depth_to_space;
@@ -20,6 +22,7 @@ extern const OpDef non_zero;
 extern const OpDef one_hot;
 extern const OpDef pad;
 extern const OpDef reshape;
+extern const OpDef reverse_sequence;
 extern const OpDef scatter_elements;
 extern const OpDef scatter_nd;
 extern const OpDef shape;
@@ -28,9 +31,11 @@ extern const OpDef slice;
 extern const OpDef space_to_depth;
 extern const OpDef split;
 extern const OpDef squeeze;
+extern const OpDef tensor_scatter;
 extern const OpDef tile;
 extern const OpDef transpose;
 extern const OpDef trilu;
+extern const OpDef unique;
 extern const OpDef unsqueeze;
 extern const OpDef where;
 

@@ -6,8 +6,10 @@ namespace tercel::ops {
 
 CpuFamily tensor_cpu_ops() {
   static const CpuOp kOps[] = {
+      {"", "BitCast", kBitCastCpu},
       {"", "Cast", kCastCpu},
       {"", "CastLike", kCastCpu},
+      {"", "CenterCropPad", kCenterCropPadCpu},
       {"", "Compress", kCompressCpu},
       {"", "Concat", kConcatCpu},
       {"", "DepthToSpace", kDepthToSpaceCpu},
@@ -21,6 +23,7 @@ CpuFamily tensor_cpu_ops() {
       {"", "OneHot", kOneHotCpu},
       {"", "Pad", kPadCpu},
       {"", "Reshape", kViewCpu},
+      {"", "ReverseSequence", kReverseSequenceCpu},
       {"", "ScatterElements", kScatterElementsCpu},
       {"", "ScatterND", kScatterNdCpu},
       {"", "Shape", kShapeCpu},
@@ -29,9 +32,11 @@ CpuFamily tensor_cpu_ops() {
       {"", "SpaceToDepth", kSpaceToDepthCpu},
       {"", "Split", kSplitCpu},
       {"", "Squeeze", kViewCpu},
+      {"", "TensorScatter", kTensorScatterCpu},
       {"", "Tile", kTileCpu},
       {"", "Transpose", kTransposeCpu},
       {"", "Trilu", kTriluCpu},
+      {"", "Unique", kUniqueCpu},
       {"", "Unsqueeze", kViewCpu},
       {"", "Where", kWhereCpu},
   };

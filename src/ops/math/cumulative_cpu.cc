@@ -9,7 +9,8 @@ using SumTypes = decltype(FloatTypes{} + Types<int32_t, int64_t, uint32_t, uint6
 class Kernel final : public CpuKernel {
  public:
   explicit Kernel(const KernelContext& context)
-      : exclusive_(context.node.int_or("exclusive", 0) != 0),
+      : product_(context.node.is("CumProd")),
+        exclusive_(context.node.int_or("exclusive", 0) != 0),
         reverse_(context.node.int_or("reverse", 0) != 0),
         label_(context.node.label()) {}
 
@@ -28,7 +29,7 @@ class Kernel final : public CpuKernel {
           view.outer * view.inner, rows_per_grain(view.axis), [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
               const int64_t start = i / view.inner * view.axis * view.inner + i % view.inner;
-              sum_line(x + start, y + start, view.axis, view.inner);
+              run_line(x + start, y + start, view.axis, view.inner);
             }
           });
     });
@@ -36,34 +37,44 @@ class Kernel final : public CpuKernel {
 
  private:
   template <class T>
-  void sum_line(const T* x, T* y, int64_t count, int64_t stride) const {
-    ComputeType<T> sum{};
+  static ComputeType<T> sum(ComputeType<T> a, ComputeType<T> b) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+    else
+      return a + b;
+  }
+  template <class T>
+  static ComputeType<T> product(ComputeType<T> a, ComputeType<T> b) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+    else
+      return a * b;
+  }
+
+  template <class T>
+  void run_line(const T* x, T* y, int64_t count, int64_t stride) const {
+    auto result = static_cast<ComputeType<T>>(product_ ? 1 : 0);
     for (int64_t j = 0; j < count; ++j) {
       const int64_t at = (reverse_ ? count - 1 - j : j) * stride;
       const ComputeType<T> value = load(x[at]);
-      if (exclusive_) y[at] = store<T>(sum);
-      if constexpr (std::is_integral_v<T>)
-        sum = static_cast<T>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(value));
-      else
-        sum += value;
-      if (!exclusive_) y[at] = store<T>(sum);
+      if (exclusive_) y[at] = store<T>(result);
+      result = product_ ? product<T>(result, value) : sum<T>(result, value);
+      if (!exclusive_) y[at] = store<T>(result);
     }
   }
 
+  bool product_;
   bool exclusive_;
   bool reverse_;
   std::string label_;
 };
 
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
-  return std::make_unique<Kernel>(context);
-}
-
-constexpr CpuImplementation kImplementations[] = {{"cum_sum", refuse_input0<SumTypes>, create}};
-constexpr CpuOp kOps[] = {{"", "CumSum", kImplementations}};
+constexpr CpuImplementation kImplementations[] = {
+    {"cumulative", refuse_input0<SumTypes>, create_kernel<Kernel>}};
+constexpr CpuOp kOps[] = {{"", "CumProd", kImplementations}, {"", "CumSum", kImplementations}};
 
 }  // namespace
 
-CpuFamily cum_sum_cpu_ops() { return kOps; }
+CpuFamily cumulative_cpu_ops() { return kOps; }
 
 }  // namespace tercel::ops

@@ -14,16 +14,21 @@ void infer(InferContext& context) {
   infer_same_type(context);
 }
 
+constexpr OpDef cumulative(std::string_view name, int since, int compatible_since) {
+  return {.name = name,
+          .since = since,
+          .compatible_since = compatible_since,
+          .min_inputs = 2,
+          .max_inputs = 2,
+          .min_outputs = 1,
+          .max_outputs = 1,
+          .attributes = kAttributes,
+          .infer = infer};
+}
+
 }  // namespace
 
-constinit const OpDef op_cum_sum{.name = "CumSum",
-                                 .since = 14,
-                                 .compatible_since = 11,
-                                 .min_inputs = 2,
-                                 .max_inputs = 2,
-                                 .min_outputs = 1,
-                                 .max_outputs = 1,
-                                 .attributes = kAttributes,
-                                 .infer = infer};
+constinit const OpDef op_cum_prod = cumulative("CumProd", 26, 26);
+constinit const OpDef op_cum_sum = cumulative("CumSum", 14, 11);
 
 }  // namespace tercel::ops

@@ -1,0 +1,14 @@
+#include "src/ops/quantization/quantization.h"
+
+#include "src/ops/definitions.h"
+
+namespace tercel::ops {
+
+Family quantization_ops() {
+  static constexpr const OpDef* kOps[] = {
+      &conv_integer, &dequantize_linear, &dynamic_quantize_linear, &matmul_integer,
+      &qlinear_conv, &qlinear_matmul,    &quantize_linear};
+  return kOps;
+}
+
+}  // namespace tercel::ops

@@ -1,0 +1,20 @@
+#include "src/ops/quantization/quantization_cpu.h"
+
+#include "src/ops/cpu_tables.h"
+
+namespace tercel::ops {
+
+CpuFamily quantization_cpu_ops() {
+  static const CpuOp kOps[] = {
+      {"", "ConvInteger", kConvIntegerCpu},
+      {"", "DequantizeLinear", kDequantizeCpu},
+      {"", "DynamicQuantizeLinear", kDynamicQuantizeCpu},
+      {"", "MatMulInteger", kMatMulIntegerCpu},
+      {"", "QLinearConv", kConvIntegerCpu},
+      {"", "QLinearMatMul", kMatMulIntegerCpu},
+      {"", "QuantizeLinear", kQuantizeCpu},
+  };
+  return kOps;
+}
+
+}  // namespace tercel::ops
