@@ -75,6 +75,23 @@ def test_checkpoint(directory: Path, dtype: str) -> None:
         assert check(session, case, ERRORS[dtype] * (1.0 if dtype == "f32" else scale)) > 0
 
 
+@pytest.mark.parametrize("directory", CHECKPOINTS, ids=lambda path: path.name)
+def test_padding_changes_nothing(directory: Path) -> None:
+    session = tercel.Session(directory, threads=1)
+    case = cases(directory / "expected.safetensors")[0]
+    inputs = {info.name: case[info.name] for info in session.inputs}
+    batch = session.run(inputs)
+    if "attention_mask" not in inputs:
+        pytest.skip("images have no padding")
+    for row, length in enumerate(inputs["attention_mask"].sum(1)):
+        alone = session.run({name: value[row : row + 1, :length] for name, value in inputs.items()})
+        for name, value in alone.items():
+            own = batch[name][row]
+            if own.shape != value[0].shape:
+                own = own[:length]
+            assert np.array_equal(own, value[0]), name
+
+
 @pytest.mark.parametrize("optimize", [False, True], ids=["plain", "optimized"])
 @pytest.mark.parametrize("source", [*CHECKPOINTS, *ONNX_FILES], ids=lambda path: path.stem)
 def test_export_runs_in_onnx_runtime(source: Path, optimize: bool, tmp_path: Path) -> None:
