@@ -55,7 +55,7 @@ class Bombs : public ::testing::Test {
  private:
   void run(const std::string& place, const NamedTensors& inputs, const SessionOptions& options,
            bool refused) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
     try {
       Session::load(path_, options).run(inputs, {}, {.deadline = deadline});
       EXPECT_FALSE(refused) << "no error; expected one of " << place;
