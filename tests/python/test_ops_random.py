@@ -38,8 +38,9 @@ def build(call: Call, dice: Dice) -> tuple[onnx.ModelProto, dict[str, np.ndarray
         names.append(name)
         if value is None:
             continue
+        value = np.asarray(value)
         if index in call.constants or (index > 0 and dice.chance(0.5)):
-            constants.append(numpy_helper.from_array(np.asarray(value), name))
+            constants.append(numpy_helper.from_array(value, name))
             continue
         symbolic = dice.chance(0.5)
         dims = [f"{name}_{axis}" if symbolic else size for axis, size in enumerate(value.shape)]

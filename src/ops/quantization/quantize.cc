@@ -41,7 +41,7 @@ void check_scale(const InferContext& context, int index) {
   }
   if (scale->size() > 1)
     context.reject("input {} has rank {}; expected 0 or 1 without blocks", index, scale->size());
-  if (scale->empty() || scale->front() == ir::Dim(1) || rank <= 1) return;
+  if (scale->empty() || scale->front() == ir::Dim(1)) return;
   same_dim(context, scale->front(), (*x)[static_cast<std::size_t>(context.axis(axis, rank))],
            "elements of the scale and of the axis");
 }

@@ -71,7 +71,7 @@ class LinearKernel final : public CpuKernel {
  private:
   // Integers are rounded before the zero point is added, so that ties stay ties.
   void put(Tensor& y, int64_t index, double value, double zero) const {
-    if (is_integer(y.dtype())) value = std::nearbyint(value);
+    if (is_integer(y.dtype())) value = std::isnan(value) ? 0 : std::nearbyint(value);
     write_element(y.data(), y.dtype(), index, value + zero, saturate_);
   }
 

@@ -22,7 +22,8 @@ def resize(dice: Dice) -> Call:
         attributes["antialias"] = 1
     if dice.chance(0.5):
         sizes = np.array([*shape[:2], dice.random.randint(2, 20), dice.random.randint(2, 20)], np.int64)
-        return Call("Resize", [dice.floats(shape), None, None, sizes], attributes=attributes, opset=20)
+        # Sizes that are an input with a symbolic dimension are no sizes to ONNX Runtime.
+        return Call("Resize", [dice.floats(shape), None, None, sizes], attributes=attributes, opset=20, constants=(3,))
     scales = np.array([1, 1, dice.pick([0.5, 2, 1.5, 3]), dice.pick([0.5, 2, 0.75, 2.5])], np.float32)
     return Call("Resize", [dice.floats(shape), None, scales], attributes=attributes, opset=20)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from op_cases.dice import Call, Case, Dice
 
 BYTES = (np.int8, np.uint8)
