@@ -118,6 +118,8 @@ bool TextEncoder::encode_ascii(IndexRange piece) {
       result_.offsets.resize(tokens_before);
       result_.word_ids.resize(tokens_before);
       next_word_ = words_before;
+      std::erase_if(untrimmed_.spaced_words,
+                    [&](int32_t word) { return static_cast<uint32_t>(word) >= words_before; });
       return false;
     }
   }
