@@ -73,6 +73,7 @@ TokenList TextEncoder::run() {
     result_.offsets.resize(max_tokens_);
     result_.word_ids.resize(max_tokens_);
   }
+  if (result_.size() > 0) untrimmed_.first = result_.offsets[0];
   return std::move(result_);
 }
 
@@ -117,6 +118,8 @@ bool TextEncoder::encode_ascii(IndexRange piece) {
       result_.offsets.resize(tokens_before);
       result_.word_ids.resize(tokens_before);
       next_word_ = words_before;
+      std::erase_if(untrimmed_.spaced_words,
+                    [&](int32_t word) { return static_cast<uint32_t>(word) >= words_before; });
       return false;
     }
   }
@@ -238,6 +241,9 @@ TextSpan TextEncoder::beyond_word(const ModelToken& token) const {
 }
 
 void TextEncoder::emit_added(const AddedToken& token, TextSpan origin, std::string_view matched) {
+  if (trim_ && leading_white(matched) == 1) {
+    untrimmed_.spaced_words.push_back(static_cast<int32_t>(next_word_));
+  }
   emit(token.id, trim_ ? trimmed(origin, matched) : origin, next_word_++);
 }
 
@@ -256,24 +262,24 @@ TextSpan TextEncoder::trimmed(TextSpan origin, std::string_view token) const {
   return origin;
 }
 
-void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text, TextSpan first,
-                         Encoding& windows) {
+void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text,
+                         const UntrimmedTokens& tokens, Encoding& windows) {
   for (Encoding& window : windows.overflowing) {
-    restore_first_space(tokenizer, text, first, window);
+    restore_first_space(tokenizer, text, tokens, window);
   }
-  if (windows.size() == 0 || windows.offsets[0] == first) return;
+  if (windows.size() == 0 || windows.offsets[0] == tokens.first) return;
   TextSpan& origin = windows.offsets[0];
-  const std::string_view before = text.substr(0, origin.begin);
   const AddedToken* added = tokenizer.added->find(windows.ids[0]);
   const std::string_view token =
       added != nullptr ? added->decoded : *tokenizer.model->id_to_token(windows.ids[0]);
-  const bool takes_before = added != nullptr && added->lstrip;
-  if (leading_white(token) + (takes_before ? trailing_white(before) : 0) != 1 || before.empty()) {
-    return;
-  }
+  const bool has_one_space =
+      added != nullptr ? std::binary_search(tokens.spaced_words.begin(), tokens.spaced_words.end(),
+                                            windows.word_ids[0])
+                       : leading_white(token) == 1;
+  if (!has_one_space || origin.begin == 0) return;
   // A space is trimmed from both ends.
   const bool was_space = origin.begin == origin.end && trailing_white(token) == 1;
-  origin.begin -= decode_last(before).length;
+  origin.begin -= decode_last(text.substr(0, origin.begin)).length;
   if (was_space) origin.end = origin.begin;
 }
 

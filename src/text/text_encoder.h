@@ -9,10 +9,18 @@
 
 namespace tercel::text {
 
+// What trimming offsets forgets, of one text.
+struct UntrimmedTokens {
+  TextSpan first;                     // the offset of the first token
+  std::vector<int32_t> spaced_words;  // added tokens that begin with exactly one space, as words
+};
+
 class TextEncoder {
  public:
   TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text, std::size_t max_tokens);
   TokenList run();
+  // After run().
+  UntrimmedTokens take_untrimmed() { return std::move(untrimmed_); }
 
  private:
   bool is_done() const { return result_.size() >= max_tokens_; }
@@ -51,6 +59,7 @@ class TextEncoder {
   std::optional<PostProcessor::OffsetTrim> trim_;
 
   TokenList result_;
+  UntrimmedTokens untrimmed_;
   uint32_t next_word_ = 0;
   std::string ascii_;
   AsciiSplit split_;
@@ -62,8 +71,8 @@ class TextEncoder {
 };
 
 // Where post-processing trims offsets but keeps the space that was put before a text: the first
-// token of any window of it keeps its space too. `first` is the offset of the text's first token.
-void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text, TextSpan first,
-                         Encoding& windows);
+// token of any window of it keeps its space too.
+void restore_first_space(const Tokenizer::Impl& tokenizer, std::string_view text,
+                         const UntrimmedTokens& tokens, Encoding& windows);
 
 }  // namespace tercel::text

@@ -38,16 +38,13 @@ std::size_t token_limit(const std::optional<Truncation>& truncation, bool keep_o
 }
 
 void truncate(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
-              const Truncation& truncation, bool keep_overflowing, std::vector<Encoding>& pieces) {
-  std::vector<TextSpan> first;
-  for (const Encoding& piece : pieces) {
-    first.push_back(piece.size() == 0 ? TextSpan{} : piece.offsets[0]);
-  }
+              const std::vector<text::UntrimmedTokens>& untrimmed, const Truncation& truncation,
+              bool keep_overflowing, std::vector<Encoding>& pieces) {
   text::truncate_all(pieces, truncation, keep_overflowing);
   const auto trim = impl.post_processor ? impl.post_processor->offset_trim() : std::nullopt;
   if (!trim || !trim->keeps_prefix_space) return;
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    text::restore_first_space(impl, texts[i], first[i], pieces[i]);
+    text::restore_first_space(impl, texts[i], untrimmed[i], pieces[i]);
   }
 }
 
@@ -58,11 +55,14 @@ Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::strin
   const auto truncation =
       inner_truncation(options, adds ? impl.post_processor->added_tokens(pair) : 0);
   std::vector<Encoding> pieces;
+  std::vector<text::UntrimmedTokens> untrimmed;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::size_t limit = token_limit(truncation, options.keep_overflowing, i, texts.size());
-    pieces.push_back(text::make_encoding(impl.tokenize(texts[i], limit), static_cast<int32_t>(i)));
+    text::TextEncoder encoder(impl, texts[i], limit);
+    pieces.push_back(text::make_encoding(encoder.run(), static_cast<int32_t>(i)));
+    untrimmed.push_back(encoder.take_untrimmed());
   }
-  if (truncation) truncate(impl, texts, *truncation, options.keep_overflowing, pieces);
+  if (truncation) truncate(impl, texts, untrimmed, *truncation, options.keep_overflowing, pieces);
   if (impl.post_processor) {
     pieces = impl.post_processor->apply(std::move(pieces), options.add_special_tokens);
   }

@@ -283,8 +283,30 @@ def ascii_texts(seed, count):
     return ["".join(rng.choices(pieces, k=rng.randint(0, 8))) for _ in range(count)]
 
 
+EDGES = [
+    "",
+    " ",
+    "a",
+    "\r\n",
+    "a\u200d",
+    "\u200d",
+    "\u200da",
+    "\x01",
+    "\x01e",
+    "e\u0301",
+    "\u0301",
+    "中",
+    "▁",
+    "_a",
+    "  a",
+    "a  ",
+    "İ",
+]
+
+
 def texts_for(name):
-    return [*random_texts(name, STRINGS), *ascii_texts(name, STRINGS // 3), *[t[:300] for t in sample_texts()[::9]]]
+    texts = [*EDGES, *random_texts(name, STRINGS), *ascii_texts(name, STRINGS // 3)]
+    return [*texts, *[text[:300] for text in sample_texts()[::9]]]
 
 
 # ---------------------------------------------------------------- tests

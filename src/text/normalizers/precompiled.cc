@@ -17,6 +17,7 @@ namespace tercel::text {
 namespace {
 
 constexpr std::size_t kMaxClusterBytes = 5;
+constexpr std::size_t kMaxCharBytes = 4;
 
 std::optional<std::string_view> shortest_rule(const CharsMap& map, std::string_view part) {
   for (std::size_t length = 1; length <= part.size(); ++length) {
@@ -46,7 +47,7 @@ class Precompiled final : public Normalizer {
       check_growth(text, result.size());
       if (!rewrite_part(text, begin, end, kMaxClusterBytes, result)) {
         for (std::size_t i = begin; i < end; ++i) {
-          if (rewrite_part(text, i, i + 1, text.size(), result)) {
+          if (rewrite_part(text, i, i + 1, kMaxCharBytes, result)) {
             modified = true;
           } else {
             result.push_back({text[i].code, 0});
