@@ -4,6 +4,7 @@
 #include <array>
 
 #include "src/base/fail.h"
+#include "src/base/shown.h"
 #include "src/text/model.h"
 #include "src/text/models/bpe_merge.h"
 #include "src/text/models/word_cache.h"
@@ -101,13 +102,14 @@ void Bpe::read_merges(const Json& merges) {
 
 void Bpe::add_merge(const Json& merge, std::string_view left, std::string_view right) {
   const auto require = [&](std::optional<int32_t> id, std::string_view token) {
-    if (!id) merge.reject(fmt::format("tokens of the vocabulary, which lacks \"{}\"", token));
+    if (!id)
+      merge.reject(fmt::format("tokens of the vocabulary, which lacks \"{}\"", shown(token)));
     return *id;
   };
   const int32_t left_id = require(vocabulary_.find(left), left);
   const int32_t right_id = require(vocabulary_.find(right), right);
   if (right.size() < prefix_.size()) {
-    merge.reject(fmt::format("a second token that begins with \"{}\"", prefix_));
+    merge.reject(fmt::format("a second token that begins with \"{}\"", shown(prefix_)));
   }
   const std::string merged = std::string(left) + std::string(right.substr(prefix_.size()));
   pairs_.add(left_id, right_id, require(vocabulary_.find(merged), merged));
@@ -199,7 +201,7 @@ int32_t Bpe::unknown_id() const {
   if (unknown_id_) return *unknown_id_;
   fail(Errc::invalid_file,
        "tokenizer.json: the text needs the unknown token \"{}\", which the vocabulary lacks",
-       unknown_token_.value_or(""));
+       shown(unknown_token_.value_or("")));
 }
 
 }  // namespace

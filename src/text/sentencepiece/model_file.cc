@@ -4,6 +4,7 @@
 #include <array>
 
 #include "src/base/fail.h"
+#include "src/base/shown.h"
 #include "src/base/wire.h"
 #include "src/text/decoder.h"
 
@@ -24,7 +25,7 @@ SentencePiece read_piece(WireReader reader) {
         const int64_t type = reader.integer();
         if (type < 1 || type > 6) {
           fail(Errc::invalid_file, "{}: piece \"{}\": type {} is not one of 1 to 6",
-               reader.source().name, piece.text, type);
+               reader.source().name, shown(piece.text), type);
         }
         piece.type = static_cast<PieceType>(type);
         break;
@@ -109,7 +110,7 @@ void check_pieces(SentencePieceFile& file) {
         fail(Errc::invalid_file,
              "{}: piece {} (\"{}\") is a byte: expected <0x00> to <0xFF>, and byte_fallback to be "
              "set",
-             file.source, i, piece.text);
+             file.source, i, shown(piece.text));
       }
       bytes[static_cast<std::size_t>(byte)] = true;
     }
