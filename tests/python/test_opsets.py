@@ -229,6 +229,8 @@ def test_old_models(versions, nodes, feeds, outputs, constants, element, operato
         expected = onnx_runtime(model, feeds)
         for optimize in (True, False):
             assert_same(ours(model, feeds, tmp_path, optimize=optimize), expected, 1e-4, 1e-5)
+        if any(attribute.s == b"tf_half_pixel_for_nn" for attribute in nodes[0].attribute):
+            continue  # gone since opset 13, but the converter keeps it
         try:
             raised = version_converter.convert_version(model, NEWEST_OF_RUNTIME)
         except Exception:
