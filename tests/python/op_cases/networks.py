@@ -131,7 +131,7 @@ def max_unpool(dice: Dice) -> Call:
 
 
 def col2im(dice: Dice) -> Call:
-    image, block = [dice.random.randint(4, 9) for _ in range(2)], [dice.random.randint(1, 3) for _ in range(2)]
+    image, block = [dice.random.randint(5, 9) for _ in range(2)], [dice.random.randint(1, 3) for _ in range(2)]
     strides, dilations = ([dice.random.randint(1, 2) for _ in range(2)] for _ in range(2))
     pads = [dice.random.randint(0, 1) for _ in range(4)]
     blocks = 1
