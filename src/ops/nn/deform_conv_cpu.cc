@@ -68,12 +68,10 @@ class Kernel final : public CpuKernel {
       const int64_t offsets = batch * offset_groups_ + channel / (in[1] / offset_groups_);
       for (int64_t t = 0; t < taps; ++t) {
         const T* shift = elements<T>(run.inputs[2]) + (offsets * taps + t) * 2 * area + position;
-        const double y =
-            static_cast<double>(rows.start(position / columns.out) + t / w[3] * rows.dilation) +
-            widen(shift[0]);
-        const double x = static_cast<double>(columns.start(position % columns.out) +
-                                             t % w[3] * columns.dilation) +
-                         widen(shift[area]);
+        const int64_t row = rows.start(position / columns.out) + t / w[3] * rows.dilation;
+        const int64_t column = columns.start(position % columns.out) + t % w[3] * columns.dilation;
+        const double y = static_cast<double>(row) + widen(shift[0]);
+        const double x = static_cast<double>(column) + widen(shift[area]);
         double value = between(plane, in[2], in[3], y, x);
         if (given(run, 4))
           value *= widen(elements<T>(run.inputs[4])[(offsets * taps + t) * area + position]);

@@ -31,8 +31,8 @@ namespace {
 constexpr int64_t kFar =
     std::numeric_limits<int32_t>::max();  // "to the end", as exporters write it
 
-// The length that is left where the positions are not all numbers; nothing where it depends on which
-// of two of them is larger.
+// The length that is left where the positions are not all numbers; nothing where it depends on
+// which of two of them is larger.
 ir::Dim symbolic_length(const ir::Dim& size, const Known& start, const Known& end, int64_t step) {
   const bool from_first = start.is_number() && start.number() == 0;
   const bool to_last =
