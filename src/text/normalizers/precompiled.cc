@@ -29,7 +29,7 @@ std::optional<std::string_view> shortest_rule(const CharsMap& map, std::string_v
 class Precompiled final : public Normalizer {
  public:
   explicit Precompiled(CharsMap map) : map_(std::move(map)) {
-    for (unsigned char c = 0; c < ascii_.size(); ++c) {
+    for (std::size_t c = 0; c < ascii_.size(); ++c) {
       const char byte = static_cast<char>(c);
       const auto rule = shortest_rule(map_, std::string_view(&byte, 1));
       ascii_[c] = !rule                                  ? static_cast<int16_t>(c)

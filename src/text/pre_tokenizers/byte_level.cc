@@ -21,7 +21,7 @@ const Regex& gpt2_words() {
 
 AsciiAlphabet make_alphabet() {
   AsciiAlphabet alphabet{};
-  for (unsigned char c = 0; c < alphabet.size(); ++c) {
+  for (std::size_t c = 0; c < alphabet.size(); ++c) {
     std::string bytes;
     append_utf8(bytes, kByteLevelChars[c]);
     alphabet[c].length = static_cast<uint8_t>(bytes.size());

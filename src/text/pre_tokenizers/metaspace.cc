@@ -28,7 +28,7 @@ class Metaspace final : public PreTokenizer {
       : replacement_(read_char(config, "replacement")),
         scheme_(read_scheme(config)),
         split_(config.boolean_or("split", true)) {
-    for (unsigned char c = 0; c < alphabet_.size(); ++c) {
+    for (char32_t c = 0; c < alphabet_.size(); ++c) {
       std::string bytes;
       append_utf8(bytes, c == ' ' ? replacement_ : c);
       AsciiGlyph& glyph = alphabet_[c];

@@ -50,7 +50,7 @@ ClassMap::ClassMap(const std::vector<CharSet>& sets) : words_(sets.size() / 64 +
     classes.push_back(entry->second);
   }
   make_pages(firsts, classes);
-  for (unsigned char code = 0; code < ascii_.size(); ++code) ascii_[code] = of(code);
+  for (char32_t code = 0; code < ascii_.size(); ++code) ascii_[code] = of(code);
 }
 
 void ClassMap::make_pages(const std::vector<char32_t>& firsts,
