@@ -1,6 +1,7 @@
 #pragma once
 // Where in a model something went wrong: every error names its node.
 
+#include <exception>
 #include <new>
 #include <stdexcept>
 
@@ -25,6 +26,8 @@ decltype(auto) at_node(const Node& node, const Work& work) {
     fail(Errc::out_of_memory, "{} needs more memory than the system has left", node.label());
   } catch (const std::length_error&) {
     fail(Errc::out_of_memory, "{} needs more memory than there can be", node.label());
+  } catch (const std::exception& error) {
+    fail(Errc::internal, "{} {}", node.label(), error.what());
   }
 }
 

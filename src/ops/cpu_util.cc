@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/base/checked.h"
+
 namespace tercel::ops {
 namespace {
 
@@ -50,15 +52,18 @@ std::string refuse_unless_f32(const KernelContext& context) {
 
 int64_t product(const Shape& shape, int begin, int end) {
   int64_t result = 1;
-  for (int i = begin; i < end; ++i) result *= shape[static_cast<std::size_t>(i)];
+  for (int i = begin; i < end; ++i)
+    result = checked_mul(result, shape[static_cast<std::size_t>(i)]);
   return result;
 }
 
 AxisView view_axis(const Shape& shape, int64_t axis) {
-  const int rank = static_cast<int>(shape.size());
-  const int at = static_cast<int>(axis < 0 ? axis + rank : axis);
-  return {product(shape, 0, at), shape.at(static_cast<std::size_t>(at)),
-          product(shape, at + 1, rank)};
+  const auto rank = static_cast<int64_t>(shape.size());
+  if (axis < -rank || axis >= rank)
+    fail(Errc::invalid_argument, "axis {} is out of range for rank {}", axis, rank);
+  const auto at = static_cast<int>(axis < 0 ? axis + rank : axis);
+  return {product(shape, 0, at), shape[static_cast<std::size_t>(at)],
+          product(shape, at + 1, static_cast<int>(rank))};
 }
 
 std::array<int64_t, BroadcastLoop::kMaxOperands> BroadcastLoop::locate(int64_t index) const {
@@ -115,7 +120,10 @@ void for_each_run(const BroadcastLoop& loop, ThreadPool& pool,
 }
 
 int64_t integer_value(const Tensor& tensor) {
-  TERCEL_CHECK(tensor.size() == 1);
+  if (tensor.size() != 1) {
+    fail(Errc::invalid_argument, "expects one number; the tensor that holds it has {} elements",
+         tensor.size());
+  }
   return tensor.dtype() == Dtype::i32 ? tensor.values<int32_t>()[0] : tensor.values<int64_t>()[0];
 }
 

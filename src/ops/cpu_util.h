@@ -148,14 +148,16 @@ constexpr int64_t rows_per_grain(int64_t row) { return row >= kGrain ? 1 : kGrai
 
 // --- Shapes --------------------------------------------------------------------------------------
 
-// Product of the dimensions [begin, end) of a shape whose element count has been checked.
+// Product of the dimensions [begin, end). Throws Errc::invalid_argument when it overflows, as it
+// can where another dimension is 0.
 int64_t product(const Shape& shape, int begin, int end);
 
 // A shape around one axis: [outer, axis, inner].
 struct AxisView {
   int64_t outer = 1, axis = 1, inner = 1;
 };
-AxisView view_axis(const Shape& shape, int64_t axis);  // negative axes count from the end
+// Negative axes count from the end. Throws Errc::invalid_argument when there is no such axis.
+AxisView view_axis(const Shape& shape, int64_t axis);
 
 // A loop over the elements of a row-major output of up to kMaxOperands inputs that broadcast to
 // it. Dimensions over which every operand goes on contiguously are merged, so that the innermost
