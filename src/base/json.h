@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include <simdjson.h>
+#include "src/base/function_ref.h"
 
 namespace tercel {
 
@@ -29,12 +29,11 @@ class JsonDocument {
 
  private:
   friend class Json;
-  struct State {
-    std::string source;
-    simdjson::dom::parser parser;
-    simdjson::dom::element root;
+  struct State;
+  struct Deleter {
+    void operator()(State* state) const;
   };
-  std::unique_ptr<State> state_;
+  std::unique_ptr<State, Deleter> state_;
 };
 
 class Json {
@@ -44,13 +43,13 @@ class Json {
   // A member that may be missing or null.
   std::optional<Json> find(std::string_view key) const;
 
-  bool is_null() const { return element_.is_null(); }
-  bool is_string() const { return element_.is_string(); }
-  bool is_integer() const { return element_.is_int64(); }
-  bool is_number() const { return element_.is_number(); }
-  bool is_bool() const { return element_.is_bool(); }
-  bool is_array() const { return element_.is_array(); }
-  bool is_object() const { return element_.is_object(); }
+  bool is_null() const;
+  bool is_string() const;
+  bool is_integer() const;
+  bool is_number() const;
+  bool is_bool() const;
+  bool is_array() const;
+  bool is_object() const;
 
   std::string_view string() const;
   int64_t integer() const;
@@ -62,17 +61,10 @@ class Json {
   double number_or(std::string_view key, double otherwise) const;
   bool boolean_or(std::string_view key, bool otherwise) const;
 
-  // Calls visit(Json) for each element of an array, in order.
-  template <class F>
-  void for_each(F&& visit) const {
-    for (const simdjson::dom::element element : array()) visit(Json(state_, key_, element));
-  }
-  // Calls visit(std::string_view key, Json value) for each member of an object, in the file's
-  // order.
-  template <class F>
-  void for_each_member(F&& visit) const {
-    for (const auto [key, value] : object()) visit(key, Json(state_, key, value));
-  }
+  // For each element of an array, in order.
+  void for_each(FunctionRef<void(Json)> visit) const;
+  // For each member of an object, in the file's order.
+  void for_each_member(FunctionRef<void(std::string_view, Json)> visit) const;
   std::size_t size() const;  // of an array or object
 
   // Raises Errc::invalid_file about this value.
@@ -80,14 +72,20 @@ class Json {
 
  private:
   friend class JsonDocument;
-  Json(const JsonDocument::State* state, std::string_view key, simdjson::dom::element element)
+  // What simdjson knows a value by, without its header, which takes longer to compile than most
+  // files that read JSON.
+  struct Element {
+    const void* document;
+    std::size_t index;
+  };
+  struct Access;
+
+  Json(const JsonDocument::State* state, std::string_view key, Element element)
       : state_(state), key_(key), element_(element) {}
-  simdjson::dom::array array() const;
-  simdjson::dom::object object() const;
 
   const JsonDocument::State* state_;
   std::string_view key_;
-  simdjson::dom::element element_;
+  Element element_;
 };
 
 }  // namespace tercel

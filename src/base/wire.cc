@@ -4,9 +4,9 @@
 
 #include <protozero/exception.hpp>
 #include <protozero/varint.hpp>
-#include <simdjson.h>
 
 #include "src/base/fail.h"
+#include "src/base/utf8.h"
 
 static_assert(std::endian::native == std::endian::little, "protobuf's numbers are little-endian");
 
@@ -91,7 +91,7 @@ std::string_view WireReader::text() {
 
 std::string_view WireReader::name() {
   const auto found = text();
-  if (!simdjson::validate_utf8(found.data(), found.size())) malformed("a name in UTF-8");
+  if (!is_utf8(found)) malformed("a name in UTF-8");
   return found;
 }
 

@@ -3,9 +3,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include <simdjson.h>
-
 #include "src/base/fail.h"
+#include "src/base/utf8.h"
 #include "src/hub/pickle_globals.h"
 
 namespace tercel::hub {
@@ -219,7 +218,7 @@ void Machine::push_integer(uint64_t width) {
 
 void Machine::push_string(Kind kind, uint64_t length) {
   const std::string_view text = take(length);
-  if (kind == Kind::string && !simdjson::validate_utf8(text.data(), text.size())) {
+  if (kind == Kind::string && !is_utf8(text)) {
     reject("expected a string in UTF-8");
   }
   push_new({.kind = kind, .text = text});
@@ -357,7 +356,7 @@ void Machine::push_global(std::string_view module, std::string_view name) {
   if (!row) {
     std::string full =
         fmt::format("{}.{}", module.substr(0, kMaxNameShown), name.substr(0, kMaxNameShown));
-    if (!simdjson::validate_utf8(full.data(), full.size())) full = "a name that is not UTF-8";
+    if (!is_utf8(full)) full = "a name that is not UTF-8";
     refuse(
         "refers to \"{}\"; a checkpoint may hold only tensors in dictionaries, lists and tuples, "
         "and nothing in it is run; save the model's state_dict as safetensors",

@@ -6,6 +6,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/mapped_file.h"
+#include "src/base/utf8.h"
 #include "src/text/legacy_config.h"
 
 namespace tercel::text {
@@ -13,7 +14,7 @@ namespace {
 
 std::string read_utf8(const std::filesystem::path& path) {
   std::string text = read_text_file(path);
-  if (!simdjson::validate_utf8(text)) {
+  if (!is_utf8(text)) {
     fail(Errc::invalid_file, "{}: the file is not UTF-8", path.string());
   }
   return text;
