@@ -11,7 +11,7 @@ constexpr AttributeDef kAttributes[] = {{"batch_axis", AttributeKind::integer},
 void infer(InferContext& context) {
   const int64_t batch = context.node().int_or("batch_axis", 1);
   const int64_t time = context.node().int_or("time_axis", 0);
-  if (batch + time != 1 || batch * time != 0)
+  if (!(batch == 0 && time == 1) && !(batch == 1 && time == 0))
     context.reject("batch_axis {} and time_axis {}: expected 0 and 1, or 1 and 0", batch, time);
   if (const ir::Dims* dims = context.dims(0)) {
     if (dims->size() < 2) context.reject("the input has rank {}; expected 2 or more", dims->size());
