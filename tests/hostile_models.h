@@ -99,4 +99,16 @@ inline std::string nested(const std::vector<uint32_t>& path, int depth) {
   return {reversed.rbegin(), reversed.rend()};
 }
 
+// A graph of If within If, `depth` deep.
+inline void nest_graphs(pbf_writer& graph, int depth) {
+  pbf_writer node(graph, proto::graph::node);
+  node.add_string(proto::node::op_type, "If");
+  if (depth == 0) return;
+  pbf_writer attribute(node, proto::node::attribute);
+  attribute.add_string(proto::attribute::name, "then_branch");
+  attribute.add_int32(proto::attribute::type, static_cast<int32_t>(proto::Kind::graph));
+  pbf_writer sub(attribute, proto::attribute::g);
+  nest_graphs(sub, depth - 1);
+}
+
 }  // namespace tercel::hostile

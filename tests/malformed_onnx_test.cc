@@ -28,6 +28,7 @@ using hostile::add_info;
 using hostile::add_node;
 using hostile::external_tensor;
 using hostile::model_of;
+using hostile::nest_graphs;
 using hostile::tensor_of;
 using hostile::within_limits;
 using protozero::pbf_writer;
@@ -178,17 +179,6 @@ TEST(MalformedOnnx, Names) {
                  add_node(graph, "c", "d");
                }),
                "depends on its own output");
-}
-
-void nest_graphs(pbf_writer& graph, int depth) {
-  pbf_writer node(graph, proto::graph::node);
-  node.add_string(proto::node::op_type, "If");
-  if (depth == 0) return;
-  pbf_writer attribute(node, proto::node::attribute);
-  attribute.add_string(proto::attribute::name, "then_branch");
-  attribute.add_int32(proto::attribute::type, static_cast<int32_t>(proto::Kind::graph));
-  pbf_writer sub(attribute, proto::attribute::g);
-  nest_graphs(sub, depth - 1);
 }
 
 TEST(MalformedOnnx, Nesting) {

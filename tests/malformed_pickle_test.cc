@@ -18,11 +18,12 @@
 #include "src/hub/pickle_test_util.h"
 #include "src/hub/pytorch_bin.h"
 #include "src/hub/safetensors.h"
-#include "tests/hostile.h"
+#include "tests/hostile_weights.h"
 
 namespace tercel::hub {
 namespace {
 
+using hostile::read_all;
 using ::testing::HasSubstr;
 namespace p = pickled;
 namespace fs = std::filesystem;
@@ -34,24 +35,7 @@ std::unique_ptr<WeightSource> parse(const std::string& file) {
 
 void expect_error(const std::string& file, const std::string& message,
                   Errc code = Errc::invalid_file) {
-  hostile::within_limits([&] {
-    try {
-      parse(file);
-      FAIL() << "no error; expected: " << message;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), code) << error.what();
-      EXPECT_THAT(error.what(), HasSubstr("file.bin"));
-      EXPECT_THAT(error.what(), HasSubstr(message));
-    }
-  });
-}
-
-void read_all(const WeightSource& source) {
-  for (const std::string& name : source.names()) {
-    const Tensor tensor = source.find(name);
-    const auto* data = static_cast<const volatile unsigned char*>(tensor.data());
-    for (std::size_t i = 0; i < tensor.bytes(); ++i) (void)data[i];
-  }
+  hostile::expect_file_error([&] { parse(file); }, "file.bin", message, code);
 }
 
 // Two tensors, one of them transposed.

@@ -11,12 +11,12 @@
 #include <gtest/gtest.h>
 
 #include "src/hub/safetensors.h"
-#include "tests/hostile.h"
+#include "tests/hostile_weights.h"
 
 namespace tercel::hub {
 namespace {
 
-using ::testing::HasSubstr;
+using hostile::read_all;
 
 std::string length_of(uint64_t length) {
   std::string bytes;
@@ -35,22 +35,7 @@ std::unique_ptr<WeightSource> parse(const std::string& file) {
 
 void expect_error(const std::string& file, const std::string& message,
                   Errc code = Errc::invalid_file) {
-  try {
-    parse(file);
-    FAIL() << "no error; expected: " << message;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr("file.safetensors"));
-    EXPECT_THAT(error.what(), HasSubstr(message));
-  }
-}
-
-void read_all(const WeightSource& source) {
-  for (const std::string& name : source.names()) {
-    const Tensor tensor = source.find(name);
-    const auto* data = static_cast<const volatile unsigned char*>(tensor.data());
-    for (std::size_t i = 0; i < tensor.bytes(); ++i) (void)data[i];
-  }
+  hostile::expect_file_error([&] { parse(file); }, "file.safetensors", message, code);
 }
 
 const char* const kGood =

@@ -12,7 +12,7 @@ namespace {
 
 using Kind = PickledObject::Kind;
 
-// One file, longer than most: the opcodes share the machine's stack, marks and memo.
+// Over 400 lines: one machine, whose opcodes share its stack, marks and memo.
 
 // A large checkpoint has some thousand tensors of about 30 objects each.
 constexpr std::size_t kMaxObjects = 1'000'000;

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "src/base/checked.h"
 #include "src/base/fail.h"
 #include "src/base/mapped_file.h"
+#include "src/hub/named_entries.h"
 #include "src/hub/pytorch_storages.h"
 
 namespace tercel::hub {
@@ -45,51 +45,38 @@ int64_t extent(const PickledTensor& tensor) {
   return checked_add(last, 1);
 }
 
-class PytorchBin final : public WeightSource {
+class PytorchBin final : public NamedEntries<Entry> {
  public:
   PytorchBin(std::span<const std::byte> bytes, std::string source,
              std::shared_ptr<const void> keep_alive)
-      : source_(std::move(source)), keep_alive_(std::move(keep_alive)) {
-    const PytorchFile file = read_pytorch_file(bytes, source_);
+      : NamedEntries(std::move(source)), keep_alive_(std::move(keep_alive)) {
+    const PytorchFile file = read_pytorch_file(bytes, name());
     const auto& objects = file.pickle.objects;
     const PickledObject& root = objects[file.pickle.root];
     if (root.kind != Kind::dict) {
       fail(Errc::invalid_file,
            "{}: expected a dictionary of tensors; save the model's state_dict, or use safetensors",
-           source_);
+           name());
     }
+    std::vector<Entry> entries;
     for (std::size_t i = 0; i + 1 < root.items.size(); i += 2) {
       const PickledObject& key = objects[root.items[i]];
       const PickledObject& value = objects[root.items[i + 1]];
       if (key.kind == Kind::string && value.kind == Kind::tensor) {
-        add(key.text, file, file.pickle.tensors[static_cast<std::size_t>(value.number)]);
+        entries.push_back(make_entry(key.text, file,
+                                     file.pickle.tensors[static_cast<std::size_t>(value.number)]));
       }
     }
-    check_copies(bytes.size());
-    for (const Entry& entry : entries_) {
-      if (!by_name_.emplace(entry.name, &entry).second) {
-        fail(Errc::invalid_file, "{}: tensor \"{}\" is there twice", source_, entry.name);
-      }
-    }
+    check_copies(entries, bytes.size());
+    set_entries(std::move(entries));
   }
-
-  const std::string& name() const override { return source_; }
-
-  std::vector<std::string> names() const override {
-    std::vector<std::string> names;
-    for (const Entry& entry : entries_) names.push_back(entry.name);
-    return names;
-  }
-
-  bool has(std::string_view tensor) const override { return by_name_.contains(tensor); }
 
   Tensor find(std::string_view tensor) const override {
-    const auto found = by_name_.find(tensor);
-    if (found == by_name_.end()) return {};
-    const Entry& entry = *found->second;
-    if (entry.view) return Tensor::view_of(entry.data, entry.dtype, entry.shape, keep_alive_);
-    Tensor copy(entry.dtype, entry.shape);
-    copy_dense(entry, static_cast<std::byte*>(copy.data()), copy.size());
+    const Entry* found = entry(tensor);
+    if (found == nullptr) return {};
+    if (found->view) return Tensor::view_of(found->data, found->dtype, found->shape, keep_alive_);
+    Tensor copy(found->dtype, found->shape);
+    copy_dense(*found, static_cast<std::byte*>(copy.data()), copy.size());
     return copy;
   }
 
@@ -97,11 +84,12 @@ class PytorchBin final : public WeightSource {
   template <class... Args>
   [[noreturn]] void reject(std::string_view tensor, fmt::format_string<Args...> format,
                            Args&&... args) const {
-    fail(Errc::invalid_file, "{}: tensor \"{}\": {}", source_, tensor,
+    fail(Errc::invalid_file, "{}: tensor \"{}\": {}", this->name(), tensor,
          fmt::format(format, std::forward<Args>(args)...));
   }
 
-  void add(std::string_view name, const PytorchFile& file, const PickledTensor& tensor) {
+  Entry make_entry(std::string_view name, const PytorchFile& file,
+                   const PickledTensor& tensor) const {
     const PickledStorage& storage = file.pickle.storages[tensor.storage];
     const auto found = file.storages.find(storage.key);
     if (found == file.storages.end()) {
@@ -123,7 +111,7 @@ class PytorchBin final : public WeightSource {
     const bool aligned =
         reinterpret_cast<std::uintptr_t>(entry.data) % static_cast<std::uintptr_t>(element) == 0;
     entry.view = aligned && (count == 0 || is_dense(tensor));
-    entries_.push_back(std::move(entry));
+    return entry;
   }
 
   // The number of elements, after a check that they lie in the storage and do not outnumber it.
@@ -144,9 +132,9 @@ class PytorchBin final : public WeightSource {
   }
 
   // A file cannot ask for more memory than it has: many tensors may share one storage.
-  void check_copies(std::size_t file_bytes) const {
+  void check_copies(const std::vector<Entry>& entries, std::size_t file_bytes) const {
     std::size_t copied = 0;
-    for (const Entry& entry : entries_) {
+    for (const Entry& entry : entries) {
       if (!entry.view) copied += bytes_of(entry.dtype, element_count(entry.shape));
       if (copied > file_bytes) {
         reject(entry.name,
@@ -171,10 +159,7 @@ class PytorchBin final : public WeightSource {
     }
   }
 
-  std::string source_;
   std::shared_ptr<const void> keep_alive_;
-  std::vector<Entry> entries_;
-  std::unordered_map<std::string_view, const Entry*> by_name_;
 };
 
 }  // namespace

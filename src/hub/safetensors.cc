@@ -6,12 +6,12 @@
 #include <map>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 
 #include "src/base/checked.h"
 #include "src/base/fail.h"
 #include "src/base/json.h"
 #include "src/base/mapped_file.h"
+#include "src/hub/named_entries.h"
 #include "src/hub/safetensors_dtype.h"
 
 namespace tercel::hub {
@@ -197,51 +197,31 @@ void HeaderReader::check_layout(const std::vector<Entry>& entries) const {
   }
 }
 
-class SafetensorsFile final : public WeightSource {
+class SafetensorsFile final : public NamedEntries<Entry> {
  public:
   SafetensorsFile(std::span<const std::byte> bytes, std::string source,
                   std::shared_ptr<const void> keep_alive)
-      : source_(std::move(source)), keep_alive_(std::move(keep_alive)) {
-    HeaderReader reader(bytes, source_);
-    entries_ = reader.read();
+      : NamedEntries(std::move(source)), keep_alive_(std::move(keep_alive)) {
+    HeaderReader reader(bytes, name());
+    set_entries(reader.read());
     data_ = bytes.data() + reader.data_begin();
-    by_name_.reserve(entries_.size());
-    for (const Entry& entry : entries_) {
-      if (!by_name_.emplace(entry.name, &entry).second) {
-        fail(Errc::invalid_file, "{}: tensor \"{}\" is there twice", source_, entry.name);
-      }
-    }
   }
-
-  const std::string& name() const override { return source_; }
-
-  std::vector<std::string> names() const override {
-    std::vector<std::string> names;
-    for (const Entry& entry : entries_) names.push_back(entry.name);
-    return names;
-  }
-
-  bool has(std::string_view tensor) const override { return by_name_.contains(tensor); }
 
   Tensor find(std::string_view tensor) const override {
-    const auto found = by_name_.find(tensor);
-    if (found == by_name_.end()) return {};
-    const Entry& entry = *found->second;
-    const std::byte* data = data_ + entry.begin;
-    const auto alignment = static_cast<std::uintptr_t>(std::max(1, bits_of(entry.dtype) / 8));
+    const Entry* found = entry(tensor);
+    if (found == nullptr) return {};
+    const std::byte* data = data_ + found->begin;
+    const auto alignment = static_cast<std::uintptr_t>(std::max(1, bits_of(found->dtype) / 8));
     if (reinterpret_cast<std::uintptr_t>(data) % alignment == 0) {
-      return Tensor::view_of(data, entry.dtype, entry.shape, keep_alive_);
+      return Tensor::view_of(data, found->dtype, found->shape, keep_alive_);
     }
-    Tensor copy(entry.dtype, entry.shape);
+    Tensor copy(found->dtype, found->shape);
     if (copy.bytes() > 0) std::memcpy(copy.data(), data, copy.bytes());
     return copy;
   }
 
  private:
-  std::string source_;
   std::shared_ptr<const void> keep_alive_;
-  std::vector<Entry> entries_;
-  std::unordered_map<std::string_view, const Entry*> by_name_;
   const std::byte* data_ = nullptr;
 };
 

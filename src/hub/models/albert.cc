@@ -56,17 +56,6 @@ Value* encoder(Net& net, const AlbertConfig& c, const std::string& part, Value* 
   return x;
 }
 
-void masked_lm(Net& net, const AlbertConfig& c, const std::string& prefix, Value* tokens) {
-  Value* x =
-      lm_transform(net, tokens, {"predictions.dense", "predictions.LayerNorm", c.act, c.epsilon},
-                   c.width, c.hidden);
-  net.scope("predictions.decoder");
-  masked_lm_head(
-      net, x,
-      lm_matrix(net, prefix + "embeddings.word_embeddings.weight", "predictions.decoder.weight"),
-      first_of(net, {"predictions.bias", "predictions.decoder.bias"}), c.vocabulary, c.width);
-}
-
 }  // namespace
 
 void build_albert(Net& net) {
@@ -79,18 +68,13 @@ void build_albert(Net& net) {
   Value* mask = net.padding_mask(attention_mask);
   Value* x = encoder_embeddings(net, c, prefix + "embeddings", ids, segments, c.width);
   x = encoder(net, c, prefix + "encoder", x, mask);
-  if (common_head(net, x, attention_mask, c.hidden)) return;
-  const auto pooled = [&] { return pooled_first(net, x, prefix + "pooler", c.hidden, "tanh"); };
-  switch (net.checkpoint().task) {
-    case Task::text_classification:
-      return classification_head(net, pooled(), "classifier", c.hidden);
-    case Task::fill_mask:
-      return masked_lm(net, c, prefix, x);
-    case Task::feature_extraction:
-      return encoder_head(net, x, net.has(prefix + "pooler.weight") ? pooled() : nullptr, c.hidden);
-    default:
-      reject_task(net);
-  }
+  pooled_heads(net, x, attention_mask, prefix + "pooler",
+               {{"predictions.dense", "predictions.LayerNorm", c.act, c.epsilon},
+                "predictions",
+                prefix + "embeddings.word_embeddings.weight",
+                c.vocabulary,
+                c.width},
+               c.hidden);
 }
 
 }  // namespace tercel::hub

@@ -11,23 +11,7 @@ namespace tercel::hub {
 
 void build_bert(Net& net);
 
-namespace {
-
 using ir::Value;
-
-void masked_lm(Net& net, const EncoderConfig& c, const std::string& prefix, Value* tokens) {
-  const std::string head = "cls.predictions";
-  Value* x = lm_transform(
-      net, tokens, {head + ".transform.dense", head + ".transform.LayerNorm", c.act, c.epsilon},
-      c.hidden, c.hidden);
-  net.scope(head + ".decoder");
-  masked_lm_head(
-      net, x,
-      lm_matrix(net, prefix + "embeddings.word_embeddings.weight", head + ".decoder.weight"),
-      first_of(net, {head + ".bias", head + ".decoder.bias"}), c.vocabulary, c.hidden);
-}
-
-}  // namespace
 
 void build_bert(Net& net) {
   const EncoderConfig c(net);
@@ -41,21 +25,15 @@ void build_bert(Net& net) {
   for (int64_t i = 0; i < c.layers; ++i) {
     x = encoder_layer(net, c, prefix + "encoder.layer." + std::to_string(i), x, mask);
   }
-  if (common_head(net, x, attention_mask, c.hidden)) return;
-  const auto pooled = [&] {
-    return pooled_first(net, x, prefix + "pooler.dense", c.hidden, "tanh");
-  };
-  switch (net.checkpoint().task) {
-    case Task::text_classification:
-      return classification_head(net, pooled(), "classifier", c.hidden);
-    case Task::fill_mask:
-      return masked_lm(net, c, prefix, x);
-    case Task::feature_extraction:
-      return encoder_head(net, x, net.has(prefix + "pooler.dense.weight") ? pooled() : nullptr,
-                          c.hidden);
-    default:
-      reject_task(net);
-  }
+  const std::string head = "cls.predictions";
+  const std::string transform = head + ".transform";
+  pooled_heads(net, x, attention_mask, prefix + "pooler.dense",
+               {{transform + ".dense", transform + ".LayerNorm", c.act, c.epsilon},
+                head,
+                prefix + "embeddings.word_embeddings.weight",
+                c.vocabulary,
+                c.hidden},
+               c.hidden);
 }
 
 }  // namespace tercel::hub

@@ -255,7 +255,7 @@ Value* encoder(Net& net, const DebertaConfig& c, const std::string& prefix, Valu
   return x;
 }
 
-void masked_lm(Net& net, const DebertaConfig& c, const std::string& prefix, Value* tokens) {
+void fill_mask(Net& net, const DebertaConfig& c, const std::string& prefix, Value* tokens) {
   const std::string table = prefix + "embeddings.word_embeddings.weight";
   if (net.has("lm_predictions.lm_head.dense.weight")) {
     const std::string head = "lm_predictions.lm_head";
@@ -265,12 +265,14 @@ void masked_lm(Net& net, const DebertaConfig& c, const std::string& prefix, Valu
     return masked_lm_head(net, x, table, head + ".bias", c.vocabulary, c.hidden);
   }
   const std::string head = "cls.predictions";
-  Value* x = lm_transform(
-      net, tokens, {head + ".transform.dense", head + ".transform.LayerNorm", c.act, c.epsilon},
-      c.width, c.hidden);
-  net.scope(head + ".decoder");
-  masked_lm_head(net, x, lm_matrix(net, table, head + ".decoder.weight"),
-                 first_of(net, {head + ".bias", head + ".decoder.bias"}), c.vocabulary, c.width);
+  const std::string transform = head + ".transform";
+  masked_lm(net, tokens,
+            {{transform + ".dense", transform + ".LayerNorm", c.act, c.epsilon},
+             head,
+             table,
+             c.vocabulary,
+             c.width},
+            c.hidden);
 }
 
 }  // namespace
@@ -289,7 +291,7 @@ void build_deberta_v2(Net& net) {
                                  "classifier", c.hidden);
     }
     case Task::fill_mask:
-      return masked_lm(net, c, prefix, x);
+      return fill_mask(net, c, prefix, x);
     case Task::feature_extraction:
       return encoder_head(net, x, nullptr, c.hidden);
     default:

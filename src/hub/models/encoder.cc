@@ -57,10 +57,4 @@ Value* feed_forward(Net& net, const EncoderConfig& c, const std::string& part, V
   return net.layer_norm(net.b.add(narrow, x), part + ".output.LayerNorm", c.hidden, c.epsilon);
 }
 
-Value* pooled_first(Net& net, Value* tokens, const std::string& layer, int64_t hidden,
-                    std::string_view act) {
-  net.scope(layer);
-  return net.activation(net.linear(net.first_token(tokens), layer, hidden, hidden), act);
-}
-
 }  // namespace tercel::hub

@@ -31,8 +31,4 @@ ir::Value* encoder_layer(Net& net, const EncoderConfig& c, const std::string& pa
 // over the sum with x, `part`.output.LayerNorm.
 ir::Value* feed_forward(Net& net, const EncoderConfig& c, const std::string& part, ir::Value* x);
 
-// `layer` of the first token, then the activation: [batch, hidden].
-ir::Value* pooled_first(Net& net, ir::Value* tokens, const std::string& layer, int64_t hidden,
-                        std::string_view act);
-
 }  // namespace tercel::hub

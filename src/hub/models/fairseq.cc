@@ -27,20 +27,6 @@ void limit_positions(Net& net, int64_t padding, int64_t rows) {
   net.limit_tokens(rows - padding - 1);
 }
 
-namespace {
-
-void masked_lm(Net& net, const EncoderConfig& c, const std::string& prefix, Value* tokens) {
-  Value* x = lm_transform(net, tokens, {"lm_head.dense", "lm_head.layer_norm", "gelu", c.epsilon},
-                          c.hidden, c.hidden);
-  net.scope("lm_head.decoder");
-  masked_lm_head(
-      net, x,
-      lm_matrix(net, prefix + "embeddings.word_embeddings.weight", "lm_head.decoder.weight"),
-      first_of(net, {"lm_head.bias", "lm_head.decoder.bias"}), c.vocabulary, c.hidden);
-}
-
-}  // namespace
-
 void fairseq_heads(Net& net, const EncoderConfig& c, const std::string& prefix, Value* tokens,
                    Value* attention_mask) {
   if (common_head(net, tokens, attention_mask, c.hidden)) return;
@@ -51,7 +37,13 @@ void fairseq_heads(Net& net, const EncoderConfig& c, const std::string& prefix, 
     case Task::text_classification:
       return classification_head(net, first("classifier.dense"), "classifier.out_proj", c.hidden);
     case Task::fill_mask:
-      return masked_lm(net, c, prefix, tokens);
+      return masked_lm(net, tokens,
+                       {{"lm_head.dense", "lm_head.layer_norm", "gelu", c.epsilon},
+                        "lm_head",
+                        prefix + "embeddings.word_embeddings.weight",
+                        c.vocabulary,
+                        c.hidden},
+                       c.hidden);
     case Task::feature_extraction: {
       const bool pooler = net.has(prefix + "pooler.dense.weight");
       return encoder_head(net, tokens, pooler ? first(prefix + "pooler.dense") : nullptr, c.hidden);

@@ -84,4 +84,34 @@ void encoder_head(Net& net, Value* tokens, Value* pooled, int64_t hidden) {
   if (pooled != nullptr) net.output("pooler_output", pooled, {batch(), hidden});
 }
 
+void masked_lm(Net& net, Value* tokens, const LmHead& head, int64_t hidden) {
+  Value* x = lm_transform(net, tokens, head.transform, head.width, hidden);
+  net.scope(head.part + ".decoder");
+  masked_lm_head(net, x, lm_matrix(net, head.embeddings, head.part + ".decoder.weight"),
+                 first_of(net, {head.part + ".bias", head.part + ".decoder.bias"}), head.vocabulary,
+                 head.width);
+}
+
+Value* pooled_first(Net& net, Value* tokens, const std::string& layer, int64_t hidden,
+                    std::string_view act) {
+  net.scope(layer);
+  return net.activation(net.linear(net.first_token(tokens), layer, hidden, hidden), act);
+}
+
+void pooled_heads(Net& net, Value* tokens, Value* attention_mask, const std::string& pooler,
+                  const LmHead& lm, int64_t hidden) {
+  if (common_head(net, tokens, attention_mask, hidden)) return;
+  const auto pooled = [&] { return pooled_first(net, tokens, pooler, hidden, "tanh"); };
+  switch (net.checkpoint().task) {
+    case Task::text_classification:
+      return classification_head(net, pooled(), "classifier", hidden);
+    case Task::fill_mask:
+      return masked_lm(net, tokens, lm, hidden);
+    case Task::feature_extraction:
+      return encoder_head(net, tokens, net.has(pooler + ".weight") ? pooled() : nullptr, hidden);
+    default:
+      reject_task(net);
+  }
+}
+
 }  // namespace tercel::hub

@@ -41,6 +41,25 @@ std::string lm_matrix(const Net& net, const std::string& embeddings, const std::
 void masked_lm_head(Net& net, ir::Value* x, const std::string& weight, const std::string& bias,
                     int64_t vocabulary, int64_t hidden);
 
+// The masked language model that most encoders have: lm_transform, then masked_lm_head with the
+// matrix `embeddings` or `part`.decoder.weight (lm_matrix) and `part`.bias or `part`.decoder.bias.
+struct LmHead {
+  LmTransform transform;
+  std::string part;  // "cls.predictions"
+  std::string embeddings;
+  int64_t vocabulary, width;  // of the matrix
+};
+void masked_lm(Net& net, ir::Value* tokens, const LmHead& head, int64_t hidden);
+
+// `layer` of the first token, then the activation: [batch, hidden].
+ir::Value* pooled_first(Net& net, ir::Value* tokens, const std::string& layer, int64_t hidden,
+                        std::string_view act);
+
+// All outputs of BERT and those after it whose linear layer `pooler`, over the first token, stands
+// before `classifier`: common_head, texts' labels, masked_lm, the encoder itself.
+void pooled_heads(Net& net, ir::Value* tokens, ir::Value* attention_mask, const std::string& pooler,
+                  const LmHead& lm, int64_t hidden);
+
 // last_hidden_state, and pooler_output when `pooled` is not null.
 void encoder_head(Net& net, ir::Value* tokens, ir::Value* pooled, int64_t hidden);
 

@@ -111,18 +111,6 @@ Value* encoder(Net& net, const NomicBertConfig& c, const std::string& prefix, Va
   return x;
 }
 
-void masked_lm(Net& net, const NomicBertConfig& c, const std::string& prefix, Value* tokens) {
-  const std::string head = "cls.predictions";
-  Value* x = lm_transform(
-      net, tokens, {head + ".transform.dense", head + ".transform.layer_norm", c.act, c.epsilon},
-      c.hidden, c.hidden);
-  net.scope(head + ".decoder");
-  masked_lm_head(
-      net, x,
-      lm_matrix(net, prefix + "embeddings.word_embeddings.weight", head + ".decoder.weight"),
-      first_of(net, {head + ".bias", head + ".decoder.bias"}), c.vocabulary, c.hidden);
-}
-
 }  // namespace
 
 void build_nomic_bert(Net& net) {
@@ -134,21 +122,15 @@ void build_nomic_bert(Net& net) {
   Value* ids = net.input("input_ids");
   Value* attention_mask = net.input("attention_mask");
   Value* x = encoder(net, c, prefix, ids, attention_mask);
-  if (common_head(net, x, attention_mask, c.hidden)) return;
-  const auto pooled = [&] {
-    return pooled_first(net, x, prefix + "pooler.dense", c.hidden, "tanh");
-  };
-  switch (net.checkpoint().task) {
-    case Task::text_classification:
-      return classification_head(net, pooled(), "classifier", c.hidden);
-    case Task::fill_mask:
-      return masked_lm(net, c, prefix, x);
-    case Task::feature_extraction:
-      return encoder_head(net, x, net.has(prefix + "pooler.dense.weight") ? pooled() : nullptr,
-                          c.hidden);
-    default:
-      reject_task(net);
-  }
+  const std::string head = "cls.predictions";
+  const std::string transform = head + ".transform";
+  pooled_heads(net, x, attention_mask, prefix + "pooler.dense",
+               {{transform + ".dense", transform + ".layer_norm", c.act, c.epsilon},
+                head,
+                prefix + probe,
+                c.vocabulary,
+                c.hidden},
+               c.hidden);
 }
 
 }  // namespace tercel::hub

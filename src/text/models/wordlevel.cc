@@ -1,16 +1,15 @@
 // WordLevel: each word is a token of the vocabulary, or the unknown token.
 
 #include "src/base/fail.h"
-#include "src/text/model.h"
-#include "src/text/vocabulary.h"
+#include "src/text/models/vocabulary_model.h"
 
 namespace tercel::text {
 namespace {
 
-class WordLevel final : public Model {
+class WordLevel final : public VocabularyModel {
  public:
   explicit WordLevel(const Json& config)
-      : vocabulary_(config["vocab"]),
+      : VocabularyModel(config["vocab"]),
         unknown_token_(config["unk_token"].string()),
         unknown_id_(vocabulary_.find(unknown_token_)) {}
 
@@ -25,16 +24,7 @@ class WordLevel final : public Model {
     tokens.push_back({*id, 0, static_cast<uint32_t>(word.size())});
   }
 
-  std::optional<int32_t> token_to_id(std::string_view token) const override {
-    return vocabulary_.find(token);
-  }
-  std::optional<std::string_view> id_to_token(int32_t id) const override {
-    return vocabulary_.token(id);
-  }
-  std::size_t vocab_size() const override { return vocabulary_.size(); }
-
  private:
-  Vocabulary vocabulary_;
   std::string unknown_token_;
   std::optional<int32_t> unknown_id_;
 };

@@ -5,16 +5,15 @@
 #include <algorithm>
 
 #include "src/base/fail.h"
-#include "src/text/model.h"
-#include "src/text/vocabulary.h"
+#include "src/text/models/vocabulary_model.h"
 
 namespace tercel::text {
 namespace {
 
-class WordPiece final : public Model {
+class WordPiece final : public VocabularyModel {
  public:
   explicit WordPiece(const Json& config)
-      : vocabulary_(config["vocab"]),
+      : VocabularyModel(config["vocab"]),
         unknown_token_(config.string_or("unk_token", "[UNK]")),
         unknown_id_(vocabulary_.find(unknown_token_)),
         prefix_(config.string_or("continuing_subword_prefix", "##")),
@@ -40,14 +39,6 @@ class WordPiece final : public Model {
       tokens.push_back({unknown_id(), 0, static_cast<uint32_t>(word.size())});
     }
   }
-
-  std::optional<int32_t> token_to_id(std::string_view token) const override {
-    return vocabulary_.find(token);
-  }
-  std::optional<std::string_view> id_to_token(int32_t id) const override {
-    return vocabulary_.token(id);
-  }
-  std::size_t vocab_size() const override { return vocabulary_.size(); }
 
  private:
   static bool continues_char(char byte) {
@@ -91,7 +82,6 @@ class WordPiece final : public Model {
          unknown_token_);
   }
 
-  Vocabulary vocabulary_;
   std::string unknown_token_;
   std::optional<int32_t> unknown_id_;
   std::string prefix_;

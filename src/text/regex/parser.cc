@@ -12,6 +12,9 @@ namespace {
 
 using Kind = RegexNode::Kind;
 
+// Over 400 lines: one recursive descent, whose functions call one another and share the reader, the
+// flags and the sets.
+
 constexpr std::size_t kMaxDepth = 100;
 constexpr std::size_t kMaxStackedQuantifiers = 16;
 constexpr uint32_t kMaxCount = 100000;
