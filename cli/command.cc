@@ -114,8 +114,10 @@ void add_session_options(Options& options, SessionOptions& session) {
   options.dtype("--dtype", session.dtype, "How weights are held: f32 (default), f16 or bf16");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);
   options.text("--devices", session.devices, "LIST", "Where to run");
-  options.text("--cpu-isa", session.cpu_isa, "NAME",
-               "Best instruction set to use: avx512_bf16, avx512, avx2, generic");
+  options.text(
+      "--cpu-isa", session.cpu_isa, "NAME",
+      "Best instruction set to use: amx, avx512_bf16, avx512_vnni, avx512, avx2_vnni, avx2, "
+      "generic");
   options.bytes("--memory-limit", session.memory_limit,
                 "Most memory for weights and requests: 512M, 2G");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");

@@ -2,26 +2,32 @@
 # that builds. Each copy sees TERCEL_ISA, the name of its namespace, and must define nothing outside it
 # (src/kernels/cpu/simd.h says how).
 #
-#   tercel_isa_sources(<target> SOURCES <file>… ISAS <isa>…)
+#   tercel_isa_sources(<target> <family> SOURCES <file>… ISAS <isa>…)
 #
-# ISAs: generic avx2 avx512 avx512_bf16; only generic where the processor is not x86-64.
+# ISAs: those of src/device/cpu_isa.h; only generic where the processor is not x86-64.
 set(TERCEL_ISA_FLAGS_generic "")
 set(TERCEL_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mtune=znver2)
 set(TERCEL_ISA_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
     -mprefer-vector-width=512 -mtune=skylake-avx512)
-set(TERCEL_ISA_FLAGS_avx512_bf16 ${TERCEL_ISA_FLAGS_avx512} -mavx512bf16 -mavx512vnni)
+set(TERCEL_ISA_FLAGS_avx2_vnni ${TERCEL_ISA_FLAGS_avx2} -mavxvnni)
+set(TERCEL_ISA_FLAGS_avx512_vnni ${TERCEL_ISA_FLAGS_avx512} -mavx512vnni)
+set(TERCEL_ISA_FLAGS_avx512_bf16 ${TERCEL_ISA_FLAGS_avx512_vnni} -mavx512bf16)
+set(TERCEL_ISA_FLAGS_amx ${TERCEL_ISA_FLAGS_avx512_bf16} -mamx-tile -mamx-bf16 -mamx-int8)
 
-function(tercel_isa_sources target)
+function(tercel_isa_sources target family)
   cmake_parse_arguments(ARG "" "" "SOURCES;ISAS" ${ARGN})
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-    set(ARG_ISAS generic)
+    list(FILTER ARG_ISAS INCLUDE REGEX "^generic$")
   endif()
   foreach(isa ${ARG_ISAS})
-    set(objects ${target}_${isa})
+    set(objects ${target}_${family}_${isa})
     add_library(${objects} OBJECT ${ARG_SOURCES})
     target_include_directories(${objects} PRIVATE
       $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
-    target_compile_definitions(${objects} PRIVATE TERCEL_ISA=${isa} TERCEL_ISA_${isa}=1)
+    # The width of vectors goes by the name's first part: avx512_bf16 is avx512 as well.
+    string(REGEX REPLACE "_.*" "" width ${isa})
+    string(REPLACE amx avx512 width ${width})
+    target_compile_definitions(${objects} PRIVATE TERCEL_ISA=${isa} TERCEL_ISA_${isa}=1 TERCEL_ISA_${width}=1)
     # Contraction is off so that a product is fused with a sum where the source says so, and only there.
     target_compile_options(${objects} PRIVATE ${TERCEL_ISA_FLAGS_${isa}} -ffp-contract=off
       -fno-math-errno -fno-trapping-math $<$<CONFIG:Release,RelWithDebInfo>:-O3>

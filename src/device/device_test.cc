@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "src/device/cpu_isa.h"
@@ -8,10 +10,19 @@ namespace tercel {
 namespace {
 
 TEST(CpuIsa, NamesGoBothWays) {
-  for (const auto isa : {CpuIsa::generic, CpuIsa::avx2, CpuIsa::avx512, CpuIsa::avx512_bf16}) {
+  for (auto isa = CpuIsa::generic; isa <= CpuIsa::amx; isa = static_cast<CpuIsa>(int(isa) + 1)) {
     EXPECT_EQ(parse_cpu_isa(to_string(isa)), isa);
   }
   EXPECT_THROW(parse_cpu_isa("sse9"), Error);
+}
+
+TEST(CpuIsa, TheListIsInOrderAndEndsWithTheBest) {
+  const auto isas = cpu_isas();
+  ASSERT_FALSE(isas.empty());
+  EXPECT_EQ(isas.front(), CpuIsa::generic);
+  EXPECT_EQ(isas.back(), best_cpu_isa());
+  EXPECT_TRUE(std::is_sorted(isas.begin(), isas.end()));
+  for (const CpuIsa isa : isas) EXPECT_TRUE(cpu_has(isa));
 }
 
 TEST(CpuAllocator, CountsAndCaps) {

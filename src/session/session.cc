@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 CpuIsa choose_isa(const std::string& wanted) {
   if (wanted.empty()) return best_cpu_isa();
   const CpuIsa isa = parse_cpu_isa(wanted);
-  if (isa > best_cpu_isa()) {
+  if (!cpu_has(isa)) {
     fail(Errc::unsupported, "this CPU has no {}; its best is {}", wanted,
          to_string(best_cpu_isa()));
   }

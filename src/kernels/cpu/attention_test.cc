@@ -251,7 +251,7 @@ TEST_P(Attention, PaddingBatchAndThreadsChangeNoBit) {
   EXPECT_TRUE(same_bits(out.data(), expected.data(), offsets.back() * row));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(available_isas()), isa_name);
+INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(vector_isas()), isa_name);
 
 }  // namespace
 }  // namespace tercel::kernels

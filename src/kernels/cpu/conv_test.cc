@@ -144,7 +144,7 @@ TEST_P(Conv, TakesNothing) {
   kernels_.conv.conv(args, three_);
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, Conv, testing::ValuesIn(available_isas()), isa_name);
+INSTANTIATE_TEST_SUITE_P(Isa, Conv, testing::ValuesIn(vector_isas()), isa_name);
 
 }  // namespace
 }  // namespace tercel::kernels

@@ -23,15 +23,8 @@ constinit const CpuKernels kAvx512 = TERCEL_KERNELS_OF(avx512);
 
 const CpuKernels& cpu_kernels(CpuIsa isa) {
 #if defined(__x86_64__)
-  switch (isa) {
-    case CpuIsa::generic:
-      return kGeneric;
-    case CpuIsa::avx2:
-      return kAvx2;
-    case CpuIsa::avx512:
-    case CpuIsa::avx512_bf16:
-      return kAvx512;  // no f32 kernel gains by those instructions
-  }
+  if (isa >= CpuIsa::avx512) return kAvx512;  // no f32 kernel gains by what came later
+  if (isa >= CpuIsa::avx2) return kAvx2;
 #endif
   static_cast<void>(isa);
   return kGeneric;

@@ -148,7 +148,7 @@ inline void store_some(T* to, Vec value, int64_t count) {
   store(part, value);
   copy_bytes(to, part, static_cast<std::size_t>(count) * sizeof(T));
 }
-#if defined(TERCEL_ISA_avx512) || defined(TERCEL_ISA_avx512_bf16)
+#if defined(TERCEL_ISA_avx512)
 inline __mmask16 first_lanes(int64_t count) {
   return static_cast<__mmask16>((uint32_t{1} << count) - 1);
 }

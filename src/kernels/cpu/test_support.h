@@ -20,10 +20,11 @@ namespace tercel::kernels {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-inline std::vector<CpuIsa> available_isas() {
+// Those whose vectors differ: what most kernels are compiled for. Others are tested on cpu_isas().
+inline std::vector<CpuIsa> vector_isas() {
   std::vector<CpuIsa> isas;
-  for (const CpuIsa isa : {CpuIsa::generic, CpuIsa::avx2, CpuIsa::avx512, CpuIsa::avx512_bf16}) {
-    if (isa <= best_cpu_isa()) isas.push_back(isa);
+  for (const CpuIsa isa : {CpuIsa::generic, CpuIsa::avx2, CpuIsa::avx512}) {
+    if (cpu_has(isa)) isas.push_back(isa);
   }
   return isas;
 }
