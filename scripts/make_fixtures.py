@@ -25,13 +25,14 @@ import checkpoints  # noqa: E402
 import exports  # noqa: E402
 import handmade  # noqa: E402
 import numpy as np  # noqa: E402
+import speech  # noqa: E402
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 TOLERANCE = 1e-5
 PARTS = {
     "checkpoints": [checkpoints.make],
-    "onnx": [exports.make, handmade.make],
+    "onnx": [exports.make, speech.make, handmade.make],
 }
 
 

@@ -111,7 +111,8 @@ class StftKernel final : public CpuKernel {
     const Shape& signal = run.inputs[0].shape();
     const Fourier fourier(frame_length(run));
     dispatch_dtype(FloatTypes{}, run.inputs[0].dtype(), [&](auto tag) {
-      transform<typename decltype(tag)::type>(run, fourier, signal[1], signal[2]);
+      transform<typename decltype(tag)::type>(run, fourier, signal[1],
+                                              signal.size() == 3 ? signal[2] : 1);
     });
   }
 

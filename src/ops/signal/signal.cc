@@ -89,9 +89,11 @@ void infer_stft(InferContext& context) {
     context.set_output(0, context.dtype(0), ir::Dims(4));
     return;
   }
-  if (signal->size() != 3)
-    context.reject("the signal has rank {}; expected 3 (batch, length, 1 or 2)", signal->size());
-  const ir::Dim& parts = signal->back();
+  // PyTorch's exporter leaves the last axis of a real signal away.
+  if (signal->size() != 2 && signal->size() != 3)
+    context.reject("the signal has rank {}; expected 3 (batch, length, 1 or 2), or 2 when real",
+                   signal->size());
+  const ir::Dim parts = signal->size() == 3 ? signal->back() : ir::Dim(1);
   const int64_t most = onesided ? 1 : 2;
   if (parts.known() && (parts.value() < 1 || parts.value() > most))
     context.reject("the signal's last dimension is {}; expected {}", parts.value(),

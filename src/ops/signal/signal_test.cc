@@ -110,6 +110,10 @@ TEST(Fourier, ShortTimeIsATransformOfEachFrame) {
     }
   }
   EXPECT_LE(distance(y, expected), 1e-6);
+  const Tensor flat =
+      run_op_with(options, "STFT", {signal.reshape({2, 37}), Tensor::scalar(int64_t{5}), window})
+          .outputs[0];
+  EXPECT_EQ(to_doubles(flat), to_doubles(y));
   EXPECT_THROW(run_op_with(options, "STFT", {signal, Tensor::scalar(int64_t{0}), window}), Error);
   EXPECT_THROW(
       run_op_with(options, "STFT",
