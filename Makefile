@@ -38,6 +38,7 @@ parity: build ## make the fixtures anew with PyTorch and transformers, compare w
 	@scripts/setup --with-parity
 	@cmake --install $(BUILD) --component python --prefix "$$(.venv-parity/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" >/dev/null
 	@.venv-parity/bin/python scripts/make_fixtures.py --check
+	@.venv-parity/bin/python scripts/parity/both_exporters.py
 	@.venv-parity/bin/python scripts/parity/minilm.py
 	@.venv-parity/bin/python scripts/parity/tokenizer_strings.py
 
