@@ -49,7 +49,7 @@ def main() -> int:
                 path = Path(folder) / f"{item.name}.onnx"
                 try:
                     exports.export(one, path)
-                except Exception as error:  # noqa: BLE001 - the exporter's own limits
+                except Exception as error:
                     print(f"{item.model:40} {'dynamo' if dynamo else 'TorchScript':11} cannot be exported: "
                           f"{str(error).splitlines()[0][:100]}")  # fmt: skip
                     continue
