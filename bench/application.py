@@ -5,26 +5,9 @@ import os
 import subprocess
 import tempfile
 
-from measure import BUILD, MODEL, ROOT, TERCEL, closing, median, milliseconds, output_of
+from measure import BUILD, MODEL, ROOT, TERCEL, child, closing, median, output_of
 
 QUESTION = "How many countries share the forest?"
-
-
-def child(command):
-    """Milliseconds from start to end of a process, and its peak resident bytes."""
-    usage = []
-
-    def start_and_wait():
-        process = os.posix_spawn(command[0], command, os.environ, file_actions=[quiet])
-        _, status, resources = os.wait4(process, 0)
-        if status != 0:
-            raise SystemExit(f"failed: {' '.join(command)}")
-        usage.append(resources.ru_maxrss * 1024)
-
-    with open(os.devnull, "wb") as null:
-        quiet = (os.POSIX_SPAWN_DUP2, null.fileno(), 1)
-        took = milliseconds(start_and_wait)
-    return took, usage[0]
 
 
 def ask(runs):

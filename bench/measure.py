@@ -30,18 +30,17 @@ def output_of(*command):
     return json.loads(done.stdout)
 
 
-def alternate(jobs, rounds, runs=3, rest=0.03):
-    """Median milliseconds of each job, in turns, so that a busy moment of the machine hits all of them.
-
-    A turn is a rest, in which the other's threads fall asleep, one run to wake up, and `runs` that count.
-    """
-    times = [[] for _ in jobs]
-    for _ in range(rounds):
-        for job, own in zip(jobs, times):
-            time.sleep(rest)
-            job()
-            own.extend(milliseconds(job) for _ in range(runs))
-    return [median(own) for own in times]
+def child(command):
+    """Milliseconds from start to end of a process, and its peak resident bytes."""
+    with open(os.devnull, "wb") as null:
+        quiet = (os.POSIX_SPAWN_DUP2, null.fileno(), 1)
+        begin = time.perf_counter()
+        process = os.posix_spawn(command[0], command, os.environ, file_actions=[quiet])
+        _, status, resources = os.wait4(process, 0)
+        took = (time.perf_counter() - begin) * 1e3
+    if status != 0:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return took, resources.ru_maxrss * 1024
 
 
 def closing(what, measured, bar, met=None):

@@ -1,5 +1,6 @@
 // The machine's limits, which the figures of `make bench` are held against, as one JSON line:
-// FLOP/s of fused multiply-adds on one thread and on all, and bytes/s of reading memory on all.
+// FLOP/s of fused multiply-adds on one thread and on all, the same on all in bf16 and int8 (0: the
+// CPU has no instruction for it), and bytes/s of reading memory on all.
 
 #include <algorithm>
 #include <atomic>
@@ -48,8 +49,10 @@ double read_bandwidth(int threads) {
 
 int main() {
   const int threads = tercel::available_cpus();
-  const double one = tercel::fma_peak();
   std::cout << fmt::format(
-      "{{\"threads\": {}, \"flops_one\": {:.4e}, \"flops\": {:.4e}, \"read_bytes\": {:.4e}}}\n",
-      threads, one, tercel::fma_peak(threads), read_bandwidth(threads));
+      "{{\"threads\": {}, \"flops_one\": {:.4e}, \"flops\": {:.4e}, \"bf16\": {:.4e}, \"int8\": "
+      "{:.4e}, "
+      "\"read_bytes\": {:.4e}}}\n",
+      threads, tercel::fma_peak(), tercel::fma_peak(threads), tercel::bf16_peak(threads),
+      tercel::int8_peak(threads), read_bandwidth(threads));
 }

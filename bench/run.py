@@ -1,6 +1,6 @@
 """Runs the measuring scripts, a process each, and prints their figures as one table, in Markdown.
 
-python bench/run.py [application|gemm|tokenizer|encoder]…      none: all
+python bench/run.py [PART…]      none: all; one part may be given options of its own
 """
 
 import json
@@ -11,7 +11,13 @@ import tempfile
 
 from measure import ROOT
 
-PARTS = ["application", "gemm", "tokenizer", "encoder"]
+PARTS = {
+    "application": "application.py",
+    "gemm": "gemm.py",
+    "tokenizer": "tokenizer.py",
+    "callers": "callers.py",
+    "cpu": "cpu",
+}
 
 
 def print_table(rows):
@@ -23,7 +29,9 @@ def print_table(rows):
 
 
 def main():
-    parts = sys.argv[1:] or PARTS
+    parts, options = sys.argv[1:] or list(PARTS), []
+    if len(parts) > 1 and parts[0] in PARTS and parts[1].startswith("-"):
+        parts, options = parts[:1], parts[1:]
     if unknown := [part for part in parts if part not in PARTS]:
         raise SystemExit(f"bench: no part is called {unknown[0]}; there are {', '.join(PARTS)}")
     failed = []
@@ -31,8 +39,8 @@ def main():
         environment = os.environ | {"TERCEL_BENCH_ROWS": file.name}
         for part in parts:
             print(f"== {part}", flush=True)
-            script = ROOT / "bench" / f"{part}.py"
-            if subprocess.run([sys.executable, str(script)], env=environment).returncode != 0:
+            command = [sys.executable, str(ROOT / "bench" / PARTS[part]), *options]
+            if subprocess.run(command, env=environment).returncode != 0:
                 failed.append(part)
         print()
         print_table([json.loads(line) for line in file])

@@ -113,6 +113,9 @@ void Options::dtype(const std::string& name, Dtype& value, const std::string& he
 void add_session_options(Options& options, SessionOptions& session) {
   options.dtype("--dtype", session.dtype, "How weights are held: f32 (default), f16 or bf16");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);
+  options.flag("--throughput", session.throughput,
+               "A thread for each request instead of all for one");
+  options.flag("--pin", session.pin, "Keep each worker thread on a CPU of its own");
   options.text("--devices", session.devices, "LIST", "Where to run");
   options.text(
       "--cpu-isa", session.cpu_isa, "NAME",

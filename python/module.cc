@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "tercel/error.h"
 #include "tercel/model.h"
 #include "tercel/session.h"
+#include "tercel/tasks.h"
 #include "tercel/version.h"
 
 namespace tercel {
@@ -174,9 +176,11 @@ nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<s
   return result;
 }
 
-Session load(const std::string& path, const std::string& dtype, int threads,
-             const std::string& devices, std::size_t memory_limit, bool optimize,
-             const std::string& cpu_isa, const std::string& task) {
+// A Session, or a task that is made as one is.
+template <class Made>
+Made load(const std::string& path, const std::string& dtype, int threads,
+          const std::string& devices, std::size_t memory_limit, bool optimize,
+          const std::string& cpu_isa, const std::string& task, bool throughput, bool pin) {
   SessionOptions options;
   options.devices = devices;
   options.threads = threads;
@@ -185,8 +189,36 @@ Session load(const std::string& path, const std::string& dtype, int threads,
   options.optimize = optimize;
   options.cpu_isa = cpu_isa;
   options.task = task;
+  options.throughput = throughput;
+  options.pin = pin;
   const nb::gil_scoped_release released;
-  return Session::load(path, options);
+  if constexpr (std::is_same_v<Made, Session>) {
+    return Session::load(path, options);
+  } else {
+    return Made(path, options);
+  }
+}
+
+template <class Made>
+nb::class_<Made> add_class(nb::module_& module, const char* name) {
+  using nb::literals::operator""_a;
+  const SessionOptions defaults;
+  return nb::class_<Made>(module, name)
+      .def_static("load", &load<Made>, "path"_a, nb::kw_only(),
+                  "dtype"_a = to_string(defaults.dtype), "threads"_a = defaults.threads,
+                  "devices"_a = defaults.devices, "memory_limit"_a = defaults.memory_limit,
+                  "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
+                  "task"_a = defaults.task, "throughput"_a = defaults.throughput,
+                  "pin"_a = defaults.pin);
+}
+
+nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {
+  Tensor vectors;
+  {
+    const nb::gil_scoped_release released;
+    vectors = model.embed(texts);
+  }
+  return to_python(std::move(vectors));
 }
 
 std::vector<std::string> export_model(const std::string& path, const std::string& output,
@@ -236,17 +268,14 @@ void translate(const std::exception_ptr& pointer, void* /*payload*/) {
 NB_MODULE(_tercel, module) {
   namespace nb = nanobind;
   using nb::literals::operator""_a;
-  const tercel::SessionOptions defaults;
   nb::register_exception_translator(tercel::translate);
   module.attr("__version__") = tercel::version();
   module.def("export_onnx", &tercel::export_model, "path"_a, "output"_a, "dtype"_a, "optimize"_a,
              "external_data"_a, "task"_a);
-  nb::class_<tercel::Session>(module, "Session")
-      .def_static("load", &tercel::load, "path"_a, nb::kw_only(),
-                  "dtype"_a = tercel::to_string(defaults.dtype), "threads"_a = defaults.threads,
-                  "devices"_a = defaults.devices, "memory_limit"_a = defaults.memory_limit,
-                  "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
-                  "task"_a = defaults.task)
+  tercel::add_class<tercel::Embedding>(module, "Embedding")
+      .def("embed", &tercel::embed, "texts"_a)
+      .def("warnings", [](const tercel::Embedding& self) { return self.session().warnings(); });
+  tercel::add_class<tercel::Session>(module, "Session")
       .def("run", &tercel::run, "inputs"_a, "wanted"_a, "timeout"_a.none())
       .def("inputs", [](const tercel::Session& self) { return tercel::describe(self.inputs()); })
       .def("outputs", [](const tercel::Session& self) { return tercel::describe(self.outputs()); })

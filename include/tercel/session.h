@@ -29,8 +29,9 @@ namespace tercel {
 struct SessionOptions {
   // Where to run: "cpu".
   std::string devices = "cpu";
-  // Threads of a request, the caller's among them; 0: as many as the process may use (affinity,
-  // cgroup quota).
+  // Threads of a request, the caller's among them. 0: as many as the process may use (affinity,
+  // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
+  // them. A number: so many of the session's own.
   int threads = 0;
   // How weights are held: f32, f16 or bf16. Arithmetic is f32 in every case.
   Dtype dtype = Dtype::f32;
@@ -45,6 +46,12 @@ struct SessionOptions {
   // What a checkpoint is loaded for: "question-answering", "text-classification", …; empty: what
   // its config says.
   std::string task;
+  // false: all threads work on a request, which is the shortest time for one caller; requests that
+  // meet share the threads. true: each request is computed by its caller alone, at most `threads`
+  // of them at a time, and others wait: the most requests a second for many callers.
+  bool throughput = false;
+  // Keep each worker on a CPU of its own. Callers stay where the system puts them.
+  bool pin = false;
 };
 
 // One named input or output of a model.

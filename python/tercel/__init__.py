@@ -7,6 +7,6 @@
 from . import errors
 from ._tercel import __version__
 from .errors import Error
-from .session import Session, TensorInfo, export_onnx
+from .session import Embedding, Session, TensorInfo, export_onnx
 
-__all__ = ["Error", "Session", "TensorInfo", "__version__", "errors", "export_onnx"]
+__all__ = ["Embedding", "Error", "Session", "TensorInfo", "__version__", "errors", "export_onnx"]

@@ -62,15 +62,12 @@ class Session:
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
     dtype ("f32", "f16", "bf16": how weights are held), threads (0: as many as the process may use), devices,
-    memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task.
+    memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput (a thread for each request
+    instead of all for one), pin (keep each worker on one CPU).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):
-        try:
-            self._session = _tercel.Session.load(os.fspath(path), **options)
-        except TypeError:
-            signature = _tercel.Session.load.__doc__.splitlines()[0]
-            raise TypeError(f"tercel.Session: the options {options} do not fit {signature}") from None
+        self._session = _load(_tercel.Session, path, options)
         self.inputs = [_info(entry) for entry in self._session.inputs()]
         self._sequences = {info.name for info in self.inputs if "seq(" in info.type}
         self.outputs = [_info(entry) for entry in self._session.outputs()]
@@ -109,6 +106,33 @@ class Session:
     def stats(self) -> dict[str, float]:
         """Bytes of weights, peak bytes, plans, and milliseconds of loading."""
         return self._session.stats()
+
+
+class Embedding:
+    """Turns texts into vectors. path: a checkpoint's directory, or an ONNX file with its tokenizer.json beside it.
+
+    Options are those of Session. All methods may be called from many threads at once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any):
+        self._model = _load(_tercel.Embedding, path, options)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """An array of f32 [texts, size]. Texts longer than the model's maximum are cut."""
+        return _uncarry(self._model.embed(list(texts)))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was odd about the model but no reason to refuse it."""
+        return self._model.warnings()
+
+
+def _load(kind: Any, path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
+    try:
+        return kind.load(os.fspath(path), **options)
+    except TypeError:
+        signature = kind.load.__doc__.splitlines()[0]
+        raise TypeError(f"tercel.{kind.__name__}: the options {options} do not fit {signature}") from None
 
 
 def _info(entry) -> TensorInfo:

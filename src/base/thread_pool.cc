@@ -15,6 +15,7 @@
 
 #include "src/base/cgroup.h"
 #include "src/base/fail.h"
+#include "src/base/this_thread.h"
 
 namespace tercel {
 namespace {
@@ -25,9 +26,6 @@ constexpr auto kSpin = std::chrono::microseconds(50);
 
 // More ranges than threads, so that a thread that was held up costs little.
 constexpr int64_t kRangesPerThread = 8;
-
-// True on workers, and on a caller inside parallel_for.
-thread_local bool in_parallel = false;
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -67,6 +65,11 @@ class BlockSignals {
 
 }  // namespace
 
+ThisThread& this_thread() {
+  thread_local ThisThread state;
+  return state;
+}
+
 int available_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -89,6 +92,7 @@ struct ThreadPool::State {
   int64_t count = 0;
   int64_t range = 1;
   std::exception_ptr error;
+  std::atomic<uint32_t> helpers{0};  // workers that may come in
   alignas(64) std::atomic<int64_t> next{0};
   std::atomic<bool> failed{false};
 
@@ -119,14 +123,14 @@ struct ThreadPool::State {
 
   bool enter() {
     uint32_t seen = gate.load(std::memory_order_relaxed);
-    while ((seen & 1U) != 0) {
+    while ((seen & 1U) != 0 && seen >> 1 < helpers.load(std::memory_order_relaxed)) {
       if (gate.compare_exchange_weak(seen, seen + 2, std::memory_order_acquire)) return true;
     }
     return false;
   }
 
   void worker_loop() {
-    in_parallel = true;
+    this_thread().in_parallel = true;
     uint32_t seen = 0;
     for (;;) {
       seen = await_change(jobs, seen, spin);
@@ -173,18 +177,22 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain,
   if (count <= 0) return;
   State& state = *state_;
   grain = std::max<int64_t>(1, grain);
-  if (count <= grain || in_parallel || state.workers.empty() ||
+  ThisThread& self = this_thread();
+  const int requests = self.requests ? self.requests->load(std::memory_order_relaxed) : 1;
+  const int helpers = state.threads - std::max(1, requests);
+  if (count <= grain || self.in_parallel || helpers <= 0 ||
       state.taken.exchange(true, std::memory_order_acquire)) {
     body(0, count);
     return;
   }
-  const int64_t wanted = count / (kRangesPerThread * state.threads);
-  in_parallel = true;
+  const int64_t wanted = count / (kRangesPerThread * (helpers + 1));
+  self.in_parallel = true;
   state.body = &body;
   state.count = count;
+  state.helpers.store(static_cast<uint32_t>(helpers), std::memory_order_relaxed);
   state.range = std::max(grain, wanted / grain * grain);
   state.run();
-  in_parallel = false;
+  self.in_parallel = false;
   const std::exception_ptr error = std::exchange(state.error, nullptr);
   state.taken.store(false, std::memory_order_release);
   if (error) std::rethrow_exception(error);

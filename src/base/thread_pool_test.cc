@@ -3,6 +3,8 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #include "src/base/cgroup.h"
+#include "src/base/queue_of_callers.h"
+#include "src/base/request_threads.h"
 
 namespace tercel {
 namespace {
@@ -103,6 +107,117 @@ TEST(ThreadPool, SleepersWakeUp) {
     pool.parallel_for(1000, 1, [&](int64_t begin, int64_t end) { sum += end - begin; });
     EXPECT_EQ(sum, 1000);
   }
+}
+
+using Share = RequestThreads::Request::Share;
+
+// The threads that a job of many ranges ran on.
+std::set<std::thread::id> threads_of_a_job(ThreadPool& pool) {
+  std::mutex mutex;
+  std::set<std::thread::id> ids;
+  pool.parallel_for(64, 1, [&](int64_t, int64_t) {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    const std::lock_guard lock(mutex);
+    ids.insert(std::this_thread::get_id());
+  });
+  return ids;
+}
+
+TEST(RequestThreads, LeaveAThreadToEachRequest) {
+  RequestThreads threads(3);
+  ThreadPool& pool = threads.pool();
+  const auto nothing = [] {};
+  const RequestThreads::Request first(threads, Share::together, nothing);
+  EXPECT_LE(threads_of_a_job(pool).size(), 3U);
+  {
+    const RequestThreads::Request second(threads, Share::together, nothing);
+    EXPECT_LE(threads_of_a_job(pool).size(), 2U);
+    const RequestThreads::Request third(threads, Share::together, nothing);
+    EXPECT_EQ(threads_of_a_job(pool), std::set{std::this_thread::get_id()});
+  }
+  pool.parallel_for(2, 1, [inside = std::atomic<int>(0)](int64_t, int64_t) mutable {
+    ++inside;  // returns only when a worker helps again
+    while (inside < 2) std::this_thread::yield();
+  });
+}
+
+TEST(RequestThreads, ARequestAloneStaysOnItsThreadAndNoMoreRunThanThreads) {
+  RequestThreads threads(2);
+  ThreadPool& pool = threads.pool();
+  std::atomic<int> inside{0};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 6; ++caller) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        const RequestThreads::Request request(threads, Share::alone, [] {});
+        if (++inside > pool.size()) ++wrong;
+        if (threads_of_a_job(pool) != std::set{std::this_thread::get_id()}) ++wrong;
+        --inside;
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(RequestThreads, WhoeverWantsAllSharesThem) {
+  const auto threads = RequestThreads::shared();
+  EXPECT_EQ(threads->pool().size(), available_cpus());
+  EXPECT_EQ(RequestThreads::shared(), threads);
+  EXPECT_NE(RequestThreads::shared(true), threads);
+}
+
+TEST(RequestThreads, PinnedWorkersHaveOneCpu) {
+  RequestThreads threads(2, true);
+  ThreadPool& pool = threads.pool();
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> inside{0};
+  pool.parallel_for(2, 1, [&](int64_t, int64_t) {
+    ++inside;
+    while (inside < 2) std::this_thread::yield();
+    if (std::this_thread::get_id() != caller) {
+      EXPECT_EQ(available_cpus(), 1);
+    }
+  });
+}
+
+TEST(QueueOfCallers, LetsThemInAsTheyCame) {
+  QueueOfCallers queue(1);
+  queue.enter([] {});
+  std::vector<int> order;  // guarded by the one place
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    std::atomic<bool> waits{false};
+    callers.emplace_back([&order, &queue, &waits, caller, told = false]() mutable {
+      queue.enter([&] {
+        if (!told) waits = true;  // `waits` is gone later
+        told = true;
+      });
+      order.push_back(caller);
+      queue.leave();
+    });
+    while (!waits) std::this_thread::yield();
+  }
+  queue.leave();
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3}));
+}
+
+TEST(QueueOfCallers, WhoGivesUpTakesNoPlace) {
+  QueueOfCallers queue(1);
+  queue.enter([] {});
+  std::atomic<bool> second_waits{false};
+  std::thread second([&] {
+    queue.enter([&] { second_waits = true; });
+    queue.leave();
+  });
+  while (!second_waits) std::this_thread::yield();
+  EXPECT_THROW(queue.enter([] { throw std::runtime_error("enough"); }), std::runtime_error);
+  queue.leave();
+  second.join();
+  queue.enter([] { FAIL() << "the place is free"; });
+  queue.leave();
 }
 
 TEST(AvailableCpus, FollowTheAffinityMask) {

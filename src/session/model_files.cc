@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "src/base/fail.h"
+#include "src/base/request_threads.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
 #include "src/ops/cpu.h"
@@ -21,9 +22,9 @@ constexpr int64_t kDefaultSequence = 128;
 
 // What reading a model for its own sake, without a session, is done on.
 struct Workshop {
-  ThreadPool pool;
+  std::shared_ptr<RequestThreads> threads = RequestThreads::shared();
   std::shared_ptr<Allocator> memory = make_cpu_allocator();
-  Machine machine{best_cpu_isa(), pool, *memory};
+  Machine machine{best_cpu_isa(), threads->pool(), *memory};
 };
 
 std::string operator_name(std::string_view domain, std::string_view name) {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "src/base/fail.h"
+#include "src/base/request_threads.h"
 #include "src/runtime/executor.h"
 #include "src/session/info.h"
 #include "src/session/load_model.h"
@@ -68,12 +69,15 @@ struct Session::State {
   explicit State(const SessionOptions& chosen)
       : options(chosen),
         isa(choose_isa(chosen.cpu_isa)),
-        pool(chosen.threads),
+        threads(chosen.threads == 0 ? RequestThreads::shared(chosen.pin)
+                                    : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
+        pool(threads->pool()),
         memory(find_device(chosen.devices).make_allocator(chosen.memory_limit)) {}
 
   SessionOptions options;
   CpuIsa isa;
-  ThreadPool pool;
+  std::shared_ptr<RequestThreads> threads;
+  ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
   std::unique_ptr<runtime::Program> program;
   std::unique_ptr<runtime::Executor> executor;
@@ -97,6 +101,17 @@ struct Session::State {
         std::move(model), runtime::ProgramOptions{isa, options.dtype}, pool, *memory);
     executor = std::make_unique<runtime::Executor>(*program, pool, memory);
     weight_bytes = memory->in_use();
+  }
+
+  void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
+           const std::vector<bool>& wanted, const RunOptions& chosen) const {
+    using Share = RequestThreads::Request::Share;
+    const runtime::RunLimits limits{chosen.cancel, chosen.deadline};
+    guarded("a run", [&] {
+      const RequestThreads::Request request(
+          *threads, options.throughput ? Share::alone : Share::together, [&] { limits.check(); });
+      executor->run(from, to, wanted, limits);
+    });
   }
 
   // Fills the inputs that are not given with their defaults, and checks all.
@@ -149,9 +164,7 @@ NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::str
   std::vector<bool> chosen(graph.outputs().size(), wanted.empty());
   for (const std::string& name : wanted) chosen[index_of(graph.outputs(), name, "output")] = true;
   std::vector<Tensor> results(graph.outputs().size());
-  guarded("a run", [&] {
-    state_->executor->run(tensors, results, chosen, {options.cancel, options.deadline});
-  });
+  state_->run(tensors, results, chosen, options);
 
   NamedTensors outputs;
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -174,10 +187,7 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
     fail(Errc::invalid_argument, "the binding belongs to another session");
   state_->complete(bound.inputs);
   bound.outputs = bound.bound;
-  guarded("a run", [&] {
-    state_->executor->run(bound.inputs, bound.outputs, bound.wanted,
-                          {options.cancel, options.deadline});
-  });
+  state_->run(bound.inputs, bound.outputs, bound.wanted, options);
 }
 
 std::string Session::explain() const { return state_->program->explain(); }

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "src/base/fail.h"
+#include "src/base/request_threads.h"
 #include "src/text/encoding.h"
 #include "src/text/text_encoder.h"
 #include "src/text/tokenizer_impl.h"
@@ -127,10 +128,13 @@ std::shared_ptr<ThreadPool> Tokenizer::Impl::pool(int threads) const {
     fail(Errc::invalid_argument, "{} threads: expected a number from 1, or 0 for every CPU",
          threads);
   }
-  const int wanted = threads == 0 ? available_cpus() : threads;
-  if (wanted == 1) return nullptr;
+  if (threads == 0) {
+    const auto shared = RequestThreads::shared();
+    return {shared, &shared->pool()};
+  }
+  if (threads == 1) return nullptr;
   const std::lock_guard lock(pool_mutex_);
-  if (!pool_ || pool_->size() != wanted) pool_ = std::make_shared<ThreadPool>(wanted);
+  if (!pool_ || pool_->size() != threads) pool_ = std::make_shared<ThreadPool>(threads);
   return pool_;
 }
 
