@@ -104,8 +104,10 @@ TEST_P(BatchInvariance, EveryRowHasTheBitsOfTheRowAlone) {
 INSTANTIATE_TEST_SUITE_P(Isa, BatchInvariance, testing::Values("generic", "avx2", "avx512"),
                          [](const auto& info) { return info.param; });
 
-TEST(Session, RunsFromManyThreadsAtOnce) {
-  const Session session = Session::load(kCheckpoint, {.threads = 2});
+class Callers : public testing::TestWithParam<SessionOptions> {};
+
+TEST_P(Callers, GetTheSameFromOneSessionAtOnce) {
+  const Session session = Session::load(kCheckpoint, GetParam());
   std::mt19937 random(7);
   std::vector<Batch> batches;
   std::vector<NamedTensors> expected;
@@ -128,6 +130,30 @@ TEST(Session, RunsFromManyThreadsAtOnce) {
     }));
   }
   for (auto& run : runs) EXPECT_TRUE(run.get());
+}
+
+INSTANTIATE_TEST_SUITE_P(Session, Callers,
+                         testing::Values(SessionOptions{.threads = 2},
+                                         SessionOptions{.threads = 2, .throughput = true},
+                                         SessionOptions{.threads = 3, .pin = true}));
+
+TEST(Session, WaitingForAThreadEndsAtTheDeadline) {
+  const Session session = Session::load(kCheckpoint, {.threads = 1, .throughput = true});
+  std::mt19937 random(14);
+  const Batch large = random_batch(random, std::vector<int64_t>(64, 40));
+  const Batch small = random_batch(random, {3});
+  CancelFlag cancel(false);
+  auto busy = std::async(std::launch::async, [&] {
+    return error_of([&] {
+      while (true) session.run(large.inputs(), {}, {.cancel = &cancel});
+    });
+  });
+  const auto past = std::chrono::steady_clock::now();
+  EXPECT_EQ(error_of([&] { session.run(small.inputs(), {}, {.deadline = past}); }).code(),
+            Errc::deadline_exceeded);
+  EXPECT_EQ(session.run(small.inputs()).size(), 2U);  // its turn comes
+  cancel = true;
+  EXPECT_EQ(busy.get().code(), Errc::cancelled);
 }
 
 TEST(Session, BoundRunsGiveTheSameAndAllocateNothing) {

@@ -87,8 +87,8 @@ def make_corpus(path):
     contexts = list(dict.fromkeys(paragraph["context"].replace("\n", " ") for paragraph in paragraphs))
     sentences = dict.fromkeys(s for c in contexts for s in re.split(r"(?<=[.!?]) ", c) if len(s) >= 12)
     questions = dict.fromkeys(q["question"].strip() for paragraph in paragraphs for q in paragraph["qas"])
-    texts = [*contexts[::4], *sentences]
-    texts = texts[:SENTENCES] + list(questions)[: max(0, SENTENCES - len(texts))]
+    texts = [*contexts[::16], *list(sentences)[: SENTENCES * 19 // 40]]
+    texts += list(questions)[: SENTENCES - len(texts)]
     # A fixed stride spreads the kinds over the file, as a shuffle would.
     with written(path) as part:
         part.write_text("".join(texts[i * 787 % SENTENCES] + "\n" for i in range(SENTENCES)), encoding="utf-8")

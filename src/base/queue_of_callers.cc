@@ -5,7 +5,7 @@
 namespace tercel {
 namespace {
 
-constexpr auto kPatience = std::chrono::milliseconds(1);
+constexpr auto kPatience = std::chrono::milliseconds(5);
 
 }  // namespace
 

@@ -15,7 +15,7 @@ class QueueOfCallers {
   QueueOfCallers(const QueueOfCallers&) = delete;
   QueueOfCallers& operator=(const QueueOfCallers&) = delete;
 
-  // Takes a place. `may_wait` is called about every millisecond while there is none; when it
+  // Takes a place. `may_wait` is called every few milliseconds while there is none; when it
   // throws, the caller leaves the queue with that exception.
   void enter(FunctionRef<void()> may_wait);
   void leave();
