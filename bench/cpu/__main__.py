@@ -37,17 +37,20 @@ def flops_of(row):
     return output_of(TERCEL, "show", assets.onnx_file(row.model), *dims, "--json")["flops"]
 
 
-def floor_of(row, limits):
-    """Milliseconds below which the row cannot be: its operations over the peak, its weights over the bandwidth."""
+def hold_against(limits, row, result):
+    """Adds the milliseconds below which the row cannot be: operations over the peak, weights over the bandwidth."""
+    ours = result["engines"].get("tercel", {}).get("ms")
+    if not ours or "operations" not in result:
+        return
     peak = {"f32": limits["flops"], "bf16": limits["bf16"], "int8": limits["int8"]}[row.dtype] or limits["flops"]
-    floor = flops_of(row) / peak
+    floor = result["operations"] / peak
     weights = (row.weights or 0) * BYTES[row.dtype]
     if weights > cache_bytes():
         floor = max(floor, weights / limits["read_bytes"])
-    return floor * 1e3
+    result.update(floor=floor * 1e3, share=floor * 1e3 / ours)
 
 
-def summed_up(row, engines, limits):
+def summed_up(row, engines):
     """A row's result: medians, and ours beside the best peer's."""
     result = {"engines": {}, "bar": row.bar}
     for name, own in engines.items():
@@ -66,8 +69,7 @@ def summed_up(row, engines, limits):
         best = min(measured, key=measured.get)
         result.update(best=best, best_ms=measured[best], ratio=ours / measured[best])
     if ours and row.kind == "arrays":
-        result["floor"] = floor_of(row, limits)
-        result["share"] = result["floor"] / ours
+        result["operations"] = flops_of(row)
     return result
 
 
@@ -102,8 +104,6 @@ def prepare(rows):
 def measure(rows, options):
     """Yields (row, result)."""
     running = {}
-    limits = output_of(BUILD / "peaks")
-    yield None, limits
     try:
         for index, row in enumerate(rows):
             if sys.stderr.isatty():
@@ -116,7 +116,7 @@ def measure(rows, options):
                     if name not in running:
                         running[name] = Engine(name, options.threads)
                 engines = take_turns({name: running[name] for name in names}, row, options.rounds)
-            yield row, summed_up(row, engines, limits)
+            yield row, summed_up(row, engines)
     finally:
         for engine in running.values():
             engine.close()
@@ -154,12 +154,14 @@ def main():
     prepare(rows)
     if options.prepare:
         return None
+    found = output_of(BUILD / "peaks")
+    limits = measured["limits"] = {name: max(value, measured["limits"].get(name, 0)) for name, value in found.items()}
     for row, result in measure(rows, options):
-        if row is None:
-            measured["limits"] = result
-        else:
-            measured["rows"][row.name] = result
-            tell(row, result)
+        measured["rows"][row.name] = result
+        tell(row, result)
+        for known in chosen([]):
+            if known.name in measured["rows"]:
+                hold_against(limits, known, measured["rows"][known.name])
         if options.json:
             options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     print("\n" + report.markdown(measured))

@@ -111,7 +111,8 @@ def refusals(rows):
     for row, result in rows:
         for engine, measured in result["engines"].items():
             if "refused" in measured:
-                lines.append(f"- {row.title}: {ENGINES.get(engine, engine)} refuses: {measured['refused']}")
+                why = measured["refused"][:160]
+                lines.append(f"- {row.title}: {ENGINES.get(engine, engine)} refuses: {why}")
     return "\n".join(lines)
 
 
@@ -124,7 +125,7 @@ def markdown(measured):
 
     limits = measured["limits"]
     parts = [
-        f"{measured['threads']} threads; the limits measured in the same run: f32 {limits['flops'] / 1e9:.0f} GFLOP/s, "
+        f"{measured['threads']} threads; the limits, measured beside: f32 {limits['flops'] / 1e9:.0f} GFLOP/s, "
         f"bf16 {limits['bf16'] / 1e9:.0f}, int8 {limits['int8'] / 1e9:.0f}, "
         f"reading memory {limits['read_bytes'] / 1e9:.0f} GB/s."
     ]

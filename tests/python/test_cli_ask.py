@@ -95,7 +95,8 @@ def test_ask_reads_standard_input_and_counts_characters() -> None:
 
 
 @pytest.mark.parametrize("option", [["--dtype", "bf16"], ["--dtype", "f16"], ["--threads", 1], ["--no-optimize"],
-                                    ["--cpu-isa", "generic"], ["--memory-limit", "2G"]])  # fmt: skip
+                                    ["--cpu-isa", "generic"], ["--memory-limit", "2G"], ["--throughput"],
+                                    ["--pin"]])  # fmt: skip
 def test_session_options_keep_the_answer(option: list) -> None:
     sentence = b"Nine countries share the forest."
     assert output("ask", "--document", "-", "--quiet", *option, "How many countries?", stdin=sentence) == "Nine\n"

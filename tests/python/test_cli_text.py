@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tercel
 
 from cli import CHECKPOINTS, MODEL, SQUAD, output, output_json, refused
 
@@ -85,6 +86,7 @@ def test_embed_as_sentence_transformers(name: str, tmp_path: Path) -> None:
     vectors = np.load(tmp_path / "out.npy")
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, rows, atol=1e-5)
+    np.testing.assert_array_equal(tercel.Embedding(directory, threads=2).embed(shown), vectors)
     (entry,) = output_json("embed", "--model", directory, shown[0] or "x")
     assert len(entry["embedding"]) == vectors.shape[1]
     numbers = [float(number) for number in output("embed", "--model", directory, shown[0] or "x").split()]
