@@ -42,8 +42,9 @@ def main():
             command = [sys.executable, str(ROOT / "bench" / PARTS[part]), *options]
             if subprocess.run(command, env=environment).returncode != 0:
                 failed.append(part)
-        print()
-        print_table([json.loads(line) for line in file])
+        if rows := [json.loads(line) for line in file]:
+            print()
+            print_table(rows)
     if failed:
         raise SystemExit(f"bench: failed: {', '.join(failed)}")
 
