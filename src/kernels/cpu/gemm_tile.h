@@ -29,10 +29,17 @@ struct ABlock {
   alignas(64) float values[kTileRows * kStrideA];
 };
 
+constexpr int64_t kLine = 64;  // bytes of a cache line
+constexpr int64_t kRowsAhead = 3;
+
 inline void copy_a(const float* a, int64_t row_stride, int64_t column_stride, int rows, int64_t kc,
                    float* out) {
   for (int r = 0; r < rows; ++r, a += row_stride, out += kStrideA) {
     if (column_stride == 1) {
+      if (r + kRowsAhead < rows) {
+        const float* ahead = a + kRowsAhead * row_stride;
+        for (int64_t k = 0; k < kc; k += kLine / sizeof(float)) fetch_to_l1(ahead + k);
+      }
       copy_bytes(out, a, static_cast<std::size_t>(kc) * sizeof(float));
     } else {
       for (int64_t k = 0; k < kc; ++k) out[k] = a[k * column_stride];
@@ -40,10 +47,34 @@ inline void copy_a(const float* a, int64_t row_stride, int64_t column_stride, in
   }
 }
 
+// Memory that is fetched into L2 while a tile is computed, because a later one reads it: from
+// `from` on, `lines` cache lines for every kStepsAhead steps of k.
+constexpr int64_t kStepsAhead = 4;
+struct Ahead {
+  const char* from = nullptr;
+  int64_t lines = 0;
+};
+
+// One step of k: row k of the panels of B, each element of column k of A.
+template <int ROWS, int PANELS, class T>
+inline void gemm_step(const float* a, const T* b, int64_t panel_stride,
+                      Vec (&sum)[ROWS][2 * PANELS]) {
+  constexpr int kVectors = 2 * PANELS;
+  Vec row[kVectors];
+#pragma GCC unroll 16
+  for (int j = 0; j < kVectors; ++j) row[j] = load(b + (j / 2) * panel_stride + (j % 2) * kLanes);
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r) {
+    const Vec value = splat(a[r * kStrideA]);
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(value, row[j], sum[r][j]);
+  }
+}
+
 // C[rows, PANELS * kPanel] over kc steps of k; `first` begins the chains at zero.
 template <int ROWS, int PANELS, class T>
 void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, float* c,
-               int64_t c_row, bool first) {
+               int64_t c_row, bool first, Ahead ahead) {
   constexpr int kVectors = 2 * PANELS;
   Vec sum[ROWS][kVectors];
 #pragma GCC unroll 16
@@ -53,21 +84,17 @@ void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, flo
       sum[r][j] = first ? zeros() : load(c + r * c_row + j * kLanes);
     }
   }
-  for (int64_t k = 0; k < kc; ++k) {
-    Vec row[kVectors];
-#pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) {
-      row[j] = load(b + (j / 2) * panel_stride + (j % 2) * kLanes);
+  int64_t k = 0;
+  for (; k + kStepsAhead <= kc; k += kStepsAhead) {
+    for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine) fetch_to_l2(ahead.from);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kStepsAhead; ++i) {
+      gemm_step<ROWS, PANELS>(a + i, b + i * kPanel, panel_stride, sum);
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-      const Vec value = splat(a[r * kStrideA]);
-#pragma GCC unroll 16
-      for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(value, row[j], sum[r][j]);
-    }
-    a += 1;
-    b += kPanel;
+    a += kStepsAhead;
+    b += kStepsAhead * kPanel;
   }
+  for (; k < kc; ++k, ++a, b += kPanel) gemm_step<ROWS, PANELS>(a, b, panel_stride, sum);
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 16
@@ -79,7 +106,7 @@ void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, flo
 constexpr int wide_panels(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 
 template <class T>
-using GemmTile = void (*)(const float*, const T*, int64_t, int64_t, float*, int64_t, bool);
+using GemmTile = void (*)(const float*, const T*, int64_t, int64_t, float*, int64_t, bool, Ahead);
 
 template <class T>
 struct GemmTiles {
@@ -98,7 +125,7 @@ constexpr GemmTiles<T> kGemmTiles =
 // A tile whose last columns do not exist: computed aside, as wide as a panel.
 template <class T>
 inline void gemm_edge(int rows, const float* a, const T* b, int64_t kc, float* c, int64_t c_row,
-                      int64_t columns, bool first) {
+                      int64_t columns, bool first, Ahead ahead) {
   alignas(64) float whole[kTileRows * kPanel];
   const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
   if (!first) {
@@ -107,7 +134,7 @@ inline void gemm_edge(int rows, const float* a, const T* b, int64_t kc, float* c
       for (int64_t j = columns; j < kPanel; ++j) whole[r * kPanel + j] = 0;
     }
   }
-  kGemmTiles<T>.one[rows - 1](a, b, 0, kc, whole, kPanel, first);
+  kGemmTiles<T>.one[rows - 1](a, b, 0, kc, whole, kPanel, first, ahead);
   for (int r = 0; r < rows; ++r) copy_bytes(c + r * c_row, whole + r * kPanel, bytes);
 }
 
@@ -118,14 +145,14 @@ inline void gemm_strip(int rows, const float* a, const T* b, int64_t panel_strid
                        float* c, int64_t c_row, int64_t columns, bool first) {
   const int wide = wide_panels(rows);
   for (; columns >= wide * kPanel; columns -= wide * kPanel) {
-    kGemmTiles<T>.wide[rows - 1](a, b, panel_stride, kc, c, c_row, first);
+    kGemmTiles<T>.wide[rows - 1](a, b, panel_stride, kc, c, c_row, first, Ahead());
     b += wide * panel_stride;
     c += wide * kPanel;
   }
   for (; columns >= kPanel; columns -= kPanel, b += panel_stride, c += kPanel) {
-    kGemmTiles<T>.one[rows - 1](a, b, panel_stride, kc, c, c_row, first);
+    kGemmTiles<T>.one[rows - 1](a, b, panel_stride, kc, c, c_row, first, Ahead());
   }
-  if (columns > 0) gemm_edge(rows, a, b, kc, c, c_row, columns, first);
+  if (columns > 0) gemm_edge(rows, a, b, kc, c, c_row, columns, first, Ahead());
 }
 
 // One panel, k in [0, kc), from B[k, n] at k * k_stride + n * n_stride; missing columns are zero.

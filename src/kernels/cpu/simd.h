@@ -71,6 +71,10 @@ inline void copy_bytes(void* to, const void* from, std::size_t count) {
   __builtin_memcpy(to, from, count);
 }
 
+// A line that will be read (or written, in L1) soon; any address will do.
+inline void fetch_to_l2(const void* line) { __builtin_prefetch(line, 0, 2); }
+inline void fetch_to_l1(const void* line) { __builtin_prefetch(line, 0, 3); }
+
 // 0, 1, 2, …
 inline Int lane_numbers() {
   Int lanes{};
