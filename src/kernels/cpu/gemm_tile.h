@@ -40,7 +40,9 @@ inline void copy_a(const float* a, int64_t row_stride, int64_t column_stride, in
         const float* ahead = a + kRowsAhead * row_stride;
         for (int64_t k = 0; k < kc; k += kLine / sizeof(float)) fetch_to_l1(ahead + k);
       }
-      copy_bytes(out, a, static_cast<std::size_t>(kc) * sizeof(float));
+      int64_t k = 0;
+      for (; k + kLanes <= kc; k += kLanes) store(out + k, load(a + k));
+      if (k < kc) store_some(out + k, load_some(a + k, kc - k), kc - k);
     } else {
       for (int64_t k = 0; k < kc; ++k) out[k] = a[k * column_stride];
     }
@@ -163,6 +165,13 @@ inline void pack_panel(const Source* b, int64_t k_stride, int64_t n_stride, int6
   for (int64_t k0 = 0; k0 < kc; k0 += kLanes) {
     const int64_t steps = least<int64_t>(kLanes, kc - k0);
     const Source* from = b + k0 * k_stride;
+    if (n_stride == 1 && columns == kPanel) {
+      for (int64_t k = 0; k < steps; ++k, from += k_stride, out += kPanel) {
+        store(out, load(from));
+        store(out + kLanes, load(from + kLanes));
+      }
+      continue;
+    }
     if (n_stride == 1) {
       for (int64_t k = 0; k < steps; ++k) {
         for (int64_t j = 0; j < columns; j += kLanes) {
@@ -172,11 +181,14 @@ inline void pack_panel(const Source* b, int64_t k_stride, int64_t n_stride, int6
         }
       }
     } else if (k_stride == 1) {
-      for (int64_t j = 0; j < columns; ++j) {
-        alignas(64) float column[kLanes];
-        const Source* start = from + j * n_stride;
-        store(column, steps == kLanes ? load(start) : load_some(start, steps));
-        for (int k = 0; k < kLanes; ++k) block[k][j] = column[k];
+      for (int64_t j = 0; j < columns; j += kLanes) {
+        Vec square[kLanes] = {};
+        for (int64_t i = 0; i < least<int64_t>(kLanes, columns - j); ++i) {
+          const Source* start = from + (j + i) * n_stride;
+          square[i] = steps == kLanes ? load(start) : load_some(start, steps);
+        }
+        transpose(square);
+        for (int k = 0; k < kLanes; ++k) store(block[k] + j, square[k]);
       }
     } else {
       for (int64_t k = 0; k < steps; ++k) {
