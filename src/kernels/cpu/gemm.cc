@@ -65,9 +65,10 @@ std::size_t gemm_workspace(int64_t m, int threads) {
   return checked_bytes(threads, floats_of_a(m), sizeof(float));
 }
 
-// How C is cut when A has room for kChunkRows rows. A copy of A should serve kFewPanels at least; C
-// is read again for every block of k, so that its part of kMostPanels should stay in L2; and no
-// thread should wait long for the last task.
+// How C is cut when A has room for kChunkRows rows. By rows where there are enough, so that a
+// thread reads the rows that it wrote in the step before; else by columns, where a copy of A should
+// serve kFewPanels at least. C is read again for every block of k, so that its part of kMostPanels
+// should stay in L2.
 constexpr int64_t kFewPanels = 384 / kPanel;
 constexpr int64_t kMostPanels = 768 / kPanel;
 struct ChunkGrid {
@@ -76,9 +77,10 @@ struct ChunkGrid {
   ChunkGrid(int64_t m, int64_t panels, int64_t k, int64_t threads) {
     rows = ceil_div(m, kChunkRows);
     if (k > kBlockK) groups = ceil_div(panels, kMostPanels);
-    if (threads == 1 || rows >= 4 * threads) return;
-    groups =
-        most(groups, least(ceil_div(4 * threads, rows), most<int64_t>(1, panels / kFewPanels)));
+    if (m >= 4 * threads * kTileRows) rows = round_up(rows, threads);
+    if (rows % threads == 0) return;
+    const int64_t most_groups = most<int64_t>(1, panels / kFewPanels);
+    groups = most(groups, least(ceil_div(4 * threads, rows), most_groups));
     if (rows * groups % threads != 0) groups = least(round_up(groups, threads), panels);
     if (rows * groups < threads) rows = least(ceil_div(threads, groups), ceil_div(m, kTileRows));
   }
