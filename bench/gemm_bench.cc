@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
 #include "bench/fma_peak.h"
 #include "src/base/thread_pool.h"
@@ -21,14 +22,19 @@ namespace {
 struct Shape {
   int64_t m, k, n;
 };
-constexpr Shape kShapes[] = {{512, 512, 512}, {128, 384, 384},  {128, 1536, 384}, {128, 384, 1536},
-                             {512, 768, 768}, {512, 768, 3072}, {16, 384, 1536},  {16, 1536, 384},
-                             {4, 384, 384},   {1, 384, 384},    {1, 768, 3072}};
+constexpr Shape kShapes[] = {
+    {512, 512, 512},   {128, 384, 384}, {128, 1536, 384}, {128, 384, 1536}, {128, 768, 3072},
+    {4096, 384, 1536}, {512, 768, 768}, {512, 768, 3072}, {16, 384, 1536},  {16, 1536, 384},
+    {4, 384, 384},     {1, 384, 384},   {1, 768, 3072}};
+
+constexpr std::size_t kPage = std::size_t{2} << 20;
 
 class Floats {
  public:
   explicit Floats(std::size_t bytes)
-      : data_(static_cast<float*>(std::aligned_alloc(64, (bytes / 64 + 1) * 64))) {}
+      : data_(static_cast<float*>(std::aligned_alloc(kPage, (bytes / kPage + 1) * kPage))) {
+    ::madvise(data_, bytes / kPage * kPage, MADV_HUGEPAGE);  // as the allocator does
+  }
   ~Floats() { std::free(data_); }
   Floats(const Floats&) = delete;
   Floats& operator=(const Floats&) = delete;
@@ -46,6 +52,7 @@ void bench_gemm(benchmark::State& state, CpuIsa isa, int threads, Shape shape, D
   Floats a(shape.m * shape.k * sizeof(float));
   Floats b(shape.k * shape.n * sizeof(float));
   Floats c(shape.m * shape.n * sizeof(float));
+  Floats workspace(kernels.gemm_workspace(shape.m, threads));
   Floats weights(kernels.packed_bytes(shape.k, shape.n, packed));
   std::generate_n(a.get(), shape.m * shape.k, [&] { return uniform(random); });
   std::generate_n(b.get(), shape.k * shape.n, [&] { return uniform(random); });
@@ -64,7 +71,8 @@ void bench_gemm(benchmark::State& state, CpuIsa isa, int threads, Shape shape, D
                                .packed_b = weights.get(),
                                .packed = packed,
                                .c = c.get(),
-                               .c_row = shape.n};
+                               .c_row = shape.n,
+                               .workspace = workspace.get()};
   double best = 1e9;  // seconds: the machine may be shared, and its best is what the code can do
   for (auto _ : state) {
     const auto begin = std::chrono::steady_clock::now();

@@ -72,6 +72,23 @@ Vec masked_by(const uint8_t* mask, int64_t stride, int64_t left, Vec score) {
   return select(__builtin_convertvector(seen, Int) != 0, score, splat(kMinusInfinity));
 }
 
+// body(key, scores of kLanes keys from it on, number of their sum) for keys [begin, end) of a row.
+template <class Body>
+void for_vectors(float* row, int64_t begin, int64_t end, const Body& body) {
+  for (int64_t block = begin; block < end; block += kBlockK) {
+    float* scores = row + block / kBlockK * (kTileRows * kStrideA);
+    const int64_t keys = least<int64_t>(kBlockK, end - block);
+    int64_t i = 0;
+    for (; i + kSums * kLanes <= keys; i += kSums * kLanes) {
+#pragma GCC unroll 4
+      for (int part = 0; part < kSums; ++part) {
+        body(block + i + part * kLanes, scores + i + part * kLanes, part);
+      }
+    }
+    for (int part = 0; i < keys; ++part, i += kLanes) body(block + i, scores + i, part);
+  }
+}
+
 // The row of scores becomes weights, not yet divided by their sum, which is returned. `scores` is
 // the row in the tile's block 0; keys [begin, end) have been computed, begin a multiple of kBlockK.
 float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* scores,
@@ -81,12 +98,8 @@ float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* s
   const float* mask = head.mask == nullptr ? nullptr : head.mask + i * args.mask_query;
   const uint8_t* mask_bool =
       head.mask_bool == nullptr ? nullptr : head.mask_bool + i * args.mask_query;
-  const auto at = [&](int64_t key) {
-    return scores + key / kBlockK * (kTileRows * kStrideA) + key % kBlockK;
-  };
-  Vec highest = splat(kMinusInfinity);
-  for (int64_t key = begin; key < end; key += kLanes) {
-    Vec score = load(at(key)) * splat(args.scale);
+  const auto score_of = [&](int64_t key, const float* at) {
+    Vec score = load(at) * splat(args.scale);
     if (args.softcap > 0) score = splat(args.softcap) * tanh(score / splat(args.softcap));
     if (mask != nullptr) {
       score = masked_by(mask + key * args.mask_key, args.mask_key, end - key, score);
@@ -101,17 +114,22 @@ float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* s
           (lane < static_cast<int32_t>(most<int64_t>(0, least<int64_t>(kLanes, last - key))));
       score = select(seen, score, splat(kMinusInfinity));
     }
-    store(at(key), score);
+    return score;
+  };
+  Vec highest = splat(kMinusInfinity);
+  for_vectors(scores, begin, end, [&](int64_t key, float* at, int) {
+    const Vec score = score_of(key, at);
+    store(at, score);
     highest = greater(score, highest);
-  }
+  });
   const float top = across_max(highest);
   const Vec shift = splat(top == kMinusInfinity ? 0.0F : top);
   Vec sums[kSums] = {};
-  for (int64_t key = begin; key < end; key += kLanes) {
-    const Vec weight = exp(load(at(key)) - shift);
-    store(at(key), weight);
-    sums[key / kLanes % kSums] += weight;
-  }
+  for_vectors(scores, begin, end, [&](int64_t, float* at, int part) {
+    const Vec weight = exp(load(at) - shift);
+    store(at, weight);
+    sums[part] += weight;
+  });
   return across_sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 

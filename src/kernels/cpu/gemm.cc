@@ -59,6 +59,51 @@ void pack_b(const PackBArgs& args, ThreadPool& pool) {
   }
 }
 
+int64_t floats_of_a(int64_t m) { return least(m, kChunkRows) * kStrideA; }
+
+std::size_t gemm_workspace(int64_t m, int threads) {
+  return checked_bytes(threads, floats_of_a(m), sizeof(float));
+}
+
+// How C is cut when A has room for kChunkRows rows. By rows where there are enough, so that a
+// thread reads the rows that it wrote in the step before; else by columns, where a copy of A should
+// serve kFewPanels at least. C is read again for every block of k, so that its part of kMostPanels
+// should stay in L2.
+constexpr int64_t kFewPanels = 384 / kPanel;
+constexpr int64_t kMostPanels = 768 / kPanel;
+struct ChunkGrid {
+  int64_t rows = 1, groups = 1;
+
+  ChunkGrid(int64_t m, int64_t panels, int64_t k, int64_t threads) {
+    rows = ceil_div(m, kChunkRows);
+    if (k > kBlockK) groups = ceil_div(panels, kMostPanels);
+    if (m >= 4 * threads * kTileRows) rows = round_up(rows, threads);
+    if (rows % threads == 0) return;
+    const int64_t most_groups = most<int64_t>(1, panels / kFewPanels);
+    groups = most(groups, least(ceil_div(4 * threads, rows), most_groups));
+    if (rows * groups % threads != 0) groups = least(round_up(groups, threads), panels);
+    if (rows * groups < threads) rows = least(ceil_div(threads, groups), ceil_div(m, kTileRows));
+  }
+};
+
+template <class T>
+void gemm_chunks(const GemmArgs& args, double cost, ThreadPool& pool) {
+  const auto* b = static_cast<const T*>(args.packed_b);
+  const int64_t panels = ceil_div(args.n, kPanel);
+  const int threads = pool_size(pool);
+  const ChunkGrid grid(args.m, panels, args.k, threads);
+  const int64_t tasks = grid.rows * grid.groups;
+  for_items(pool, tasks, cost, [&](int64_t i, int64_t slot) {
+    const int64_t next = (i + threads) % grid.groups;
+    const T* after = i + threads >= tasks
+                         ? nullptr
+                         : b + part(panels, next, grid.groups).begin * args.k * kPanel;
+    run_panels(args, part(args.m, i / grid.groups, grid.rows),
+               part(panels, i % grid.groups, grid.groups), after,
+               static_cast<float*>(args.workspace) + slot * floats_of_a(args.m));
+  });
+}
+
 template <class T>
 void gemm_packed(const GemmArgs& args, ThreadPool& pool) {
   const auto* b = static_cast<const T*>(args.packed_b);
@@ -67,6 +112,7 @@ void gemm_packed(const GemmArgs& args, ThreadPool& pool) {
   const double size = static_cast<double>(args.n) * static_cast<double>(args.k);
   const double cost = most(2 * size * static_cast<double>(args.m) / kFlopsPerNanosecond,
                            size * sizeof(T) / kBytesPerNanosecond);
+  if (args.workspace != nullptr) return gemm_chunks<T>(args, cost, pool);
   const double grain_cost = cost < kNanosecondsWorthSharing ? 0 : kNanosecondsWorthSharing;
   for_ranges(pool, grid.rows * grid.groups, grain_cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -137,5 +183,5 @@ void batched_gemm(const BatchedGemmArgs& args, ThreadPool& pool) {
 
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(GemmKernels, gemm_kernels, packed_bytes, pack_b, gemm, batched_gemm_workspace,
-                 batched_gemm)
+TERCEL_ISA_TABLE(GemmKernels, gemm_kernels, packed_bytes, pack_b, gemm_workspace, gemm,
+                 batched_gemm_workspace, batched_gemm)

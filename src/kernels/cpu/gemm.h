@@ -51,6 +51,7 @@ struct GemmArgs {
   float* c = nullptr;  // C[m, n] at m * c_row + n; it may not overlap A
   int64_t c_row = 0;
   GemmEpilogue epilogue = {};
+  void* workspace = nullptr;  // gemm_workspace() bytes, 64-byte aligned; slower without
 };
 
 // C[i] = A[i] · B[i], all of them activations. Matrix i begins `offsets[i]` elements into its
@@ -73,8 +74,9 @@ struct GemmKernels {
   // Errc::unsupported for another dtype.
   std::size_t (*packed_bytes)(int64_t k, int64_t n, Dtype packed);
   void (*pack_b)(const PackBArgs& args, ThreadPool& pool);
-  void (*gemm)(const GemmArgs& args, ThreadPool& pool);
   // `threads` is the size of the pool that will run it.
+  std::size_t (*gemm_workspace)(int64_t m, int threads);
+  void (*gemm)(const GemmArgs& args, ThreadPool& pool);
   std::size_t (*batched_gemm_workspace)(int threads);
   void (*batched_gemm)(const BatchedGemmArgs& args, ThreadPool& pool);
 };

@@ -125,4 +125,82 @@ void run_task(const GemmArgs& args, Range m, Range panels, const BlockOfB& block
   }
 }
 
+// What tile `t` of `tiles` fetches of a panel's next `steps` of k.
+template <class T>
+inline Ahead share_ahead(const T* next, int64_t steps, int64_t t, int64_t tiles) {
+  constexpr int64_t kLines = kStepsAhead * kPanel * sizeof(T) / kLine;  // in kStepsAhead steps
+  const int64_t lines = ceil_div(kLines, tiles);
+  if (next == nullptr || t * lines >= kLines) return {};
+  const int64_t bytes = steps / kStepsAhead * lines * kLine;
+  return {reinterpret_cast<const char*>(next) + t * bytes, lines};
+}
+
+// The part of a row-major matrix that a tile will read or write, into L1.
+inline void fetch_tile(const float* from, int64_t row, int64_t rows, int64_t columns) {
+  constexpr int64_t kLineFloats = kLine / sizeof(float);
+  for (int64_t r = 0; r < rows; ++r, from += row) {
+    for (int64_t j = 0; j < columns; j += kLineFloats) fetch_to_l1(from + j);
+  }
+}
+
+// One panel of C, for the block k; `a` are its rows [m), `b` its part of the panel of B and `next`
+// of the one that follows.
+template <class T>
+void run_panel(const GemmArgs& args, Range m, int64_t panel, Range k, const float* a, const T* b,
+               const T* next) {
+  const bool first = k.begin == 0;
+  const bool last = k.end == args.k;
+  const GemmEpilogue& e = args.epilogue;
+  const int64_t column = panel * kPanel;
+  const int64_t columns = least<int64_t>(kPanel, args.n - column);
+  const int64_t tiles = ceil_div(m.size(), kTileRows);
+  const auto rows_of = [&](int64_t t) { return part(m.size(), t, tiles); };
+  fetch_tile(args.c + m.begin * args.c_row + column, args.c_row, rows_of(0).size(), columns);
+  for (int64_t t = 0; t < tiles; ++t, a += rows_of(t - 1).size() * kStrideA) {
+    const int64_t row = m.begin + rows_of(t).begin;
+    const int rows = static_cast<int>(rows_of(t).size());
+    float* c = args.c + row * args.c_row + column;
+    if (t + 1 < tiles)
+      fetch_tile(c + rows * args.c_row, args.c_row, rows_of(t + 1).size(), columns);
+    if (last && e.residual != nullptr)
+      fetch_tile(e.residual + row * e.residual_stride + column, e.residual_stride, rows, columns);
+    const Ahead ahead = share_ahead(next, k.size(), t, tiles);
+    if (columns == kPanel) {
+      kGemmTiles<T>.one[rows - 1](a, b, 0, k.size(), c, args.c_row, first, ahead);
+    } else {
+      gemm_edge(rows, a, b, k.size(), c, args.c_row, columns, first, ahead);
+    }
+    if (last) finish(c, args.c_row, row, rows, column, columns, e);
+  }
+}
+
+// Rows of A that a thread copies at a time for run_panels: with their part of C and two panels of B
+// they fit into an L2 of 1 MB.
+constexpr int64_t kChunkRows = 140 / kTileRows * kTileRows;
+
+// run_task for a B that is packed whole, with memory for m rows of A at kStrideA. Panel after panel
+// is read from memory once, while the one before is in use. `after` is what the thread probably
+// reads next, or null.
+template <class T>
+void run_panels(const GemmArgs& args, Range m, Range panels, const T* after, float* a) {
+  const auto* b = static_cast<const T*>(args.packed_b);
+  const int64_t stride = args.k * kPanel;
+  const int64_t blocks = most<int64_t>(1, ceil_div(args.k, kBlockK));
+  for (int64_t i = 0; i < blocks; ++i) {
+    const Range k = part(args.k, i, blocks);
+    copy_a(args.a + m.begin * args.a_row + k.begin * args.a_column, args.a_row, args.a_column,
+           static_cast<int>(m.size()), k.size(), a);
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      const T* from = b + p * stride + k.begin * kPanel;
+      const T* next = after;
+      if (p + 1 < panels.end) {
+        next = from + stride;
+      } else if (i + 1 < blocks) {
+        next = b + panels.begin * stride + k.end * kPanel;
+      }
+      run_panel(args, m, p, k, a, from, next);
+    }
+  }
+}
+
 TERCEL_ISA_END

@@ -1,6 +1,7 @@
 #include "src/kernels/cpu/gemm.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "src/base/half.h"
 #include "src/kernels/cpu/test_support.h"
@@ -160,6 +161,8 @@ TEST_P(Gemm, ARowsBitsDependOnTheRowAlone) {
         args.c = c.data();
         args.c_row = n;
         args.epilogue = {bias.data(), Activation::gelu};
+        const Memory workspace(kernels_.gemm.gemm_workspace(m, pool.size()));
+        if (pool.size() == 2) args.workspace = workspace.get();
         kernels_.gemm.gemm(args, pool);
         return c;
       };
@@ -174,6 +177,39 @@ TEST_P(Gemm, ARowsBitsDependOnTheRowAlone) {
           EXPECT_TRUE(same_bits(run(0, m, *pool).data(), alone.data(), m * n)) << m;
           EXPECT_TRUE(same_bits(run(40 - m, m, *pool).data(), alone.data() + (40 - m) * n, m * n));
         }
+      }
+    }
+  }
+}
+
+TEST_P(Gemm, AWorkspaceChangesNoBit) {
+  const std::tuple<int64_t, int64_t, int64_t> cases[] = {
+      {300, 70, 500}, {145, 33, 7}, {30, 900, 400}, {1, 65, 385}, {290, 5, 0}};
+  for (const auto& [m, n, k] : cases) {
+    for (const Dtype type : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
+      const auto a = random_floats(random_, m * k);
+      const auto b = random_floats(random_, k * n);
+      const auto bias = random_floats(random_, n);
+      const auto residual = random_floats(random_, m * (n + 1));
+      const Memory packed(kernels_.gemm.packed_bytes(k, n, type));
+      PackBArgs pack{.k = k, .n = n, .b = b.data(), .k_stride = n, .packed = type};
+      pack.out = packed.get();
+      kernels_.gemm.pack_b(pack, one_);
+      std::vector<float> without(m * (n + 3), kNan);
+      std::vector<float> with(without);
+      GemmArgs args{.m = m, .n = n, .k = k, .a = a.data(), .a_row = k};
+      args.packed_b = packed.get();
+      args.packed = type;
+      args.c = without.data();
+      args.c_row = n + 3;
+      args.epilogue = {bias.data(), Activation::gelu, residual.data(), n + 1};
+      kernels_.gemm.gemm(args, one_);
+      args.c = with.data();
+      for (ThreadPool* pool : {&one_, &three_}) {
+        const Memory workspace(kernels_.gemm.gemm_workspace(m, pool->size()));
+        args.workspace = workspace.get();
+        kernels_.gemm.gemm(args, *pool);
+        EXPECT_TRUE(same_bits(with.data(), without.data(), m * (n + 3))) << m << " rows";
       }
     }
   }

@@ -29,21 +29,54 @@ struct ABlock {
   alignas(64) float values[kTileRows * kStrideA];
 };
 
+constexpr int64_t kLine = 64;  // bytes of a cache line
+constexpr int64_t kRowsAhead = 3;
+
 inline void copy_a(const float* a, int64_t row_stride, int64_t column_stride, int rows, int64_t kc,
                    float* out) {
   for (int r = 0; r < rows; ++r, a += row_stride, out += kStrideA) {
     if (column_stride == 1) {
-      copy_bytes(out, a, static_cast<std::size_t>(kc) * sizeof(float));
+      if (r + kRowsAhead < rows) {
+        const float* ahead = a + kRowsAhead * row_stride;
+        for (int64_t k = 0; k < kc; k += kLine / sizeof(float)) fetch_to_l1(ahead + k);
+      }
+      int64_t k = 0;
+      for (; k + kLanes <= kc; k += kLanes) store(out + k, load(a + k));
+      if (k < kc) store_some(out + k, load_some(a + k, kc - k), kc - k);
     } else {
       for (int64_t k = 0; k < kc; ++k) out[k] = a[k * column_stride];
     }
   }
 }
 
+// Memory that is fetched into L2 while a tile is computed, because a later one reads it: from
+// `from` on, `lines` cache lines for every kStepsAhead steps of k.
+constexpr int64_t kStepsAhead = 4;
+struct Ahead {
+  const char* from = nullptr;
+  int64_t lines = 0;
+};
+
+// One step of k: row k of the panels of B, each element of column k of A.
+template <int ROWS, int PANELS, class T>
+inline void gemm_step(const float* a, const T* b, int64_t panel_stride,
+                      Vec (&sum)[ROWS][2 * PANELS]) {
+  constexpr int kVectors = 2 * PANELS;
+  Vec row[kVectors];
+#pragma GCC unroll 16
+  for (int j = 0; j < kVectors; ++j) row[j] = load(b + (j / 2) * panel_stride + (j % 2) * kLanes);
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r) {
+    const Vec value = splat(a[r * kStrideA]);
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(value, row[j], sum[r][j]);
+  }
+}
+
 // C[rows, PANELS * kPanel] over kc steps of k; `first` begins the chains at zero.
 template <int ROWS, int PANELS, class T>
 void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, float* c,
-               int64_t c_row, bool first) {
+               int64_t c_row, bool first, Ahead ahead) {
   constexpr int kVectors = 2 * PANELS;
   Vec sum[ROWS][kVectors];
 #pragma GCC unroll 16
@@ -53,21 +86,17 @@ void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, flo
       sum[r][j] = first ? zeros() : load(c + r * c_row + j * kLanes);
     }
   }
-  for (int64_t k = 0; k < kc; ++k) {
-    Vec row[kVectors];
-#pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) {
-      row[j] = load(b + (j / 2) * panel_stride + (j % 2) * kLanes);
+  int64_t k = 0;
+  for (; k + kStepsAhead <= kc; k += kStepsAhead) {
+    for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine) fetch_to_l2(ahead.from);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kStepsAhead; ++i) {
+      gemm_step<ROWS, PANELS>(a + i, b + i * kPanel, panel_stride, sum);
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-      const Vec value = splat(a[r * kStrideA]);
-#pragma GCC unroll 16
-      for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(value, row[j], sum[r][j]);
-    }
-    a += 1;
-    b += kPanel;
+    a += kStepsAhead;
+    b += kStepsAhead * kPanel;
   }
+  for (; k < kc; ++k, ++a, b += kPanel) gemm_step<ROWS, PANELS>(a, b, panel_stride, sum);
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 16
@@ -79,7 +108,7 @@ void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, flo
 constexpr int wide_panels(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 
 template <class T>
-using GemmTile = void (*)(const float*, const T*, int64_t, int64_t, float*, int64_t, bool);
+using GemmTile = void (*)(const float*, const T*, int64_t, int64_t, float*, int64_t, bool, Ahead);
 
 template <class T>
 struct GemmTiles {
@@ -98,7 +127,7 @@ constexpr GemmTiles<T> kGemmTiles =
 // A tile whose last columns do not exist: computed aside, as wide as a panel.
 template <class T>
 inline void gemm_edge(int rows, const float* a, const T* b, int64_t kc, float* c, int64_t c_row,
-                      int64_t columns, bool first) {
+                      int64_t columns, bool first, Ahead ahead) {
   alignas(64) float whole[kTileRows * kPanel];
   const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
   if (!first) {
@@ -107,7 +136,7 @@ inline void gemm_edge(int rows, const float* a, const T* b, int64_t kc, float* c
       for (int64_t j = columns; j < kPanel; ++j) whole[r * kPanel + j] = 0;
     }
   }
-  kGemmTiles<T>.one[rows - 1](a, b, 0, kc, whole, kPanel, first);
+  kGemmTiles<T>.one[rows - 1](a, b, 0, kc, whole, kPanel, first, ahead);
   for (int r = 0; r < rows; ++r) copy_bytes(c + r * c_row, whole + r * kPanel, bytes);
 }
 
@@ -118,14 +147,14 @@ inline void gemm_strip(int rows, const float* a, const T* b, int64_t panel_strid
                        float* c, int64_t c_row, int64_t columns, bool first) {
   const int wide = wide_panels(rows);
   for (; columns >= wide * kPanel; columns -= wide * kPanel) {
-    kGemmTiles<T>.wide[rows - 1](a, b, panel_stride, kc, c, c_row, first);
+    kGemmTiles<T>.wide[rows - 1](a, b, panel_stride, kc, c, c_row, first, Ahead());
     b += wide * panel_stride;
     c += wide * kPanel;
   }
   for (; columns >= kPanel; columns -= kPanel, b += panel_stride, c += kPanel) {
-    kGemmTiles<T>.one[rows - 1](a, b, panel_stride, kc, c, c_row, first);
+    kGemmTiles<T>.one[rows - 1](a, b, panel_stride, kc, c, c_row, first, Ahead());
   }
-  if (columns > 0) gemm_edge(rows, a, b, kc, c, c_row, columns, first);
+  if (columns > 0) gemm_edge(rows, a, b, kc, c, c_row, columns, first, Ahead());
 }
 
 // One panel, k in [0, kc), from B[k, n] at k * k_stride + n * n_stride; missing columns are zero.
@@ -136,6 +165,13 @@ inline void pack_panel(const Source* b, int64_t k_stride, int64_t n_stride, int6
   for (int64_t k0 = 0; k0 < kc; k0 += kLanes) {
     const int64_t steps = least<int64_t>(kLanes, kc - k0);
     const Source* from = b + k0 * k_stride;
+    if (n_stride == 1 && columns == kPanel) {
+      for (int64_t k = 0; k < steps; ++k, from += k_stride, out += kPanel) {
+        store(out, load(from));
+        store(out + kLanes, load(from + kLanes));
+      }
+      continue;
+    }
     if (n_stride == 1) {
       for (int64_t k = 0; k < steps; ++k) {
         for (int64_t j = 0; j < columns; j += kLanes) {
@@ -145,11 +181,14 @@ inline void pack_panel(const Source* b, int64_t k_stride, int64_t n_stride, int6
         }
       }
     } else if (k_stride == 1) {
-      for (int64_t j = 0; j < columns; ++j) {
-        alignas(64) float column[kLanes];
-        const Source* start = from + j * n_stride;
-        store(column, steps == kLanes ? load(start) : load_some(start, steps));
-        for (int k = 0; k < kLanes; ++k) block[k][j] = column[k];
+      for (int64_t j = 0; j < columns; j += kLanes) {
+        Vec square[kLanes] = {};
+        for (int64_t i = 0; i < least<int64_t>(kLanes, columns - j); ++i) {
+          const Source* start = from + (j + i) * n_stride;
+          square[i] = steps == kLanes ? load(start) : load_some(start, steps);
+        }
+        transpose(square);
+        for (int k = 0; k < kLanes; ++k) store(block[k] + j, square[k]);
       }
     } else {
       for (int64_t k = 0; k < steps; ++k) {

@@ -71,6 +71,10 @@ inline void copy_bytes(void* to, const void* from, std::size_t count) {
   __builtin_memcpy(to, from, count);
 }
 
+// A line that will be read (or written, in L1) soon; any address will do.
+inline void fetch_to_l2(const void* line) { __builtin_prefetch(line, 0, 2); }
+inline void fetch_to_l1(const void* line) { __builtin_prefetch(line, 0, 3); }
+
 // 0, 1, 2, …
 inline Int lane_numbers() {
   Int lanes{};
@@ -189,9 +193,57 @@ inline Vec with_sign_of(Vec magnitude, Vec sign) {
   return as_vec(as_int(magnitude) | (as_int(sign) & splat_int(INT32_MIN)));
 }
 
-// When either is NaN: b.
-inline Vec greater(Vec a, Vec b) { return select(a > b, a, b); }
-inline Vec lesser(Vec a, Vec b) { return select(a < b, a, b); }
+// When either is NaN, or both are zero: b.
+inline Vec greater(Vec a, Vec b) {
+#if defined(TERCEL_ISA_avx2)
+  return _mm256_max_ps(a, b);
+#elif !defined(TERCEL_ISA_generic)
+  return _mm512_max_ps(a, b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+inline Vec lesser(Vec a, Vec b) {
+#if defined(TERCEL_ISA_avx2)
+  return _mm256_min_ps(a, b);
+#elif !defined(TERCEL_ISA_generic)
+  return _mm512_min_ps(a, b);
+#else
+  return select(a < b, a, b);
+#endif
+}
+
+// a[0] b[0] a[1] b[1] … of the lower or the upper halves.
+template <bool UPPER>
+inline Vec interleave(Vec a, Vec b) {
+#if defined(TERCEL_ISA_generic)
+  return UPPER ? __builtin_shufflevector(a, b, 2, 6, 3, 7)
+               : __builtin_shufflevector(a, b, 0, 4, 1, 5);
+#elif defined(TERCEL_ISA_avx2)
+  return UPPER ? __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+               : __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+  return UPPER ? __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
+                                         15, 31)
+               : __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                         23);
+#endif
+}
+
+// rows[i][j] becomes rows[j][i].
+inline void transpose(Vec (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int stage = 1; stage < kLanes; stage *= 2) {
+    Vec next[kLanes];
+#pragma GCC unroll 8
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = interleave<false>(rows[i], rows[i + kLanes / 2]);
+      next[2 * i + 1] = interleave<true>(rows[i], rows[i + kLanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
+}
 
 // The lanes joined by one fixed tree.
 template <class Join>

@@ -22,18 +22,21 @@ constexpr float kLn2Low = 0x1.7f7d1cp-20F;
 
 inline Vec exp(Vec x) {
   // Beyond these the result is zero or infinity; NaN passes both.
-  x = select(x < splat(-104.0F), splat(-104.0F), x);
-  x = select(x > splat(89.0F), splat(89.0F), x);
+  x = lesser(splat(89.0F), greater(splat(-104.0F), x));
   const Vec shift = splat(12582912.0F);  // 1.5 · 2^23: the sum's low bits are the rounded integer
   const Vec shifted = fma(x, splat(1.44269504F), shift);
-  const Int n = (Int)((Uint)shifted - (Uint)shift);
   const Vec whole = shifted - shift;
   Vec r = fma(whole, splat(-kLn2High), x);
   r = fma(whole, splat(-kLn2Low), r);
   constexpr float c[] = {0.49999994F, 0.166665196F, 0.04166824F, 0.00836882368F, 0.00138232135F};
   const Vec p = fma(polynomial(r, c) * r, r, r) + splat(1.0F);
+#if defined(TERCEL_ISA_generic) || defined(TERCEL_ISA_avx2)
+  const Int n = (Int)((Uint)shifted - (Uint)shift);
   const Int half = n >> 1;  // in two steps, for subnormal results
   return p * power_of_two(half) * power_of_two((Int)((Uint)n - (Uint)half));
+#else
+  return _mm512_scalef_ps(p, whole);
+#endif
 }
 
 inline Vec log(Vec x) {
@@ -93,7 +96,33 @@ inline Vec softplus(Vec x) {
 
 inline Vec relu(Vec x) { return select(x < zeros(), zeros(), x); }
 inline Vec silu(Vec x) { return x * sigmoid(x); }
-inline Vec gelu(Vec x) { return splat(0.5F) * x * (splat(1.0F) + erf(x * splat(0.707106781F))); }
+
+// 2^x for x <= 0, zero from -150 on.
+inline Vec exp2_of_negative(Vec x) {
+  x = greater(splat(-150.0F), x);
+  const Vec shift = splat(12582912.0F);
+  const Vec whole = (x + shift) - shift;
+  constexpr float c[] = {1.0F,           0.693147182F,   0.240226477F, 0.0555035993F,
+                         0.00961850584F, 0.00133908074F, 0.0001532647F};
+  const Vec p = polynomial(x - whole, c);
+#if defined(TERCEL_ISA_generic) || defined(TERCEL_ISA_avx2)
+  const Int n = __builtin_convertvector(whole, Int);
+  const Int half = n >> 1;
+  return p * power_of_two(half) * power_of_two((Int)((Uint)n - (Uint)half));
+#else
+  return _mm512_scalef_ps(p, whole);
+#endif
+}
+
+// x times the normal distribution's share below x: relu(x) - |x| q, where q is the share beyond |x|
+// and log2(q) a polynomial. Where it ends, q has long been zero.
+inline Vec gelu(Vec x) {
+  const Vec a = lesser(splat(15.0F), absolute(x));
+  constexpr float c[] = {-1.0F,           -1.15110517F,    -0.459208518F,
+                         -0.0524952486F,  0.00706212688F,  -0.00013597832F,
+                         -0.00018656491F, 3.94562121e-05F, -2.84126099e-06F};
+  return fma(-a, exp2_of_negative(polynomial(a, c)), relu(x));
+}
 inline Vec gelu_tanh(Vec x) {
   const Vec inner = x * splat(0.797884561F) * fma(x * x, splat(0.044715F), splat(1.0F));
   return splat(0.5F) * x * (splat(1.0F) + tanh(inner));

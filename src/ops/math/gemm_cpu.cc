@@ -31,8 +31,14 @@ class PackedKernel final : public CpuKernel {
 
   bool absorbs(int input) const override { return input == 1; }
 
+  std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
+                        int threads) const override {
+    return gemm_.gemm_workspace(outputs[0][0], threads);
+  }
+
   void run(const KernelRun& run) const override {
     kernels::GemmArgs args;
+    args.workspace = run.workspace;
     weight_.fill(args);
     args.m = run.outputs[0].shape()[0];
     args.a = elements<float>(run.inputs[0]);

@@ -39,6 +39,12 @@ class PackedKernel final : public CpuKernel {
 
   bool absorbs(int input) const override { return input == 1; }
 
+  std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
+                        int threads) const override {
+    return gemm_.gemm_workspace(element_count(outputs[0]) / std::max<int64_t>(1, weight_.n()),
+                                threads);
+  }
+
   void run(const KernelRun& run) const override {
     const Tensor& a = run.inputs[0];
     Tensor& out = run.outputs[0];
@@ -50,6 +56,7 @@ class PackedKernel final : public CpuKernel {
     args.c = elements<float>(out);
     args.c_row = args.n;
     args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, args.n);
+    args.workspace = run.workspace;
     gemm_.gemm(args, run.pool);
   }
 
