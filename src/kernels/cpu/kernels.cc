@@ -30,4 +30,13 @@ const CpuKernels& cpu_kernels(CpuIsa isa) {
   return kGeneric;
 }
 
+const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa) {
+#if defined(__x86_64__)
+  if (isa == CpuIsa::amx) return &amx::gemm_bf16_kernels;
+  if (isa == CpuIsa::avx512_bf16) return &avx512_bf16::gemm_bf16_kernels;
+#endif
+  static_cast<void>(isa);
+  return nullptr;
+}
+
 }  // namespace tercel::kernels

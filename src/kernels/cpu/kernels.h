@@ -9,6 +9,7 @@
 #include "src/kernels/cpu/convert.h"
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
+#include "src/kernels/cpu/gemm_bf16.h"
 #include "src/kernels/cpu/reduce.h"
 
 namespace tercel::kernels {
