@@ -15,7 +15,6 @@
 // is one register of AVX-512. K is filled up to 16 pairs and the last panel to 16 columns with
 // zeros.
 
-#include "src/device/cpu_isa.h"
 #include "src/kernels/cpu/gemm.h"
 
 namespace tercel::kernels {
@@ -40,8 +39,5 @@ struct GemmBf16Kernels {
   void (*pack_b)(const PackBArgs& args, ThreadPool& pool);
   void (*gemm)(const GemmBf16Args& args, ThreadPool& pool);
 };
-
-// The kernels for `isa`, which the machine must have; null when it cannot multiply bf16.
-const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa);
 
 }  // namespace tercel::kernels

@@ -25,9 +25,11 @@ TERCEL_DECLARE_ISA(avx2)
 TERCEL_DECLARE_ISA(avx512)
 
 namespace tercel::kernels::avx512_bf16 {
+extern const AttentionKernels attention_kernels;
 extern const GemmBf16Kernels gemm_bf16_kernels;
 }
 namespace tercel::kernels::amx {
+extern const AttentionKernels attention_kernels;
 extern const GemmBf16Kernels gemm_bf16_kernels;
 }
 #endif

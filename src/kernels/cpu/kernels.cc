@@ -30,13 +30,21 @@ const CpuKernels& cpu_kernels(CpuIsa isa) {
   return kGeneric;
 }
 
-const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa) {
 #if defined(__x86_64__)
-  if (isa == CpuIsa::amx) return &amx::gemm_bf16_kernels;
-  if (isa == CpuIsa::avx512_bf16) return &avx512_bf16::gemm_bf16_kernels;
+#define TERCEL_BF16_KERNELS(isa, table) \
+  (isa) == CpuIsa::amx ? &amx::table : (isa) == CpuIsa::avx512_bf16 ? &avx512_bf16::table : nullptr
+#else
+#define TERCEL_BF16_KERNELS(isa, table) (static_cast<void>(isa), nullptr)
 #endif
-  static_cast<void>(isa);
-  return nullptr;
+
+const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa) {
+  return TERCEL_BF16_KERNELS(isa, gemm_bf16_kernels);
 }
+
+const AttentionKernels* attention_bf16_kernels(CpuIsa isa) {
+  return TERCEL_BF16_KERNELS(isa, attention_kernels);
+}
+
+#undef TERCEL_BF16_KERNELS
 
 }  // namespace tercel::kernels

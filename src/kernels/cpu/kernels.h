@@ -26,4 +26,8 @@ struct CpuKernels {
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).
 const CpuKernels& cpu_kernels(CpuIsa isa);
 
+// Products of bf16 for `isa`, which the machine must have; null when it does not multiply bf16.
+const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa);
+const AttentionKernels* attention_bf16_kernels(CpuIsa isa);
+
 }  // namespace tercel::kernels
