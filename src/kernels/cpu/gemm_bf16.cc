@@ -62,50 +62,74 @@ void pack_b(const PackBArgs& args, ThreadPool& pool) {
   }
 }
 
-// How C is cut into tasks, by columns first; tiles of `tile_rows` rows.
+// Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.
+constexpr int64_t kChunkTiles = kBf16Rows > 16 ? 2 : 4;
+constexpr int64_t kChunkRows = kChunkTiles * kBf16Rows;
+static_assert(kChunkRows >= kBf16FewRows);
+
+// How C is cut into tasks, by columns first, so that each core keeps its own part of B; by rows
+// alone when there are so many that A would be copied too often. Tiles have `tile_rows` rows.
 struct Cut {
   int64_t rows = 1, groups = 1, tile_rows = kBf16Rows;
 
   Cut(int64_t m, int64_t panels, int64_t threads) {
     if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
-    groups = ceil_div(panels, kBf16GroupPanels);
+    if (m >= 4 * kChunkRows * threads) {
+      rows = ceil_div(m, 2 * kChunkRows);
+      return;
+    }
     if (threads <= 1) return;
-    groups = least(round_up(groups, threads), panels);
+    groups = least(round_up(ceil_div(panels, kBf16GroupPanels), threads), panels);
     if (groups < 2 * threads) rows = least(ceil_div(2 * threads, groups), ceil_div(m, tile_rows));
   }
 };
 
+// One tile of C, rows [row, row + rows) of it and panels [p), for one block of K: the first, the
+// last, or both.
+template <class C>
+void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, int64_t row,
+                   int rows, Range p, bool first, bool last) {
+  alignas(64) float sums[kBf16FewRows * kBf16GroupPanels * kPairPanel];
+  const int64_t column = p.begin * kPairPanel;
+  const int64_t columns = least(p.end * kPairPanel, args.n) - column;
+  const int64_t stride = p.size() * kPairPanel;
+  C* c = static_cast<C*>(args.c) + row * args.c_row + column;
+  for (int r = 0; r < rows && !first; ++r) {
+    copy_bytes(sums + r * stride, c + r * args.c_row,
+               static_cast<std::size_t>(columns) * sizeof(C));
+  }
+  bf16_strip(rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride, block.pairs,
+             sums, stride, p.size(), first);
+  finish_rows(sums, stride, c, args.c_row, row, rows, column, columns,
+              last ? args.epilogue : GemmEpilogue{});
+}
+
 // Rows [m), panels [p) of C, all of K.
 template <class A, class C>
 void run_bf16_task(const GemmBf16Args& args, int64_t tile_rows, Range m, Range panels) {
-  PairBlock a;
-  alignas(64) float sums[kBf16FewRows * kBf16GroupPanels * kPairPanel];
-  const int64_t column = panels.begin * kPairPanel;
-  const int64_t columns = least(panels.end * kPairPanel, args.n) - column;
-  const int64_t stride = panels.size() * kPairPanel;
+  PairRows<kChunkRows> a;
   const int64_t blocks = blocks_of(args.k);
+  const int64_t groups = ceil_div(panels.size(), kBf16GroupPanels);
   const int64_t tiles = ceil_div(m.size(), tile_rows);
-  for (int64_t i = 0; i < blocks; ++i) {
-    const Block block = block_of(args.packed_b, args.k, args.n, i);
-    const Pair* b = block.panels + panels.begin * block.panel_stride;
-    const int64_t k = 2 * i * kBlockPairs;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const Range tile = part(m.size(), t, tiles);
-      const int64_t row = m.begin + tile.begin;
-      const int rows = static_cast<int>(tile.size());
-      copy_pairs(static_cast<const A*>(args.a) + row * args.a_row + k * args.a_column, args.a_row,
+  for (int64_t chunk = 0; chunk < tiles; chunk += kChunkTiles) {
+    const int64_t end = least(tiles, chunk + kChunkTiles);
+    const int64_t begin = m.begin + part(m.size(), chunk, tiles).begin;
+    const auto rows = static_cast<int>(m.begin + part(m.size(), end - 1, tiles).end - begin);
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Block block = block_of(args.packed_b, args.k, args.n, i);
+      const int64_t k = 2 * i * kBlockPairs;
+      copy_pairs(static_cast<const A*>(args.a) + begin * args.a_row + k * args.a_column, args.a_row,
                  args.a_column, rows, least(2 * block.pairs, args.k - k), a.values);
-      C* c = static_cast<C*>(args.c) + row * args.c_row + column;
-      if (i > 0) {
-        for (int r = 0; r < rows; ++r) {
-          copy_bytes(sums + r * stride, c + r * args.c_row,
-                     static_cast<std::size_t>(columns) * sizeof(C));
+      for (int64_t g = 0; g < groups; ++g) {
+        const Range of_group = part(panels.size(), g, groups);
+        const Range p{panels.begin + of_group.begin, panels.begin + of_group.end};
+        for (int64_t t = chunk; t < end; ++t) {
+          const Range tile = part(m.size(), t, tiles);
+          const int64_t row = m.begin + tile.begin;
+          run_bf16_tile<C>(args, a.values + (row - begin) * kStridePairs, block, row,
+                           static_cast<int>(tile.size()), p, i == 0, i == blocks - 1);
         }
       }
-      bf16_strip(rows, a.values, b, block.panel_stride, block.pairs, sums, stride, panels.size(),
-                 i == 0);
-      finish_rows(sums, stride, c, args.c_row, row, rows, column, columns,
-                  i == blocks - 1 ? args.epilogue : GemmEpilogue{});
     }
   }
 }

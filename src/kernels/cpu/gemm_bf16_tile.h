@@ -26,9 +26,11 @@ constexpr int kBf16Rows = 14;
 constexpr int kBf16FewRows = 28;
 #endif
 
-struct PairBlock {
-  alignas(64) Pair values[kBf16FewRows * kStridePairs];
+template <int ROWS>
+struct PairRows {
+  alignas(64) Pair values[ROWS * kStridePairs];
 };
+using PairBlock = PairRows<kBf16FewRows>;
 
 inline int64_t pairs_of(int64_t k) { return ceil_div(k, 2); }
 
