@@ -1,8 +1,12 @@
 #include "src/kernels/cpu/attention.h"
 
-#include "src/kernels/cpu/gemm_tile.h"
 #include "src/kernels/cpu/isa_tables.h"
 #include "src/kernels/cpu/vmath.h"
+#if defined(TERCEL_ISA_avx512_bf16) || defined(TERCEL_ISA_amx)
+#include "src/kernels/cpu/attention_bf16.h"
+#else
+#include "src/kernels/cpu/attention_f32.h"
+#endif
 
 TERCEL_ISA_BEGIN
 
@@ -10,14 +14,14 @@ constexpr float kMinusInfinity = -__builtin_inff();
 constexpr double kFlopsPerNanosecond = 40;
 constexpr int kSums = 4;  // a key's lane is its number modulo kSums * kLanes, which divides kBlockK
 
-// Floats of one thread's workspace: K and V packed, then the scores of one tile of queries in
+// Elements of one thread's workspace: K and V packed, then the scores of one tile of queries in
 // blocks of kBlockK keys, laid out as gemm_strip reads its A.
 struct Layout {
   int64_t k, v, scores;
 
   explicit Layout(const AttentionArgs& args)
-      : k(round_up(args.kv_length, kPanel) * args.head_size),
-        v(args.kv_length * round_up(args.v_head_size, kPanel)),
+      : k(packed_keys(args.kv_length, args.head_size)),
+        v(packed_values(args.kv_length, args.v_head_size)),
         scores(ceil_div(args.kv_length, kBlockK) * kTileRows * kStrideA) {}
 };
 
@@ -141,17 +145,17 @@ void divide_row(float* row, int64_t columns, float by) {
 
 // Queries [i, i + rows) of one head.
 void attend_tile(const AttentionArgs& args, const Head& head, int64_t i, int rows,
-                 const float* k_packed, const float* v_packed, float* scores) {
+                 const Factor* k_packed, const Factor* v_packed, float* scores) {
   const int64_t begin = head.first(args, i) / kBlockK * kBlockK;
   const int64_t end = head.last(args, i + rows - 1);
-  ABlock q;
+  QueryBlock q;
   for (int64_t d = 0; d < args.head_size || d == 0; d += kBlockK) {
     const int64_t depth = least<int64_t>(kBlockK, args.head_size - d);
-    copy_a(head.q + i * args.q_strides.row + d, args.q_strides.row, 1, rows, depth, q.values);
+    copy_queries(head.q + i * args.q_strides.row + d, args.q_strides.row, rows, depth, q);
     for (int64_t key = begin; key < end; key += kBlockK) {
-      gemm_strip(rows, q.values, k_packed + key * args.head_size + d * kPanel,
-                 args.head_size * kPanel, depth, scores + key / kBlockK * (kTileRows * kStrideA),
-                 kStrideA, least<int64_t>(kBlockK, end - key), d == 0);
+      score_keys(rows, q, k_packed, args.head_size, d, depth, key,
+                 least<int64_t>(kBlockK, end - key),
+                 scores + key / kBlockK * (kTileRows * kStrideA));
     }
   }
   float sums[kTileRows];
@@ -161,9 +165,8 @@ void attend_tile(const AttentionArgs& args, const Head& head, int64_t i, int row
   float* out = head.out + i * args.out_strides.row;
   for (int64_t key = begin; key < end || key == begin; key += kBlockK) {
     const int64_t keys = most<int64_t>(0, least<int64_t>(kBlockK, end - key));
-    gemm_strip(rows, scores + key / kBlockK * (kTileRows * kStrideA), v_packed + key * kPanel,
-               head.kv_length * kPanel, keys, out, args.out_strides.row, args.v_head_size,
-               key == begin);
+    add_values(rows, scores + key / kBlockK * (kTileRows * kStrideA), v_packed, head.kv_length, key,
+               keys, out, args.out_strides.row, args.v_head_size, key == begin);
   }
   for (int r = 0; r < rows; ++r) {
     divide_row(out + r * args.out_strides.row, args.v_head_size, sums[r] == 0 ? 1.0F : sums[r]);
@@ -189,32 +192,22 @@ struct Sequence {
   }
 };
 
-void pack_head(const AttentionArgs& args, const Sequence& sequence, int64_t kv_head,
-               float* k_packed, float* v_packed) {
-  const float* k = args.k + sequence.begin(args.k_strides, kv_head);
-  const float* v = args.v + sequence.begin(args.v_strides, kv_head);
-  for (int64_t key = 0; key < sequence.kv_length; key += kPanel) {
-    pack_panel(k + key * args.k_strides.row, 1, args.k_strides.row, args.head_size,
-               least<int64_t>(kPanel, sequence.kv_length - key), k_packed + key * args.head_size);
-  }
-  for (int64_t j = 0; j < args.v_head_size; j += kPanel) {
-    pack_panel(v + j, args.v_strides.row, 1, sequence.kv_length,
-               least<int64_t>(kPanel, args.v_head_size - j), v_packed + j * sequence.kv_length);
-  }
-}
-
 // Chunk `chunk` of `chunks` of the queries of all heads that share one head of K and V.
 void attend(const AttentionArgs& args, int64_t b, int64_t kv_head, int64_t chunk, int64_t chunks,
             float* memory) {
   const Sequence sequence(args, b);
   const Layout layout(args);
-  float* v_packed = memory + layout.k;
-  float* scores = v_packed + layout.v;
+  auto* k_packed = reinterpret_cast<Factor*>(memory);
+  Factor* v_packed = k_packed + layout.k;
+  float* scores = memory + layout.k + layout.v;
   const int64_t tiles = ceil_div(sequence.q_length, kTileRows);
   const int64_t from = tiles * chunk / chunks;
   const int64_t to = tiles * (chunk + 1) / chunks;
   if (from == to) return;
-  pack_head(args, sequence, kv_head, memory, v_packed);
+  pack_keys(args.k + sequence.begin(args.k_strides, kv_head), args.k_strides.row,
+            sequence.kv_length, args.head_size, k_packed);
+  pack_values(args.v + sequence.begin(args.v_strides, kv_head), args.v_strides.row,
+              sequence.kv_length, args.v_head_size, v_packed);
   const int64_t group = args.q_heads / args.kv_heads;
   for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
     const int64_t mask = b * args.mask_batch + h * args.mask_head;
@@ -229,7 +222,7 @@ void attend(const AttentionArgs& args, int64_t b, int64_t kv_head, int64_t chunk
     for (int64_t t = from; t < to; ++t) {
       const int64_t i = sequence.q_length * t / tiles;
       const int64_t end = sequence.q_length * (t + 1) / tiles;
-      attend_tile(args, head, i, static_cast<int>(end - i), memory, v_packed, scores);
+      attend_tile(args, head, i, static_cast<int>(end - i), k_packed, v_packed, scores);
     }
   }
 }

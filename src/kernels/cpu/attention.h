@@ -1,6 +1,6 @@
 #pragma once
-// Scaled dot-product attention in f32, softmax(scale · Q Kᵀ + mask) V, with ONNX Attention's
-// meaning. The scores of one block of queries are the most that is ever written.
+// Scaled dot-product attention of f32 tensors, softmax(scale · Q Kᵀ + mask) V, with ONNX
+// Attention's meaning. The scores of one block of queries are the most that is ever written.
 //
 // Order rule: a row's bits depend on its own query and on the keys it attends to in ascending
 // order. Keys whose weight is exactly zero (masked by -inf, by a large negative number beside a
@@ -9,6 +9,9 @@
 //
 // A row that may attend to no key (an additive mask of -inf everywhere, false everywhere, no key in
 // range) gives zeros, as ONNX's reference does. NaN in a query or in a key that it sees gives NaN.
+//
+// The kernels of attention_bf16_kernels (kernels.h) round Q, K, V and the softmax's weights to bf16
+// before they multiply them, and sum in f32; the softmax itself is f32.
 
 #include <cstddef>
 #include <cstdint>

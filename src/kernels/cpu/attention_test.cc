@@ -3,12 +3,28 @@
 #include <algorithm>
 #include <functional>
 
+#include "src/base/half.h"
 #include "src/kernels/cpu/test_support.h"
 
 namespace tercel::kernels {
 namespace {
 
-using Attention = PerIsa;
+// The kernels of f32 on each instruction set, and those of bf16 where there are any.
+class Attention : public PerIsa {
+ protected:
+  const bool bf16_ = attention_bf16_kernels(GetParam()) != nullptr;
+  const AttentionKernels& attention_ =
+      bf16_ ? *attention_bf16_kernels(GetParam()) : cpu_kernels(GetParam()).attention;
+  const double tolerance_ = bf16_ ? 4e-3 : 2e-5;  // weights of the softmax are rounded
+};
+
+std::vector<CpuIsa> isas_of_attention() {
+  std::vector<CpuIsa> isas = vector_isas();
+  for (const CpuIsa isa : cpu_isas()) {
+    if (attention_bf16_kernels(isa) != nullptr) isas.push_back(isa);
+  }
+  return isas;
+}
 
 // Q, K, V laid out [batch, row, head, size] as projections leave them, and the arguments for them.
 struct Problem {
@@ -37,12 +53,20 @@ struct Problem {
   int64_t outputs() const { return batch * q_length * q_heads * v_head_size; }
 };
 
+// Values that bf16 holds.
+std::vector<float> random_bf16s(std::mt19937& random, int64_t count, float low = -1,
+                                float high = 1) {
+  auto values = random_floats(random, count, low, high);
+  for (float& value : values) value = to_float(to_bf16(value));
+  return values;
+}
+
 Problem make_problem(std::mt19937& random, int64_t batch, int64_t q_heads, int64_t kv_heads,
                      int64_t q_length, int64_t kv_length, int64_t head_size, int64_t v_head_size) {
   Problem p{batch, q_heads, kv_heads, q_length, kv_length, head_size, v_head_size};
-  p.q = random_floats(random, batch * q_length * q_heads * head_size, -3, 3);
-  p.k = random_floats(random, batch * kv_length * kv_heads * head_size, -3, 3);
-  p.v = random_floats(random, batch * kv_length * kv_heads * v_head_size);
+  p.q = random_bf16s(random, batch * q_length * q_heads * head_size, -3, 3);
+  p.k = random_bf16s(random, batch * kv_length * kv_heads * head_size, -3, 3);
+  p.v = random_bf16s(random, batch * kv_length * kv_heads * v_head_size);
   return p;
 }
 
@@ -89,18 +113,18 @@ std::vector<double> oracle_row(const AttentionArgs& args, int64_t b, int64_t h, 
   return out;
 }
 
-std::vector<float> run(const CpuKernels& kernels, AttentionArgs args, int64_t outputs,
+std::vector<float> run(const AttentionKernels& kernels, AttentionArgs args, int64_t outputs,
                        ThreadPool& pool) {
   std::vector<float> out(outputs, kNan);
-  const Memory workspace(kernels.attention.workspace(args, pool.size()));
+  const Memory workspace(kernels.workspace(args, pool.size()));
   args.out = out.data();
   args.workspace = workspace.get();
-  kernels.attention.attention(args, pool);
+  kernels.attention(args, pool);
   return out;
 }
 
-void expect_near_oracle(const CpuKernels& kernels, const AttentionArgs& args, int64_t outputs,
-                        ThreadPool& pool) {
+void expect_near_oracle(const AttentionKernels& kernels, const AttentionArgs& args, int64_t outputs,
+                        ThreadPool& pool, double tolerance) {
   const auto out = run(kernels, args, outputs, pool);
   for (int64_t b = 0; b < args.batch; ++b) {
     for (int64_t h = 0; h < args.q_heads; ++h) {
@@ -109,7 +133,7 @@ void expect_near_oracle(const CpuKernels& kernels, const AttentionArgs& args, in
         const float* row = out.data() + b * args.out_strides.batch + h * args.out_strides.head +
                            i * args.out_strides.row;
         for (int64_t d = 0; d < args.v_head_size; ++d) {
-          ASSERT_NEAR(row[d], expected[d], 2e-5) << b << ", " << h << ", " << i << ", " << d;
+          ASSERT_NEAR(row[d], expected[d], tolerance) << b << ", " << h << ", " << i << ", " << d;
         }
       }
     }
@@ -124,20 +148,20 @@ TEST_P(Attention, AgreesWithTheOracle) {
         make_problem(random_, 1, 2, 2, 30, 391, 400, 7), make_problem(random_, 1, 1, 1, 4, 0, 8, 8),
         make_problem(random_, 1, 1, 1, 0, 4, 8, 8)}) {
     auto args = p.args();
-    expect_near_oracle(kernels_, args, p.outputs(), three_);
+    expect_near_oracle(attention_, args, p.outputs(), three_, tolerance_);
     args.softcap = 2;
-    expect_near_oracle(kernels_, args, p.outputs(), one_);
+    expect_near_oracle(attention_, args, p.outputs(), one_, tolerance_);
     args.right_window = 0;
     args.position_offset = std::max<int64_t>(0, p.kv_length - p.q_length);
-    expect_near_oracle(kernels_, args, p.outputs(), three_);
+    expect_near_oracle(attention_, args, p.outputs(), three_, tolerance_);
     args.left_window = 5;
-    expect_near_oracle(kernels_, args, p.outputs(), three_);
+    expect_near_oracle(attention_, args, p.outputs(), three_, tolerance_);
     args.position_offset = -3;  // the first queries see nothing
-    expect_near_oracle(kernels_, args, p.outputs(), three_);
+    expect_near_oracle(attention_, args, p.outputs(), three_, tolerance_);
     const std::vector<int64_t> lengths{p.kv_length / 2, 0, p.kv_length};
     args = p.args();
     args.kv_lengths = lengths.data();
-    expect_near_oracle(kernels_, args, p.outputs(), three_);
+    expect_near_oracle(attention_, args, p.outputs(), three_, tolerance_);
   }
 }
 
@@ -165,7 +189,7 @@ TEST_P(Attention, MasksBroadcast) {
       args.mask_head = head;
       args.mask_query = query;
       args.mask_key = key;
-      expect_near_oracle(kernels_, args, p.outputs(), three_);
+      expect_near_oracle(attention_, args, p.outputs(), three_, tolerance_);
     }
   }
 }
@@ -178,7 +202,7 @@ TEST_P(Attention, ARowWithoutAKeyIsZeroAndNanStaysNan) {
   auto args = p.args();
   args.mask_bool = seen.data();
   args.mask_query = 20;
-  const auto out = run(kernels_, args, p.outputs(), one_);
+  const auto out = run(attention_, args, p.outputs(), one_);
   for (int d = 0; d < 8; ++d) {
     EXPECT_TRUE(std::isfinite(out[d]));
     EXPECT_TRUE(std::isnan(out[8 + d]));
@@ -201,7 +225,7 @@ TEST_P(Attention, PaddingBatchAndThreadsChangeNoBit) {
     args.q += b * longest * row;
     args.k += b * longest * row;
     args.v += b * longest * row;
-    alone.push_back(run(kernels_, args, lengths[b] * row, one_));
+    alone.push_back(run(attention_, args, lengths[b] * row, one_));
   }
   std::vector<float> additive(batch * longest, 0), large(batch * longest, 0);
   std::vector<uint8_t> seen(batch * longest, 1);
@@ -222,7 +246,7 @@ TEST_P(Attention, PaddingBatchAndThreadsChangeNoBit) {
       auto args = p.args();
       args.mask_batch = longest;
       masking(args);
-      const auto out = run(kernels_, args, p.outputs(), *pool);
+      const auto out = run(attention_, args, p.outputs(), *pool);
       for (int64_t b = 0; b < batch; ++b) {
         EXPECT_TRUE(same_bits(out.data() + b * longest * row, alone[b].data(), lengths[b] * row));
       }
@@ -247,11 +271,11 @@ TEST_P(Attention, PaddingBatchAndThreadsChangeNoBit) {
   }
   auto args = ragged.args();
   args.offsets = offsets.data();
-  const auto out = run(kernels_, args, offsets.back() * row, three_);
+  const auto out = run(attention_, args, offsets.back() * row, three_);
   EXPECT_TRUE(same_bits(out.data(), expected.data(), offsets.back() * row));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(vector_isas()), isa_name);
+INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(isas_of_attention()), isa_name);
 
 }  // namespace
 }  // namespace tercel::kernels

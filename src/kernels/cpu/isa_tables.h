@@ -23,6 +23,15 @@ TERCEL_DECLARE_ISA(generic)
 #if defined(__x86_64__)
 TERCEL_DECLARE_ISA(avx2)
 TERCEL_DECLARE_ISA(avx512)
+
+namespace tercel::kernels::avx512_bf16 {
+extern const AttentionKernels attention_kernels;
+extern const GemmBf16Kernels gemm_bf16_kernels;
+}
+namespace tercel::kernels::amx {
+extern const AttentionKernels attention_kernels;
+extern const GemmBf16Kernels gemm_bf16_kernels;
+}
 #endif
 
 #undef TERCEL_DECLARE_ISA

@@ -30,4 +30,21 @@ const CpuKernels& cpu_kernels(CpuIsa isa) {
   return kGeneric;
 }
 
+#if defined(__x86_64__)
+#define TERCEL_BF16_KERNELS(isa, table) \
+  (isa) == CpuIsa::amx ? &amx::table : (isa) == CpuIsa::avx512_bf16 ? &avx512_bf16::table : nullptr
+#else
+#define TERCEL_BF16_KERNELS(isa, table) (static_cast<void>(isa), nullptr)
+#endif
+
+const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa) {
+  return TERCEL_BF16_KERNELS(isa, gemm_bf16_kernels);
+}
+
+const AttentionKernels* attention_bf16_kernels(CpuIsa isa) {
+  return TERCEL_BF16_KERNELS(isa, attention_kernels);
+}
+
+#undef TERCEL_BF16_KERNELS
+
 }  // namespace tercel::kernels

@@ -9,6 +9,7 @@
 #include "src/kernels/cpu/convert.h"
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
+#include "src/kernels/cpu/gemm_bf16.h"
 #include "src/kernels/cpu/reduce.h"
 
 namespace tercel::kernels {
@@ -24,5 +25,9 @@ struct CpuKernels {
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).
 const CpuKernels& cpu_kernels(CpuIsa isa);
+
+// Products of bf16 for `isa`, which the machine must have; null when it does not multiply bf16.
+const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa);
+const AttentionKernels* attention_bf16_kernels(CpuIsa isa);
 
 }  // namespace tercel::kernels

@@ -23,8 +23,7 @@ bool has_addend(const KernelRun& run) { return run.inputs.size() > 2 && run.inpu
 class PackedKernel final : public CpuKernel {
  public:
   explicit PackedKernel(const KernelContext& context)
-      : gemm_(kernels::cpu_kernels(context.isa).gemm),
-        attributes_(context.node),
+      : attributes_(context.node),
         weight_(context, 1, attributes_.b_transposed),
         has_bias_(context.node.input(2) != nullptr),
         epilogue_(context.epilogue) {}
@@ -33,26 +32,24 @@ class PackedKernel final : public CpuKernel {
 
   std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
                         int threads) const override {
-    return gemm_.gemm_workspace(outputs[0][0], threads);
+    return weight_.workspace(outputs[0][0], threads);
   }
 
   void run(const KernelRun& run) const override {
     kernels::GemmArgs args;
     args.workspace = run.workspace;
-    weight_.fill(args);
     args.m = run.outputs[0].shape()[0];
     args.a = elements<float>(run.inputs[0]);
-    args.a_row = attributes_.a_transposed ? 1 : args.k;
+    args.a_row = attributes_.a_transposed ? 1 : weight_.k();
     args.a_column = attributes_.a_transposed ? args.m : 1;
     args.c = elements<float>(run.outputs[0]);
-    args.c_row = args.n;
-    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, args.n);
+    args.c_row = weight_.n();
+    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, weight_.n());
     if (has_bias_) args.epilogue.bias = elements<float>(run.inputs[2]);
-    gemm_.gemm(args, run.pool);
+    weight_.multiply(args, run.pool);
   }
 
  private:
-  const kernels::GemmKernels& gemm_;
   Attributes attributes_;
   PackedWeight weight_;
   bool has_bias_;
@@ -76,6 +73,11 @@ std::string refuse_packed(const KernelContext& context) {
                        type->dims->back().known() && type->dims->back().value() == n &&
                        (type->rank() == 1 || type->dims->front() == ir::Dim(1));
   return is_bias ? std::string() : "C is not one row";
+}
+
+std::string refuse_bf16(const KernelContext& context) {
+  const std::string reason = PackedWeight::refuse_bf16(context);
+  return reason.empty() ? refuse_packed(context) : reason;
 }
 
 // y = alpha * y + beta * c, element by element.
@@ -169,6 +171,7 @@ std::unique_ptr<CpuKernel> create(const KernelContext& context) {
 }
 
 constexpr CpuImplementation kImplementations[] = {
+    {"gemm_bf16_packed", refuse_bf16, create<PackedKernel>, true},
     {"gemm_f32_packed", refuse_packed, create<PackedKernel>, true},
     {"gemm_f32_general", refuse_unless_f32, create<GeneralKernel>},
     {"gemm_naive", refuse_input0<ProductTypes>, create<NaiveKernel>}};

@@ -33,35 +33,31 @@ namespace {
 class PackedKernel final : public CpuKernel {
  public:
   explicit PackedKernel(const KernelContext& context)
-      : gemm_(kernels::cpu_kernels(context.isa).gemm),
-        weight_(context, 1, false),
-        epilogue_(context.epilogue) {}
+      : weight_(context, 1, false), epilogue_(context.epilogue) {}
 
   bool absorbs(int input) const override { return input == 1; }
 
   std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
                         int threads) const override {
-    return gemm_.gemm_workspace(element_count(outputs[0]) / std::max<int64_t>(1, weight_.n()),
-                                threads);
+    return weight_.workspace(element_count(outputs[0]) / std::max<int64_t>(1, weight_.n()),
+                             threads);
   }
 
   void run(const KernelRun& run) const override {
     const Tensor& a = run.inputs[0];
     Tensor& out = run.outputs[0];
     kernels::GemmArgs args;
-    weight_.fill(args);
-    args.m = args.n == 0 ? 0 : out.size() / args.n;
+    args.m = weight_.n() == 0 ? 0 : out.size() / weight_.n();
     args.a = elements<float>(a);
-    args.a_row = args.k;
+    args.a_row = weight_.k();
     args.c = elements<float>(out);
-    args.c_row = args.n;
-    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, args.n);
+    args.c_row = weight_.n();
+    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, weight_.n());
     args.workspace = run.workspace;
-    gemm_.gemm(args, run.pool);
+    weight_.multiply(args, run.pool);
   }
 
  private:
-  const kernels::GemmKernels& gemm_;
   PackedWeight weight_;
   Epilogue epilogue_;
 };
@@ -144,6 +140,11 @@ std::string refuse_packed(const KernelContext& context) {
   return reason.empty() ? PackedWeight::refuse(context, 1) : reason;
 }
 
+std::string refuse_bf16(const KernelContext& context) {
+  const std::string reason = PackedWeight::refuse_bf16(context);
+  return reason.empty() ? refuse_packed(context) : reason;
+}
+
 std::unique_ptr<CpuKernel> create_packed(const KernelContext& context) {
   return std::make_unique<PackedKernel>(context);
 }
@@ -155,6 +156,7 @@ std::unique_ptr<CpuKernel> create_naive(const KernelContext&) {
 }
 
 constexpr CpuImplementation kImplementations[] = {
+    {"gemm_bf16_packed", refuse_bf16, create_packed, true},
     {"gemm_f32_packed", refuse_packed, create_packed, true},
     {"gemm_f32_batched", refuse_unless_f32, create_batched},
     {"gemm_naive", refuse_input0<ProductTypes>, create_naive}};

@@ -123,8 +123,27 @@ TEST(Matmul, HalfWeightsAreExactOnceRounded) {
       to_doubles(from_doubles(to_doubles(b), Dtype::bf16, {48, 37})), Dtype::f32, {48, 37});
   RunOptions options = constant_weight();
   options.weight_dtype = Dtype::bf16;
+  options.isa = CpuIsa::generic;  // widens the weights
+  RunOptions same_isa;
+  same_isa.isa = CpuIsa::generic;
   EXPECT_TRUE(same_bits(run_op_with(options, "MatMul", {a, b}).outputs[0],
-                        run_op_with({}, "MatMul", {a, rounded}).outputs[0]));
+                        run_op_with(same_isa, "MatMul", {a, rounded}).outputs[0]));
+}
+
+TEST(Matmul, Bf16SessionsMultiplyBf16WhereTheCpuDoes) {
+  const auto rounded = [](const Tensor& tensor) {
+    return from_doubles(to_doubles(from_doubles(to_doubles(tensor), Dtype::bf16, tensor.shape())),
+                        Dtype::f32, tensor.shape());
+  };
+  const Tensor a = random_tensor(Dtype::f32, {5, 48}, 1);
+  const Tensor b = random_tensor(Dtype::f32, {48, 37}, 2);
+  RunOptions options = constant_weight();
+  options.weight_dtype = Dtype::bf16;
+  const OpRun run = run_op_with(options, "MatMul", {a, b});
+  if (!cpu_has(CpuIsa::avx512_bf16)) GTEST_SKIP() << "this CPU does not multiply bf16";
+  EXPECT_EQ(run.implementation, "gemm_bf16_packed");
+  EXPECT_LE(distance(run.outputs[0], to_doubles(run_op("MatMul", {rounded(a), rounded(b)})[0])),
+            1e-5);
 }
 
 TEST(Matmul, RejectsShapesThatDoNotFit) {

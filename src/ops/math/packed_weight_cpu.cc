@@ -58,7 +58,15 @@ std::string PackedWeight::refuse(const KernelContext& context, int index) {
   return refuse_dtype(Types<float, f16, bf16>{}, source->tensor.dtype());
 }
 
-PackedWeight::PackedWeight(const KernelContext& context, int index, bool transposed) {
+std::string PackedWeight::refuse_bf16(const KernelContext& context) {
+  if (context.weight_dtype != Dtype::bf16) return "the session's weights are not bf16";
+  if (kernels::gemm_bf16_kernels(context.isa) == nullptr)
+    return fmt::format("{} does not multiply bf16", to_string(context.isa));
+  return {};
+}
+
+PackedWeight::PackedWeight(const KernelContext& context, int index, bool transposed)
+    : gemm_(kernels::cpu_kernels(context.isa).gemm) {
   const auto source = constant_source(context, index);
   TERCEL_CHECK(source.has_value());
   const Tensor& stored = source->tensor;
@@ -66,24 +74,38 @@ PackedWeight::PackedWeight(const KernelContext& context, int index, bool transpo
   k_ = stored.shape()[swapped ? 1 : 0];
   n_ = stored.shape()[swapped ? 0 : 1];
   packed_ = packed_dtype(stored, context.weight_dtype);
-  const auto& gemm = kernels::cpu_kernels(context.isa).gemm;
-  data_ = context.memory.allocate(gemm.packed_bytes(k_, n_, packed_), "packed weight");
-  gemm.pack_b({.k = k_,
-               .n = n_,
-               .b = stored.data(),
-               .source = stored.dtype(),
-               .k_stride = swapped ? 1 : n_,
-               .n_stride = swapped ? k_ : 1,
-               .packed = packed_,
-               .out = data_->data()},
-              context.pool);
+  if (refuse_bf16(context).empty()) bf16_ = kernels::gemm_bf16_kernels(context.isa);
+  const std::size_t bytes =
+      bf16_ != nullptr ? bf16_->packed_bytes(k_, n_) : gemm_.packed_bytes(k_, n_, packed_);
+  data_ = context.memory.allocate(bytes, "packed weight");
+  const kernels::PackBArgs args{.k = k_,
+                                .n = n_,
+                                .b = stored.data(),
+                                .source = stored.dtype(),
+                                .k_stride = swapped ? 1 : n_,
+                                .n_stride = swapped ? k_ : 1,
+                                .packed = packed_,
+                                .out = data_->data()};
+  (bf16_ != nullptr ? bf16_->pack_b : gemm_.pack_b)(args, context.pool);
 }
 
-void PackedWeight::fill(kernels::GemmArgs& args) const {
+void PackedWeight::multiply(kernels::GemmArgs args, ThreadPool& pool) const {
   args.n = n_;
   args.k = k_;
   args.packed_b = data_->data();
   args.packed = packed_;
+  if (bf16_ == nullptr) return gemm_.gemm(args, pool);
+  bf16_->gemm({.m = args.m,
+               .n = n_,
+               .k = k_,
+               .a = args.a,
+               .a_row = args.a_row,
+               .a_column = args.a_column,
+               .packed_b = args.packed_b,
+               .c = args.c,
+               .c_row = args.c_row,
+               .epilogue = args.epilogue},
+              pool);
 }
 
 kernels::GemmEpilogue gemm_epilogue(const Epilogue& epilogue, const Tensor& residual, int64_t m,

@@ -1,5 +1,6 @@
 #pragma once
-// A constant [K, N] factor packed once for the f32 GEMM.
+// A constant [K, N] factor packed once, for the product that the session's type of weights asks for
+// and the CPU has: f32, with f32, f16 or bf16 weights that are widened, or bf16 by bf16.
 
 #include <string>
 
@@ -13,15 +14,24 @@ class PackedWeight {
   // Empty when input `index` of the node can be packed, otherwise the reason why not.
   static std::string refuse(const KernelContext& context, int index);
 
+  // Empty when it will be multiplied as bf16 by bf16, otherwise the reason why not.
+  static std::string refuse_bf16(const KernelContext& context);
+
   // `transposed`: the node multiplies by the transpose of its input.
   PackedWeight(const KernelContext& context, int index, bool transposed);
 
   int64_t k() const { return k_; }
   int64_t n() const { return n_; }
-  // The weight as the second factor of `args`.
-  void fill(kernels::GemmArgs& args) const;
+  // Bytes of args.workspace for m rows.
+  std::size_t workspace(int64_t m, int threads) const {
+    return bf16_ != nullptr ? 0 : gemm_.gemm_workspace(m, threads);
+  }
+  // args.c = epilogue(args.a · weight); n, k and the second factor are filled in here.
+  void multiply(kernels::GemmArgs args, ThreadPool& pool) const;
 
  private:
+  const kernels::GemmKernels& gemm_;
+  const kernels::GemmBf16Kernels* bf16_ = nullptr;  // when the product is bf16 by bf16
   int64_t k_ = 0;
   int64_t n_ = 0;
   Dtype packed_ = Dtype::f32;

@@ -51,14 +51,18 @@ class AttentionKernel : public CpuKernel {
   std::size_t element_;
 };
 
-class VectorKernel final : public AttentionKernel {
+class VectorKernel : public AttentionKernel {
  public:
   explicit VectorKernel(const KernelContext& context)
-      : AttentionKernel(context), kernels_(kernels::cpu_kernels(context.isa)) {}
+      : VectorKernel(context, kernels::cpu_kernels(context.isa).attention) {}
+
+ protected:
+  VectorKernel(const KernelContext& context, const kernels::AttentionKernels& kernels)
+      : AttentionKernel(context), kernels_(kernels) {}
 
  private:
   std::size_t scratch(const kernels::AttentionArgs& sizes, int threads) const override {
-    return kernels_.attention.workspace(sizes, threads);
+    return kernels_.workspace(sizes, threads);
   }
   void compute(const AttentionProblem& problem, const KernelRun& run,
                std::byte* scratch) const override {
@@ -72,9 +76,15 @@ class VectorKernel final : public AttentionKernel {
     else
       args.mask = static_cast<const float*>(problem.mask);
     args.workspace = scratch;
-    kernels_.attention.attention(args, run.pool);
+    kernels_.attention(args, run.pool);
   }
-  const kernels::CpuKernels& kernels_;
+  const kernels::AttentionKernels& kernels_;
+};
+
+class Bf16Kernel final : public VectorKernel {
+ public:
+  explicit Bf16Kernel(const KernelContext& context)
+      : VectorKernel(context, *kernels::attention_bf16_kernels(context.isa)) {}
 };
 
 // Any element type and the scores as an output, one row of scores at a time, in f64.
@@ -217,12 +227,20 @@ std::string refuse_f32(const KernelContext& context) {
   return refuse_types(context);
 }
 
+std::string refuse_bf16(const KernelContext& context) {
+  if (context.weight_dtype != Dtype::bf16) return "the session's weights are not bf16";
+  if (kernels::attention_bf16_kernels(context.isa) == nullptr)
+    return fmt::format("{} does not multiply bf16", to_string(context.isa));
+  return refuse_f32(context);
+}
+
 template <class Kernel>
 std::unique_ptr<CpuKernel> create(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
 constexpr CpuImplementation kImplementations[] = {
+    {"attention_bf16", refuse_bf16, create<Bf16Kernel>},
     {"attention_f32", refuse_f32, create<VectorKernel>},
     {"attention_naive", refuse_types, create<NaiveKernel>}};
 constexpr CpuOp kOps[] = {{"", "Attention", kImplementations}};

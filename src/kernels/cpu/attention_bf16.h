@@ -1,0 +1,68 @@
+#pragma once
+// The two products of attention, bf16 by bf16 with f32 sums: Q, K, V and the weights of the softmax
+// (before their division) are rounded. Only for attention.cc; attention_f32.h has the same names.
+
+#include "src/kernels/cpu/gemm_bf16_tile.h"
+#include "src/kernels/cpu/gemm_tile.h"
+
+TERCEL_ISA_BEGIN
+
+using Factor = Pair;
+using QueryBlock = PairBlock;
+
+inline int64_t padded_pairs(int64_t k) { return round_up(pairs_of(k), kPairsAligned); }
+
+inline int64_t packed_keys(int64_t keys, int64_t head_size) {
+  return round_up(keys, kPairPanel) * padded_pairs(head_size);
+}
+inline int64_t packed_values(int64_t keys, int64_t v_head_size) {
+  return padded_pairs(keys) * round_up(v_head_size, kPairPanel);
+}
+
+inline void pack_keys(const float* k, int64_t row, int64_t keys, int64_t head_size, Pair* out) {
+  for (int64_t key = 0; key < keys; key += kPairPanel) {
+    pack_pairs(k + key * row, 1, row, head_size, least<int64_t>(kPairPanel, keys - key),
+               out + key * padded_pairs(head_size));
+  }
+}
+inline void pack_values(const float* v, int64_t row, int64_t keys, int64_t v_head_size, Pair* out) {
+  for (int64_t j = 0; j < v_head_size; j += kPairPanel) {
+    pack_pairs(v + j, row, 1, keys, least<int64_t>(kPairPanel, v_head_size - j),
+               out + j * padded_pairs(keys));
+  }
+}
+
+inline void copy_queries(const float* q, int64_t row, int rows, int64_t depth, QueryBlock& out) {
+  copy_pairs(q, row, 1, rows, depth, out.values);
+}
+
+// The scores behind the last key, up to a whole panel, are written as well: there is room.
+inline void score_keys(int rows, const QueryBlock& q, const Pair* k_packed, int64_t head_size,
+                       int64_t d, int64_t depth, int64_t key, int64_t keys, float* scores) {
+  const int64_t pairs = padded_pairs(head_size);
+  bf16_strip(rows, q.values, k_packed + key * pairs + d / 2 * kPairPanel, pairs * kPairPanel,
+             pairs_of(depth), scores, kStrideA, ceil_div(keys, kPairPanel), d == 0);
+}
+
+inline void add_values(int rows, const float* weights, const Pair* v_packed, int64_t all_keys,
+                       int64_t key, int64_t keys, float* out, int64_t out_row, int64_t v_head_size,
+                       bool first) {
+  PairBlock a;
+  copy_pairs(weights, kStrideA, 1, rows, keys, a.values);
+  const int64_t stride = padded_pairs(all_keys) * kPairPanel;
+  const Pair* v = v_packed + key / 2 * kPairPanel;
+  const int64_t whole = v_head_size / kPairPanel;
+  bf16_strip(rows, a.values, v, stride, pairs_of(keys), out, out_row, whole, first);
+  const int64_t columns = v_head_size - whole * kPairPanel;
+  if (columns == 0) return;
+  alignas(64) float edge[kTileRows * kPairPanel] = {};
+  out += whole * kPairPanel;
+  const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
+  for (int r = 0; r < rows && !first; ++r)
+    copy_bytes(edge + r * kPairPanel, out + r * out_row, bytes);
+  bf16_strip(rows, a.values, v + whole * stride, stride, pairs_of(keys), edge, kPairPanel, 1,
+             first);
+  for (int r = 0; r < rows; ++r) copy_bytes(out + r * out_row, edge + r * kPairPanel, bytes);
+}
+
+TERCEL_ISA_END

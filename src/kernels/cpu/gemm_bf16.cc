@@ -1,0 +1,165 @@
+#include "src/kernels/cpu/gemm_bf16.h"
+
+#include "src/kernels/cpu/gemm_bf16_finish.h"
+#include "src/kernels/cpu/gemm_bf16_tile.h"
+#include "src/kernels/cpu/gemm_task.h"
+#include "src/kernels/cpu/isa_tables.h"
+
+TERCEL_ISA_BEGIN
+
+constexpr double kBytesPerNanosecond = 20;
+constexpr double kBf16FlopsPerNanosecond = 200;
+constexpr double kNanosecondsWorthSharing = 8000;
+constexpr int64_t kBf16GroupPanels = 16;  // of B, kBlockPairs x 256 pairs stay in a core's L2
+
+std::size_t packed_bytes(int64_t k, int64_t n) {
+  return checked_bytes(round_up(pairs_of(k), kPairsAligned), ceil_div(n, kPairPanel),
+                       kPairPanel * static_cast<int64_t>(sizeof(Pair)));
+}
+
+// A packed B is one block of K after the other, in each of them panel after panel, so that a task
+// reads what follows.
+struct Block {
+  int64_t pairs;         // that exist
+  const Pair* panels;    // the first of them
+  int64_t panel_stride;  // in pairs
+};
+Block block_of(const void* packed, int64_t k, int64_t n, int64_t i) {
+  const int64_t pairs = least<int64_t>(kBlockPairs, pairs_of(k) - i * kBlockPairs);
+  return {pairs, static_cast<const Pair*>(packed) + i * kBlockPairs * round_up(n, kPairPanel),
+          round_up(pairs, kPairsAligned) * kPairPanel};
+}
+int64_t blocks_of(int64_t k) { return most<int64_t>(1, ceil_div(pairs_of(k), kBlockPairs)); }
+
+template <class Source>
+void pack_all(const PackBArgs& args, ThreadPool& pool) {
+  const auto* b = static_cast<const Source*>(args.b);
+  const double cost = static_cast<double>(args.k) * kPairPanel / 2;
+  for_ranges(pool, ceil_div(args.n, kPairPanel), cost, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      for (int64_t i = 0; i < blocks_of(args.k); ++i) {
+        const Block block = block_of(args.out, args.k, args.n, i);
+        const int64_t k = 2 * i * kBlockPairs;
+        pack_pairs(b + k * args.k_stride + p * kPairPanel * args.n_stride, args.k_stride,
+                   args.n_stride, least(2 * block.pairs, args.k - k),
+                   least<int64_t>(kPairPanel, args.n - p * kPairPanel),
+                   const_cast<Pair*>(block.panels) + p * block.panel_stride);
+      }
+    }
+  });
+}
+
+void pack_b(const PackBArgs& args, ThreadPool& pool) {
+  switch (args.source) {
+    case Dtype::f32:
+      return pack_all<float>(args, pool);
+    case Dtype::f16:
+      return pack_all<f16>(args, pool);
+    case Dtype::bf16:
+      return pack_all<bf16>(args, pool);
+    default:
+      fail_dtype("GEMM", args.source);
+  }
+}
+
+// Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.
+constexpr int64_t kChunkTiles = kBf16Rows > 16 ? 2 : 4;
+constexpr int64_t kChunkRows = kChunkTiles * kBf16Rows;
+static_assert(kChunkRows >= kBf16FewRows);
+
+// How C is cut into tasks, by columns first, so that each core keeps its own part of B; by rows
+// alone when there are so many that A would be copied too often. Tiles have `tile_rows` rows.
+struct Cut {
+  int64_t rows = 1, groups = 1, tile_rows = kBf16Rows;
+
+  Cut(int64_t m, int64_t panels, int64_t threads) {
+    if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
+    if (m >= 4 * kChunkRows * threads) {
+      rows = ceil_div(m, 2 * kChunkRows);
+      return;
+    }
+    if (threads <= 1) return;
+    groups = least(round_up(ceil_div(panels, kBf16GroupPanels), threads), panels);
+    if (groups < 2 * threads) rows = least(ceil_div(2 * threads, groups), ceil_div(m, tile_rows));
+  }
+};
+
+// One tile of C, rows [row, row + rows) of it and panels [p), for one block of K: the first, the
+// last, or both.
+template <class C>
+void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, int64_t row,
+                   int rows, Range p, bool first, bool last) {
+  alignas(64) float sums[kBf16FewRows * kBf16GroupPanels * kPairPanel];
+  const int64_t column = p.begin * kPairPanel;
+  const int64_t columns = least(p.end * kPairPanel, args.n) - column;
+  const int64_t stride = p.size() * kPairPanel;
+  C* c = static_cast<C*>(args.c) + row * args.c_row + column;
+  for (int r = 0; r < rows && !first; ++r) {
+    copy_bytes(sums + r * stride, c + r * args.c_row,
+               static_cast<std::size_t>(columns) * sizeof(C));
+  }
+  bf16_strip(rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride, block.pairs,
+             sums, stride, p.size(), first);
+  finish_rows(sums, stride, c, args.c_row, row, rows, column, columns,
+              last ? args.epilogue : GemmEpilogue{});
+}
+
+// Rows [m), panels [p) of C, all of K.
+template <class A, class C>
+void run_bf16_task(const GemmBf16Args& args, int64_t tile_rows, Range m, Range panels) {
+  PairRows<kChunkRows> a;
+  const int64_t blocks = blocks_of(args.k);
+  const int64_t groups = ceil_div(panels.size(), kBf16GroupPanels);
+  const int64_t tiles = ceil_div(m.size(), tile_rows);
+  for (int64_t chunk = 0; chunk < tiles; chunk += kChunkTiles) {
+    const int64_t end = least(tiles, chunk + kChunkTiles);
+    const int64_t begin = m.begin + part(m.size(), chunk, tiles).begin;
+    const auto rows = static_cast<int>(m.begin + part(m.size(), end - 1, tiles).end - begin);
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Block block = block_of(args.packed_b, args.k, args.n, i);
+      const int64_t k = 2 * i * kBlockPairs;
+      copy_pairs(static_cast<const A*>(args.a) + begin * args.a_row + k * args.a_column, args.a_row,
+                 args.a_column, rows, least(2 * block.pairs, args.k - k), a.values);
+      for (int64_t g = 0; g < groups; ++g) {
+        const Range of_group = part(panels.size(), g, groups);
+        const Range p{panels.begin + of_group.begin, panels.begin + of_group.end};
+        for (int64_t t = chunk; t < end; ++t) {
+          const Range tile = part(m.size(), t, tiles);
+          const int64_t row = m.begin + tile.begin;
+          run_bf16_tile<C>(args, a.values + (row - begin) * kStridePairs, block, row,
+                           static_cast<int>(tile.size()), p, i == 0, i == blocks - 1);
+        }
+      }
+    }
+  }
+}
+
+template <class A, class C>
+void gemm_of(const GemmBf16Args& args, ThreadPool& pool) {
+  const int64_t panels = ceil_div(args.n, kPairPanel);
+  const Cut cut(args.m, panels, pool_size(pool));
+  const double size = static_cast<double>(args.n) * static_cast<double>(args.k);
+  const double cost = most(2 * size * static_cast<double>(args.m) / kBf16FlopsPerNanosecond,
+                           2 * size / kBytesPerNanosecond);
+  const double grain_cost = cost < kNanosecondsWorthSharing ? 0 : kNanosecondsWorthSharing;
+  for_ranges(pool, cut.rows * cut.groups, grain_cost, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      run_bf16_task<A, C>(args, cut.tile_rows, part(args.m, i / cut.groups, cut.rows),
+                          part(panels, i % cut.groups, cut.groups));
+    }
+  });
+}
+
+void gemm(const GemmBf16Args& args, ThreadPool& pool) {
+  if (args.m <= 0 || args.n <= 0) return;
+  const bool narrow_a = args.a_type == Dtype::bf16;
+  if (args.c_type == Dtype::bf16) {
+    return narrow_a ? gemm_of<bf16, bf16>(args, pool) : gemm_of<float, bf16>(args, pool);
+  }
+  return narrow_a ? gemm_of<bf16, float>(args, pool) : gemm_of<float, float>(args, pool);
+}
+
+TERCEL_ISA_END
+
+TERCEL_ISA_TABLE(GemmBf16Kernels, gemm_bf16_kernels, 2 * TERCEL_ISA::kBlockPairs, packed_bytes,
+                 pack_b, gemm)
