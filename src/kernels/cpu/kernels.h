@@ -9,6 +9,7 @@
 #include "src/kernels/cpu/convert.h"
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
+#include "src/kernels/cpu/gemm_int8.h"
 #include "src/kernels/cpu/reduce.h"
 
 namespace tercel::kernels {
@@ -24,5 +25,7 @@ struct CpuKernels {
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).
 const CpuKernels& cpu_kernels(CpuIsa isa);
+// Those of 8-bit integers, which have instruction sets of their own.
+const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa);
 
 }  // namespace tercel::kernels
