@@ -148,9 +148,8 @@ class Quantizing {
  private:
   void quantize(ir::Node& node) {
     if (dtype_of(node.output(), facts_) != Dtype::f32) return;
-    const ir::Dims* dims = dims_of(node.input(0), facts_);
     auto weight = weight_of(node.input(1));
-    if (!weight || dims == nullptr || dims->empty()) return;
+    if (!weight) return;
     if (node.is("Gemm") && node.int_or("transB", 0) != 0) weight->transposed = !weight->transposed;
     const Tensor& stored = weight->constant->initializer();
     if (stored.size() < kMinElements || keep_.contains(weight->constant->name())) return;
