@@ -61,7 +61,7 @@ class Session:
     """A model that is loaded, optimised and ready. All methods may be called from many threads at once.
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
-    dtype ("f32", "f16", "bf16": how weights are held), threads (0: as many as the process may use), devices,
+    dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes), threads (0: as many as the process may use), devices,
     memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task.
     """
 

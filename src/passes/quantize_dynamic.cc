@@ -15,7 +15,8 @@ namespace {
 constexpr const char* kDomain = "tercel";
 constexpr const char* kName = "DynamicQuantizedMatMul";
 constexpr int64_t kMinElements = 1024;
-constexpr int64_t kMaxK = 65000;  // sums of 32 bits hold as many products
+constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: a sum with it is rounded to an integer
+constexpr int64_t kMaxK = 65000;       // sums of 32 bits hold as many products
 
 // Y = X · W with each row of X rounded to 255 steps between its least and its greatest value.
 std::unique_ptr<ir::Function> function() {
@@ -117,8 +118,8 @@ std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
   for (int64_t i = 0; i < k; ++i) {
     for (int64_t j = 0; j < n; ++j) {
       const float value = from[static_cast<std::size_t>(i * k_stride + j * n_stride)];
-      const float q = std::nearbyint(value * inverse[static_cast<std::size_t>(j)]);
-      to[i * n + j] = static_cast<int8_t>(std::clamp(q, -127.0F, 127.0F));
+      const float q = std::clamp(value * inverse[static_cast<std::size_t>(j)], -127.0F, 127.0F);
+      to[i * n + j] = static_cast<int8_t>((q + kShift) - kShift);
     }
   }
   return result;

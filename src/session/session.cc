@@ -26,6 +26,9 @@ CpuIsa choose_isa(const std::string& wanted) {
   return isa;
 }
 
+// Others widen the bytes first, exactly and slowly.
+bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
+
 void check_options(const SessionOptions& options) {
   constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i8};
   if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
@@ -93,7 +96,14 @@ struct Session::State {
   void load(const std::filesystem::path& path) {
     auto model = read_model(path, options.task);
     prepare_model(*model, {isa, pool, *memory}, options.optimize);
-    if (options.dtype == Dtype::i8) passes::quantize_dynamic(*model);
+    if (options.dtype == Dtype::i8) {
+      passes::quantize_dynamic(*model);
+      if (!multiplies_bytes(isa)) {
+        model->warnings.push_back(fmt::format(
+            "{} has no product of bytes: int8 saves memory here, and is likely slower than f32",
+            to_string(isa)));
+      }
+    }
     inputs = describe(model->graph.inputs());
     outputs = describe(model->graph.outputs());
     metadata.insert(model->metadata.begin(), model->metadata.end());
