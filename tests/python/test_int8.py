@@ -1,6 +1,5 @@
 """8-bit weights and activations: what a session makes of a model, and what ONNX Runtime makes of the saved file."""
 
-import models
 import numpy as np
 import onnx
 import onnxruntime
@@ -9,6 +8,8 @@ import tercel
 from onnx import TensorProto, helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from tercel.errors import UnsupportedError
+
+import models
 
 RNG = np.random.default_rng(31)
 
