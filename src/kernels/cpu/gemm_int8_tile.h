@@ -203,9 +203,11 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+// The intrinsics do not tell the compiler all that they read: the shape is a constant in memory,
+// and what was written to the rows of A is there before a tile is loaded.
 inline void begin_tiles() {
-  const TileConfig config;
-  _tile_loadconfig(&config);
+  static constexpr TileConfig kConfig;
+  _tile_loadconfig(&kConfig);
 }
 inline void end_tiles() { _tile_release(); }
 
@@ -213,6 +215,7 @@ inline void end_tiles() { _tile_release(); }
 template <class Out>
 void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
   alignas(64) int32_t sums[kAmxRows * kInt8Panel];
+  __asm__ volatile("" ::: "memory");
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
