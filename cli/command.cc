@@ -105,13 +105,14 @@ void Options::bytes(const std::string& name, std::size_t& value, const std::stri
 void Options::dtype(const std::string& name, Dtype& value, const std::string& help) {
   add_text(app_, name, "TYPE", help, [&value, name](const std::string& text) {
     const auto parsed = parse_dtype(text);
-    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16 or bf16: " + text);
+    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16, bf16 or int8: " + text);
     value = *parsed;
   });
 }
 
 void add_session_options(Options& options, SessionOptions& session) {
-  options.dtype("--dtype", session.dtype, "How weights are held: f32 (default), f16 or bf16");
+  options.dtype("--dtype", session.dtype,
+                "How weights are held: f32 (default), f16, bf16; int8: products of bytes");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);
   options.flag("--throughput", session.throughput,
                "A thread for each request instead of all for one");

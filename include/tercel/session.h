@@ -33,7 +33,7 @@ struct SessionOptions {
   // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
   // them. A number: so many of the session's own.
   int threads = 0;
-  // How weights are held: f32, f16 or bf16. Arithmetic is f32 in every case.
+  // How weights are held: f32, f16, bf16; or i8: products of bytes, quantised as docs/int8.md says.
   Dtype dtype = Dtype::f32;
   // Bytes that a session may hold for weights and requests together; 0: what the machine, or the
   // process's control group, has. Set it for files that you do not trust: docs/SECURITY.md.

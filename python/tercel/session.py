@@ -61,9 +61,9 @@ class Session:
     """A model that is loaded, optimised and ready. All methods may be called from many threads at once.
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
-    dtype ("f32", "f16", "bf16": how weights are held), threads (0: as many as the process may use), devices,
-    memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput (a thread for each request
-    instead of all for one), pin (keep each worker on one CPU).
+    dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes), threads (0: as many as the
+    process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
+    (a thread for each request instead of all for one), pin (keep each worker on one CPU).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

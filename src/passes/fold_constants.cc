@@ -9,6 +9,7 @@ namespace tercel::passes {
 namespace {
 
 constexpr std::size_t kLargeBytes = std::size_t{64} << 10;
+constexpr std::size_t kQuantizedBytes = 1024;
 
 // The tensor of a Constant node; undefined for sparse ones.
 Tensor constant_of(const ir::Node& node) {
@@ -84,9 +85,11 @@ std::size_t bytes_of_output(const ir::Value* output, const ops::Facts& facts) {
 }
 
 // The plan packs a weight from the form in which it is stored; a copy of it here would be one more.
+// Of bytes, it would be another product: those that quantize_dynamic makes stay.
 bool copies_a_weight(const ir::Node& node) {
-  const bool repacks = node.is("Cast") || node.is("Transpose") || node.is("DequantizeLinear");
-  return repacks && node.input(0)->initializer().bytes() > kLargeBytes;
+  const std::size_t bytes = node.input(0)->initializer().bytes();
+  if (node.is("DequantizeLinear")) return bytes >= kQuantizedBytes;
+  return (node.is("Cast") || node.is("Transpose")) && bytes > kLargeBytes;
 }
 
 bool worth_folding(const ir::Node& node, const ops::Facts& facts) {

@@ -50,6 +50,11 @@ bool is_bias(const ir::Value* value, const ir::Value* result, const ops::Facts& 
   return type->dims->back().equals(value->initializer().shape()[0]);
 }
 
+bool takes_epilogue(const ir::Node& node) {
+  if (node.is("MatMul") || node.is("Gemm") || node.is("Conv")) return true;
+  return node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
+}
+
 FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
   FusedGroup group{{&first}, {}, nullptr};
   const ir::Value* value = first.output();
@@ -59,7 +64,7 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
   };
   const ir::Node* next = only_user(value);
   // A Conv's bias is its own input; what is added along the last dimension is none.
-  const bool bias_free = first.is("MatMul") || (first.is("Gemm") && first.input(2) == nullptr);
+  const bool bias_free = !first.is("Conv") && (!first.is("Gemm") || first.input(2) == nullptr);
   if (next != nullptr && next->is("Add") && bias_free &&
       is_bias(other_operand(*next, value), next->output(), facts)) {
     group.epilogue.bias = other_operand(*next, value)->initializer();
@@ -90,7 +95,7 @@ std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& 
                                                                const ops::Facts& facts) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
   for (const auto& node : graph.nodes()) {
-    if (!node->is("MatMul") && !node->is("Gemm") && !node->is("Conv")) continue;
+    if (!takes_epilogue(*node)) continue;
     if (!is_f32(node->output(), facts)) continue;
     FusedGroup group = grow(*node, facts);
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));

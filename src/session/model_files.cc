@@ -8,6 +8,7 @@
 #include "src/ops/cpu.h"
 #include "src/ops/op_def.h"
 #include "src/passes/expand_masks.h"
+#include "src/passes/quantize_dynamic.h"
 #include "src/passes/store_weights.h"
 #include "src/runtime/subgraph.h"
 #include "src/session/flops.h"
@@ -144,7 +145,10 @@ std::vector<std::string> export_onnx(const std::filesystem::path& path,
   auto model = read_model(path, options.task);
   Workshop workshop;
   prepare_model(*model, workshop.machine, options.optimize);
-  if (options.dtype != Dtype::undefined) passes::store_weights(*model, options.dtype);
+  if (options.dtype == Dtype::i8)
+    passes::quantize_dynamic(*model);
+  else if (options.dtype != Dtype::undefined)
+    passes::store_weights(*model, options.dtype);
   passes::expand_masks(
       *model);  // other runtimes do not broadcast every mask that the specification allows
   const int64_t opset = ops::lowest_opset(*model);

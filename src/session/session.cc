@@ -1,11 +1,13 @@
 #include "tercel/session.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <stdexcept>
 
 #include "src/base/fail.h"
 #include "src/base/request_threads.h"
+#include "src/passes/quantize_dynamic.h"
 #include "src/runtime/executor.h"
 #include "src/session/info.h"
 #include "src/session/load_model.h"
@@ -25,9 +27,14 @@ CpuIsa choose_isa(const std::string& wanted) {
   return isa;
 }
 
+// Others widen the bytes first, exactly and slowly.
+bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
+
 void check_options(const SessionOptions& options) {
-  if (options.dtype != Dtype::f32 && options.dtype != Dtype::f16 && options.dtype != Dtype::bf16) {
-    fail(Errc::invalid_argument, "dtype {} cannot be chosen for a session; choose f32, f16 or bf16",
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i8};
+  if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
+    fail(Errc::invalid_argument,
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16 or int8",
          to_string(options.dtype));
   }
   constexpr int kMaxThreads = 1024;
@@ -93,12 +100,22 @@ struct Session::State {
   void load(const std::filesystem::path& path) {
     auto model = read_model(path, options.task);
     prepare_model(*model, {isa, pool, *memory}, options.optimize);
+    if (options.dtype == Dtype::i8) {
+      passes::quantize_dynamic(*model);
+      if (!multiplies_bytes(isa)) {
+        model->warnings.push_back(fmt::format(
+            "{} has no product of bytes: int8 saves memory here, and is likely slower than f32",
+            to_string(isa)));
+      }
+    }
     inputs = describe(model->graph.inputs());
     outputs = describe(model->graph.outputs());
     metadata.insert(model->metadata.begin(), model->metadata.end());
     warnings = model->warnings;
     program = std::make_unique<runtime::Program>(
-        std::move(model), runtime::ProgramOptions{isa, options.dtype}, pool, *memory);
+        std::move(model),
+        runtime::ProgramOptions{isa, options.dtype == Dtype::i8 ? Dtype::f32 : options.dtype}, pool,
+        *memory);
     executor = std::make_unique<runtime::Executor>(*program, pool, memory);
     weight_bytes = memory->in_use();
   }

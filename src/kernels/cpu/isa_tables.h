@@ -35,3 +35,19 @@ extern const GemmBf16Kernels gemm_bf16_kernels;
 #endif
 
 #undef TERCEL_DECLARE_ISA
+
+#define TERCEL_DECLARE_INT8(isa)                  \
+  namespace tercel::kernels::isa {                \
+  extern const GemmInt8Kernels gemm_int8_kernels; \
+  }
+
+TERCEL_DECLARE_INT8(generic)
+#if defined(__x86_64__)
+TERCEL_DECLARE_INT8(avx2)
+TERCEL_DECLARE_INT8(avx2_vnni)
+TERCEL_DECLARE_INT8(avx512)
+TERCEL_DECLARE_INT8(avx512_vnni)
+TERCEL_DECLARE_INT8(amx)
+#endif
+
+#undef TERCEL_DECLARE_INT8

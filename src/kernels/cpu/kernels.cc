@@ -47,4 +47,26 @@ const AttentionKernels* attention_bf16_kernels(CpuIsa isa) {
 
 #undef TERCEL_BF16_KERNELS
 
+const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa) {
+#if defined(__x86_64__)
+  switch (isa) {
+    case CpuIsa::amx:
+      return amx::gemm_int8_kernels;
+    case CpuIsa::avx512_bf16:
+    case CpuIsa::avx512_vnni:
+      return avx512_vnni::gemm_int8_kernels;
+    case CpuIsa::avx512:
+      return avx512::gemm_int8_kernels;
+    case CpuIsa::avx2_vnni:
+      return avx2_vnni::gemm_int8_kernels;
+    case CpuIsa::avx2:
+      return avx2::gemm_int8_kernels;
+    case CpuIsa::generic:
+      break;
+  }
+#endif
+  static_cast<void>(isa);
+  return generic::gemm_int8_kernels;
+}
+
 }  // namespace tercel::kernels

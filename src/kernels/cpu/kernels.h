@@ -10,6 +10,7 @@
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
 #include "src/kernels/cpu/gemm_bf16.h"
+#include "src/kernels/cpu/gemm_int8.h"
 #include "src/kernels/cpu/reduce.h"
 
 namespace tercel::kernels {
@@ -25,6 +26,8 @@ struct CpuKernels {
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).
 const CpuKernels& cpu_kernels(CpuIsa isa);
+// Those of 8-bit integers, which have instruction sets of their own.
+const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa);
 
 // Products of bf16 for `isa`, which the machine must have; null when it does not multiply bf16.
 const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa);

@@ -1,5 +1,8 @@
+#include <bit>
+
 #include "src/ops/math/matmul_shape_cpu.h"
 #include "src/ops/nn/window_cpu.h"
+#include "src/ops/quantization/packed_bytes_cpu.h"
 #include "src/ops/quantization/quantization_cpu.h"
 
 namespace tercel::ops {
@@ -26,6 +29,7 @@ class PerIndex {
     return values_[values_.size() == 1 ? 0 : static_cast<std::size_t>(index)];
   }
   int32_t integer(int64_t index) const { return static_cast<int32_t>(at(index)); }
+  int64_t size() const { return static_cast<int64_t>(values_.size()); }
 
  private:
   std::vector<double> values_;
@@ -79,6 +83,116 @@ void dispatch_factors(const KernelRun& run, const Places& places, Body body) {
 
 // Sums wrap around in 32 bits, as ONNX allows.
 void add_product(uint32_t& sum, int32_t a, int32_t b) { sum += static_cast<uint32_t>(a * b); }
+
+// The constant right factor with its zero points; nothing when it is not one.
+std::optional<QuantizedMatrix> constant_factor(const KernelContext& context, const Places& places) {
+  const auto constant = [&](std::size_t index) {
+    return context.constant(static_cast<int>(index));
+  };
+  const bool shifted = context.node.input(static_cast<int>(places.w_zero)) != nullptr;
+  const Tensor* values = constant(places.w);
+  const Tensor* zero = shifted ? constant(places.w_zero) : nullptr;
+  if (values == nullptr || (shifted && zero == nullptr)) return std::nullopt;
+  return QuantizedMatrix{*values, {}, zero != nullptr ? *zero : Tensor()};
+}
+
+// The right factor is a constant matrix.
+class PackedMatMulKernel final : public CpuKernel {
+ public:
+  explicit PackedMatMulKernel(const KernelContext& context)
+      : gemm_(kernels::gemm_int8_kernels(context.isa)),
+        places_(context.node.is("QLinearMatMul") ? kLinear : kInteger),
+        weight_(context, *constant_factor(context, places_)) {}
+
+  bool absorbs(int input) const override {
+    return static_cast<std::size_t>(input) == places_.w ||
+           static_cast<std::size_t>(input) == places_.w_zero;
+  }
+
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
+                        int threads) const override {
+    const Sizes sizes(*this, inputs[0], element_count(outputs[0]), threads);
+    return sizes.zeros + sizes.sums + sizes.gemm;
+  }
+
+  void run(const KernelRun& run) const override {
+    const Tensor& a = run.inputs[places_.x];
+    Tensor& out = run.outputs[0];
+    const Sizes sizes(*this, a.shape(), out.size(), run.pool.size());
+    auto* zeros = reinterpret_cast<int32_t*>(run.workspace + sizes.gemm);
+    auto* sums = is_linear() ? reinterpret_cast<int32_t*>(run.workspace + sizes.gemm + sizes.zeros)
+                             : elements<int32_t>(out);
+    const PerIndex a_zero(run, places_.x_zero, 0);
+    for (int64_t i = 0; i < sizes.rows; ++i) zeros[i] = a_zero.integer(i % a_zero.size());
+    kernels::Int8GemmArgs args;
+    weight_.fill(args);
+    args.m = sizes.rows;
+    args.a_bytes = a.data();
+    args.a_signed = a.dtype() == Dtype::i8;
+    args.a_zero = zeros;
+    args.a_row = args.k;
+    args.sums = sums;
+    args.c_row = args.n;
+    args.workspace = run.workspace;
+    gemm_.gemm(args, run.pool);
+    if (is_linear()) {
+      dispatch_dtype(ByteTypes{}, out.dtype(), [&](auto tag) {
+        requantize(run, sums, sizes.rows, elements<typename decltype(tag)::type>(out));
+      });
+    }
+  }
+
+ private:
+  struct Sizes {
+    Sizes(const PackedMatMulKernel& kernel, const Shape& a, int64_t outputs, int threads)
+        : rows(product(a, 0, static_cast<int>(a.size()) - 1)),
+          gemm(workspace_bytes(kernel.gemm_.workspace(rows, kernel.weight_.k(), threads))),
+          zeros(workspace_bytes(static_cast<std::size_t>(rows) * sizeof(int32_t))),
+          sums(kernel.is_linear() ? static_cast<std::size_t>(outputs) * sizeof(int32_t) : 0) {}
+    int64_t rows;
+    std::size_t gemm, zeros, sums;
+  };
+
+  bool is_linear() const { return places_.y_scale != kNone; }
+
+  template <class T>
+  void requantize(const KernelRun& run, const int32_t* sums, int64_t rows, T* out) const {
+    const PerIndex x_scale(run, places_.x_scale, 1);
+    const PerIndex w_scale(run, places_.w_scale, 1);
+    const auto y_scale = static_cast<float>(PerIndex(run, places_.y_scale, 1).at(0));
+    const int32_t y_zero = PerIndex(run, places_.y_zero, 0).integer(0);
+    const int64_t n = weight_.n();
+    run.pool.parallel_for(rows, rows_per_grain(n), [&](int64_t begin, int64_t end) {
+      std::vector<float> scales(static_cast<std::size_t>(n));
+      for (int64_t i = begin; i < end; ++i) {
+        const auto x = static_cast<float>(x_scale.at(i % x_scale.size()));
+        for (int64_t j = 0; j < n; ++j)
+          scales[static_cast<std::size_t>(j)] = x * static_cast<float>(w_scale.at(j)) / y_scale;
+        requantize_row(sums + i * n, scales, y_zero, out + i * n);
+      }
+    });
+  }
+
+  template <class T>
+  static void requantize_row(const int32_t* sums, const std::vector<float>& scales, int32_t zero,
+                             T* out) {
+    constexpr float kBeyond = 1000;        // any zero point brings back
+    constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the nearest integer
+    constexpr int32_t kLow = std::numeric_limits<T>::min();
+    constexpr int32_t kHigh = std::numeric_limits<T>::max();
+    for (std::size_t j = 0; j < scales.size(); ++j) {
+      const float value = static_cast<float>(sums[j]) * scales[j];
+      const float bounded = std::min(std::max(value, -kBeyond), kBeyond);
+      const int32_t rounded =
+          std::bit_cast<int32_t>(bounded + kShift) - std::bit_cast<int32_t>(kShift);
+      out[j] = static_cast<T>(std::min(std::max(rounded + zero, kLow), kHigh));
+    }
+  }
+
+  const kernels::GemmInt8Kernels& gemm_;
+  Places places_;
+  PackedBytes weight_;
+};
 
 class MatMulKernel final : public CpuKernel {
  public:
@@ -213,11 +327,21 @@ std::string refuse_bytes(const KernelContext& context) {
   return linear ? refuse_dtype(ByteTypes{}, context.output_dtype(0)) : std::string();
 }
 
+std::string refuse_packed(const KernelContext& context) {
+  if (std::string reason = refuse_bytes(context); !reason.empty()) return reason;
+  const Places& places = context.node.is("QLinearMatMul") ? kLinear : kInteger;
+  const ir::Type* a = context.facts.type(context.node.input(0));
+  if (a == nullptr || !a->dims || a->rank() == 0) return "the rank is not known";
+  const auto factor = constant_factor(context, places);
+  return factor ? PackedBytes::refuse(*factor) : "the right factor is not constant";
+}
+
 }  // namespace
 
 const CpuImplementation kConvIntegerCpu[1] = {
     {"conv_integer", refuse_bytes, create_kernel<ConvKernel>}};
-const CpuImplementation kMatMulIntegerCpu[1] = {
+const CpuImplementation kMatMulIntegerCpu[2] = {
+    {"gemm_int8", refuse_packed, create_kernel<PackedMatMulKernel>},
     {"matmul_integer", refuse_bytes, create_kernel<MatMulKernel>}};
 
 }  // namespace tercel::ops

@@ -11,8 +11,9 @@ namespace tercel::ops {
 
 extern const CpuImplementation kConvIntegerCpu[1];
 extern const CpuImplementation kDequantizeCpu[1];
+extern const CpuImplementation kDynamicMatMulCpu[2];
 extern const CpuImplementation kDynamicQuantizeCpu[1];
-extern const CpuImplementation kMatMulIntegerCpu[1];
+extern const CpuImplementation kMatMulIntegerCpu[2];
 extern const CpuImplementation kQuantizeCpu[1];
 
 // The nearest integer of T, ties to even; what is too large becomes the greatest.

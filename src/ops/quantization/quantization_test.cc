@@ -98,6 +98,32 @@ TEST(Products, OfIntegersAgreeWithThoseOfNumbers) {
   EXPECT_THROW(run_op("MatMulInteger", {a, random_tensor(Dtype::i8, {6, 4}, 2)}), Error);
 }
 
+// Right factors that are constants are packed, on every instruction set.
+TEST(Products, ByPackedFactorsAreThePlainOnes) {
+  for (const CpuIsa isa : cpu_isas()) {
+    for (const Dtype x : {Dtype::u8, Dtype::i8}) {
+      for (const Dtype y : {Dtype::u8, Dtype::i8}) {
+        const Tensor a = random_tensor(x, {3, 5, 70}, 1);
+        const Tensor b = random_tensor(y, {70, 41}, 2);
+        const Tensor zero_a = random_tensor(x, {15}, 3);
+        const Tensor zero_b = random_tensor(y, {41}, 4);
+        RunOptions options{.constant = {1, 3}, .isa = isa};
+        const auto packed = run_op_with(options, "MatMulInteger", {a, b, zero_a, zero_b});
+        EXPECT_EQ(packed.implementation, "gemm_int8");
+        EXPECT_TRUE(
+            same_bits(packed.outputs[0], run_op("MatMulInteger", {a, b, zero_a, zero_b})[0]));
+        options.constant = {3, 4, 5, 6, 7};
+        const std::vector<Tensor> inputs{
+            a,      Tensor::scalar(0.5F), from_doubles({3}, x, {}), b, Tensor::scalar(0.25F),
+            zero_b, Tensor::scalar(3.0F), from_doubles({7}, y, {})};
+        const auto scaled = run_op_with(options, "QLinearMatMul", inputs);
+        EXPECT_EQ(scaled.implementation, "gemm_int8");
+        EXPECT_TRUE(same_bits(scaled.outputs[0], run_op("QLinearMatMul", inputs)[0]));
+      }
+    }
+  }
+}
+
 TEST(Products, ConvolutionsOfIntegers) {
   const Tensor x = random_tensor(Dtype::u8, {2, 4, 6, 7}, 1);
   const Tensor w = random_tensor(Dtype::u8, {6, 2, 3, 2}, 2);

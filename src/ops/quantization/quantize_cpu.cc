@@ -1,3 +1,6 @@
+#include <array>
+#include <bit>
+
 #include "src/ops/quantization/element_cpu.h"
 
 namespace tercel::ops {
@@ -87,28 +90,64 @@ class DynamicKernel final : public CpuKernel {
   explicit DynamicKernel(const KernelContext&) {}
 
   void run(const KernelRun& run) const override {
-    const auto x = run.inputs[0].values<float>();
-    float low = 0;
-    float high = 0;
-    for (const float value : x) {
-      low = std::min(low, value);
-      high = std::max(high, value);
-    }
+    const Tensor& input = run.inputs[0];
+    const auto [low, high] = bounds(input, run.pool);
     const float scale = (high - low) / 255;
     const uint8_t zero = scale == 0 ? 0 : saturated<uint8_t>(static_cast<double>(-low / scale));
     if (wanted(run, 1)) *elements<float>(run.outputs[1]) = scale;
     if (wanted(run, 2)) *elements<uint8_t>(run.outputs[2]) = zero;
     if (!wanted(run, 0)) return;
+    const float* x = elements<float>(input);
     auto* y = elements<uint8_t>(run.outputs[0]);
-    run.pool.parallel_for(run.inputs[0].size(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const float value = scale == 0 ? 0 : x[static_cast<std::size_t>(i)] / scale;
-        y[i] = saturated<uint8_t>(std::nearbyint(static_cast<double>(value)) + zero);
-      }
+    const float divisor = scale == 0 ? std::numeric_limits<float>::infinity() : scale;
+    run.pool.parallel_for(input.size(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) y[i] = quantized(x[i] / divisor, zero);
     });
   }
 
  private:
+  struct Bounds {
+    float low = 0, high = 0;
+  };
+
+  // Of all elements and 0. Lanes of their own let the compiler use vectors.
+  static Bounds bounds(const Tensor& input, ThreadPool& pool) {
+    constexpr int64_t kLanes = 16;
+    const float* x = elements<float>(input);
+    const int64_t pieces = (input.size() + kGrain - 1) / kGrain;
+    std::vector<Bounds> found(static_cast<std::size_t>(pieces));
+    pool.parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t piece = begin; piece < end; ++piece) {
+        std::array<float, kLanes> low{}, high{};
+        const int64_t last = std::min(input.size(), (piece + 1) * kGrain);
+        for (int64_t i = piece * kGrain; i < last; i += kLanes) {
+          const int64_t count = std::min(kLanes, last - i);
+          for (int64_t lane = 0; lane < count; ++lane) {
+            const auto at = static_cast<std::size_t>(lane);
+            low[at] = std::min(low[at], x[i + lane]);
+            high[at] = std::max(high[at], x[i + lane]);
+          }
+        }
+        found[static_cast<std::size_t>(piece)] = {*std::min_element(low.begin(), low.end()),
+                                                  *std::max_element(high.begin(), high.end())};
+      }
+    });
+    Bounds all;
+    for (const Bounds& one : found) {
+      all.low = std::min(all.low, one.low);
+      all.high = std::max(all.high, one.high);
+    }
+    return all;
+  }
+
+  // Half of one is rounded to even, then the zero point is added.
+  static uint8_t quantized(float value, uint8_t zero) {
+    constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the nearest integer
+    if (!(std::fabs(value) < 1000)) return saturated<uint8_t>(static_cast<double>(value));
+    const int32_t rounded = std::bit_cast<int32_t>(value + kShift) - std::bit_cast<int32_t>(kShift);
+    return static_cast<uint8_t>(std::min(std::max(rounded + zero, 0), 255));
+  }
+
   static bool wanted(const KernelRun& run, std::size_t index) {
     return index < run.outputs.size() && run.outputs[index].defined();
   }

@@ -1,0 +1,254 @@
+#pragma once
+// The inner part of products of 8-bit integers: how bytes lie, and tiles of sums kept in registers.
+// Only for sources of tercel_isa_sources.
+//
+// A step multiplies kStep elements of k for each lane: four bytes where the instruction set has the
+// product of bytes (VNNI, tiles), else two, widened to 16 bits (what adds products of bytes in 16
+// bits saturates, and would be wrong). B lies in panels of kInt8Panel columns: for each step of k,
+// the kStep bytes of each column side by side. A lies in rows.
+
+#include "src/kernels/cpu/simd.h"
+
+TERCEL_ISA_BEGIN
+
+#if defined(TERCEL_ISA_avx2_vnni) || defined(TERCEL_ISA_avx512_vnni) || defined(TERCEL_ISA_amx)
+constexpr int kStep = 4;
+typedef uint8_t RowElement;
+#else
+constexpr int kStep = 2;
+typedef int16_t RowElement;
+#endif
+
+#if defined(TERCEL_ISA_generic)
+constexpr int kInt8Rows = 4;
+#elif defined(TERCEL_ISA_avx2)
+constexpr int kInt8Rows = 6;
+#else
+constexpr int kInt8Rows = 14;
+#endif
+constexpr int kInt8Panel = 2 * kLanes;
+constexpr int kStepBytes = kInt8Panel * kStep;  // of B, a step
+
+#if defined(TERCEL_ISA_amx)
+constexpr int64_t kPadK = 64;  // a tile's row
+#else
+constexpr int64_t kPadK = kStep;
+#endif
+
+// Sums of products of kStep bytes, a column a lane.
+struct Columns {
+  Int value;
+};
+
+inline Columns load_columns(const int8_t* b) {
+#if defined(TERCEL_ISA_avx2_vnni) || defined(TERCEL_ISA_avx512_vnni) || defined(TERCEL_ISA_amx)
+  Int bytes;
+  copy_bytes(&bytes, b, sizeof(bytes));
+  return {bytes};
+#elif defined(TERCEL_ISA_avx512)
+  return {(Int)_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)))};
+#elif defined(TERCEL_ISA_avx2)
+  return {(Int)_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)))};
+#else
+  typedef int8_t Bytes __attribute__((vector_size(2 * kLanes)));
+  typedef int16_t Shorts __attribute__((vector_size(4 * kLanes)));
+  Bytes bytes;
+  copy_bytes(&bytes, b, sizeof(bytes));
+  return {(Int) __builtin_convertvector(bytes, Shorts)};
+#endif
+}
+
+inline Int add_products(Int sum, const RowElement* a, Columns b) {
+  int32_t step;
+  copy_bytes(&step, a, sizeof(step));
+#if defined(TERCEL_ISA_avx2_vnni)
+  return (Int)_mm256_dpbusd_avx_epi32((__m256i)sum, _mm256_set1_epi32(step), (__m256i)b.value);
+#elif defined(TERCEL_ISA_avx512_vnni) || defined(TERCEL_ISA_amx)
+  return (Int)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(step), (__m512i)b.value);
+#elif defined(TERCEL_ISA_avx512)
+  return sum + (Int)_mm512_madd_epi16(_mm512_set1_epi32(step), (__m512i)b.value);
+#elif defined(TERCEL_ISA_avx2)
+  return sum + (Int)_mm256_madd_epi16(_mm256_set1_epi32(step), (__m256i)b.value);
+#elif defined(__x86_64__)
+  return sum + (Int)_mm_madd_epi16(_mm_set1_epi32(step), (__m128i)b.value);
+#else
+  // The pair's first element is the low half, on machines of either byte order that we know.
+  return sum + splat_int(a[0]) * ((b.value << 16) >> 16) + splat_int(a[1]) * (b.value >> 16);
+#endif
+}
+
+// What surrounds a panel's sums: sums - row.zero · column.sum - row.rest · column.zero, scaled.
+struct PanelFacts {
+  const int32_t* sums;
+  const int32_t* zeros;  // null: none
+  const float* scales;
+};
+struct RowFacts {
+  float* scales;
+  int32_t* zeros;
+  int32_t* rests;  // sum of the row - K · zero
+};
+
+inline Int without_zeros(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane) {
+  Int column;
+  copy_bytes(&column, panel.sums + lane, sizeof(column));
+  Uint value = (Uint)sum - (Uint)splat_int(rows.zeros[r]) * (Uint)column;
+  if (panel.zeros != nullptr) {
+    copy_bytes(&column, panel.zeros + lane, sizeof(column));
+    value -= (Uint)splat_int(rows.rests[r]) * (Uint)column;
+  }
+  return (Int)value;
+}
+
+inline void put(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane,
+                int32_t* out) {
+  const Int value = without_zeros(sum, rows, r, panel, lane);
+  copy_bytes(out, &value, sizeof(value));
+}
+inline void put(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane,
+                float* out) {
+  const Int value = without_zeros(sum, rows, r, panel, lane);
+  store(out,
+        __builtin_convertvector(value, Vec) * (splat(rows.scales[r]) * load(panel.scales + lane)));
+}
+
+struct TileArgs {
+  const RowElement* a;
+  int64_t a_row;
+  const int8_t* b;
+  int64_t steps;
+  const int8_t* ahead;  // what to ask memory for meanwhile, `ahead_step` bytes a step
+  int64_t ahead_step;
+  RowFacts rows;
+  PanelFacts panel;
+};
+
+// Few rows keep several sums for each element, for enough independent chains.
+constexpr int chains(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+
+// C[ROWS, kInt8Panel], finished.
+template <int ROWS, class Out>
+void int8_tile(const TileArgs& args, Out* c, int64_t c_row) {
+  constexpr int kChains = chains(ROWS);
+  Int sum[kChains][ROWS][2] = {};
+  const int64_t stride = args.a_row;
+  // Every third row has a pointer, so that no address needs more than a pointer and a stride.
+  const RowElement* a[(ROWS + 2) / 3];
+#pragma GCC unroll 16
+  for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] = args.a + 3 * i * stride;
+  const int8_t* b = args.b;
+  const int8_t* ahead = args.ahead;
+  const auto step = [&](Int(&into)[ROWS][2], int offset) {
+    const Columns low = load_columns(b + offset * kStepBytes);
+    const Columns high = load_columns(b + offset * kStepBytes + kStepBytes / 2);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) {
+      const RowElement* row = a[r / 3] + r % 3 * stride + offset * kStep;
+      into[r][0] = add_products(into[r][0], row, low);
+      into[r][1] = add_products(into[r][1], row, high);
+    }
+    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + 64, 0, 2);
+    ahead += args.ahead_step;
+  };
+  int64_t k = args.steps;
+  for (; k >= kChains; k -= kChains) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kChains; ++i) step(sum[i], i);
+#pragma GCC unroll 16
+    for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] += kChains * kStep;
+    b += kChains * kStepBytes;
+  }
+  for (; k > 0; --k) {
+    step(sum[0], 0);
+#pragma GCC unroll 16
+    for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] += kStep;
+    b += kStepBytes;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      Int all = sum[0][r][j];
+#pragma GCC unroll 4
+      for (int i = 1; i < kChains; ++i) all += sum[i][r][j];
+      put(all, args.rows, r, args.panel, j * kLanes, c + r * c_row + j * kLanes);
+    }
+  }
+}
+
+template <class Out>
+using Int8Tile = void (*)(const TileArgs&, Out*, int64_t);
+template <class Out>
+struct Int8Tiles {
+  Int8Tile<Out> by_rows[kInt8Rows];
+};
+template <class Out, int... R>
+constexpr Int8Tiles<Out> make_int8_tiles(std::integer_sequence<int, R...>) {
+  return {{&int8_tile<R + 1, Out>...}};
+}
+template <class Out>
+constexpr Int8Tiles<Out> kInt8Tiles =
+    make_int8_tiles<Out>(std::make_integer_sequence<int, kInt8Rows>());
+
+#if defined(TERCEL_ISA_amx)
+
+constexpr int kAmxRows = 32;
+
+struct alignas(64) TileConfig {
+  uint8_t palette = 1;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+// The intrinsics do not tell the compiler all that they read: the shape is a constant in memory,
+// and what was written to the rows of A is there before a tile is loaded.
+inline void begin_tiles() {
+  static constexpr TileConfig kConfig;
+  _tile_loadconfig(&kConfig);
+}
+inline void end_tiles() { _tile_release(); }
+
+// C[rows <= 32, kInt8Panel] by 2 x 2 tiles of 16 x 16 sums. 32 rows of A are read.
+template <class Out>
+void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
+  alignas(64) int32_t sums[kAmxRows * kInt8Panel];
+  __asm__ volatile("" ::: "memory");
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  constexpr int kTileSteps = 16;
+  const RowElement* a = args.a;
+  const int8_t* b = args.b;
+  for (int64_t k = 0; k < args.steps; k += kTileSteps) {
+    _tile_loadd(4, a, args.a_row);
+    _tile_loadd(5, a + 16 * args.a_row, args.a_row);
+    _tile_loadd(6, b, kStepBytes);
+    _tile_loadd(7, b + kStepBytes / 2, kStepBytes);
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+    a += kTileSteps * kStep;
+    b += kTileSteps * kStepBytes;
+  }
+  constexpr int kRowBytes = kInt8Panel * 4;
+  _tile_stored(0, sums, kRowBytes);
+  _tile_stored(1, sums + kLanes, kRowBytes);
+  _tile_stored(2, sums + 16 * kInt8Panel, kRowBytes);
+  _tile_stored(3, sums + 16 * kInt8Panel + kLanes, kRowBytes);
+  for (int r = 0; r < rows; ++r) {
+    for (int j = 0; j < kInt8Panel; j += kLanes) {
+      Int sum;
+      copy_bytes(&sum, sums + r * kInt8Panel + j, sizeof(sum));
+      put(sum, args.rows, r, args.panel, j, c + r * c_row + j);
+    }
+  }
+}
+
+#endif
+
+TERCEL_ISA_END
