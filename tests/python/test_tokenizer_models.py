@@ -192,6 +192,22 @@ def test_vocab_json(tmp_path, name):
     compare_files(tmp_path / "vocab.json", written)
 
 
+@pytest.mark.parametrize("config", [None, {"tokenizer_class": "CLIPTokenizer", "unk_token": "<|endoftext|>"}])
+def test_vocab_json_of_clip(tmp_path, config):
+    reference = tokenizers.Tokenizer.from_str(trained_tokenizers.bytes_of("clip").decode())
+    reference.model.save(str(tmp_path))
+    if config:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    written = tmp_path / "reference.json"
+    reference.save(str(written))
+    compare_files(tmp_path, written)
+    # transformers writes a space for each end of a word, and strips the text.
+    lists = [reference.encode(text).ids for text in sample_texts()[::4] + random_texts(17, 300)]
+    for skip in (True, False):
+        decoded = [reference.decode(ids, skip_special_tokens=skip) for ids in lists]
+        expect_decoded(tmp_path, lists, [text.replace("</w>", " ").strip(" ") for text in decoded], skip=int(skip))
+
+
 def compare_files(path, written):
     texts = sample_texts()[::4] + ["a <mask> b", "[MASK] [CLS]", "<s>x</s>", "<|endoftext|>"]
     assert dump(path, texts) == dump(written, texts)
