@@ -93,13 +93,15 @@ class __attribute__((visibility("default"))) Tokenizer {
  public:
   // `path` is a file, or a directory that holds one, of these, the first that there is:
   //   tokenizer.json
-  //   *.model                      SentencePiece, BPE or unigram
+  //   *.model                      SentencePiece, BPE or unigram; in a folder of DeBERTa-v2 or v3,
+  //                                ALBERT, XLM-RoBERTa or CamemBERT (by tokenizer_config.json or
+  //                                config.json) with the ids and special tokens of theirs
   //   vocab.json and merges.txt    GPT-2, RoBERTa or CLIP: what tokenizer_config.json says, or else
   //                                the vocabulary's special tokens
   //   vocab.txt                    BERT
-  // The last two heed tokenizer_config.json, special_tokens_map.json and added_tokens.json beside
-  // them. Throws Errc::not_found, Errc::invalid_file, or Errc::unsupported for a kind of tokenizer
-  // that Tercel does not know.
+  // All but the first heed tokenizer_config.json, special_tokens_map.json and added_tokens.json
+  // beside them. Throws Errc::not_found, Errc::invalid_file, or Errc::unsupported for a kind of
+  // tokenizer that Tercel does not know.
   static Tokenizer load(const std::filesystem::path& path);
   // The same from memory; `source` is what messages call the text.
   static Tokenizer parse(std::string_view json, std::string source = "tokenizer.json");

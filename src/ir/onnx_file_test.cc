@@ -111,6 +111,29 @@ TEST(OnnxFile, ExternalDataComesBack) {
   EXPECT_LE(files, 2U) << "temporary files are left";
 }
 
+TEST(OnnxFile, WhatIsTooLargeForOneFileGoesToExternalData) {
+  const Folder folder;
+  Model model;
+  model.opsets = {{"", kOpset}};
+  model.graph.name = "g";
+  for (int i = 0; i < 5; ++i) {
+    Tensor tensor(Dtype::f32, {i == 0 ? 3 : 1000, 7});
+    std::memset(tensor.data(), i + 1, tensor.bytes());
+    model.graph.add_initializer("w" + std::to_string(i), tensor);
+  }
+  const std::size_t whole = serialize_onnx(model).size();
+  for (const std::size_t largest : {whole, whole - 1, std::size_t{8192}}) {
+    WriteOptions options;
+    options.largest = largest;
+    write_onnx(model, folder / "m.onnx", options);
+    const bool external = largest < whole;
+    EXPECT_EQ(fs::exists(folder / "m.onnx.data"), external);
+    EXPECT_LE(fs::file_size(folder / "m.onnx"), largest);
+    const auto read = read_onnx(folder / "m.onnx");
+    EXPECT_EQ(serialize_onnx(*read), serialize_onnx(model));
+  }
+}
+
 TEST(OnnxFile, AFailedWriteLeavesNothing) {
   const Folder folder;
   const auto model = RandomModel(1).make();

@@ -61,6 +61,16 @@ class Folding {
   int64_t left_ = int64_t{64} << 20;
 };
 
+// What inference cannot tell of an output is still worth showing as it was declared.
+void fill_in(ir::Type& type, const ir::Type& declared) {
+  if (type.kind != declared.kind) return;
+  if (!type.dims) type.dims = declared.dims;
+  if (!type.element || !declared.element) return;
+  auto element = std::make_shared<ir::Type>(*type.element);
+  fill_in(*element, *declared.element);
+  type.element = std::move(element);
+}
+
 }  // namespace
 
 void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
@@ -75,10 +85,8 @@ void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
     passes::legalize(model, context);
   }
   ops::infer_types(model);
-  // What inference cannot tell of an output is still worth showing as it was declared.
   for (std::size_t i = 0; i < declared.size(); ++i) {
-    ir::Type& type = model.graph.outputs()[i]->type;
-    if (type.kind == declared[i].kind && !type.dims) type.dims = declared[i].dims;
+    fill_in(model.graph.outputs()[i]->type, declared[i]);
   }
 }
 

@@ -28,6 +28,12 @@ void append_tokens(Encoding& head, const Encoding& tail) {
                  [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
 }
 
+void prepend_tokens(const Encoding& head, Encoding& tail) {
+  for_each_field(tail, head, [](auto& to, const auto& from) {
+    to.insert(to.begin(), from.begin(), from.end());
+  });
+}
+
 Encoding slice(const Encoding& encoding, std::size_t begin, std::size_t end) {
   Encoding result;
   for_each_field(result, encoding, [&](auto& to, const auto& from) {
@@ -70,12 +76,13 @@ std::pair<std::size_t, std::size_t> longest_first_lengths(std::size_t first, std
 
 }  // namespace
 
-Encoding make_encoding(TokenList&& tokens, int32_t sequence) {
+Encoding make_encoding(const TokenList& tokens, int32_t sequence, std::size_t room) {
   Encoding result;
   const std::size_t size = tokens.size();
-  result.ids = std::move(tokens.ids);
-  result.offsets = std::move(tokens.offsets);
-  result.word_ids = std::move(tokens.word_ids);
+  for_each_field(result, result, [&](auto& to, const auto&) { to.reserve(size + room); });
+  result.ids = tokens.ids;
+  result.offsets = tokens.offsets;
+  result.word_ids = tokens.word_ids;
   result.type_ids.assign(size, sequence);
   result.sequence_ids.assign(size, sequence);
   result.attention_mask.assign(size, 1);
@@ -96,6 +103,13 @@ Encoding special_encoding(const std::vector<int32_t>& ids, int32_t type_id) {
 }
 
 void append(Encoding& head, Encoding&& tail) {
+  if (head.overflowing.empty() && head.size() < tail.size()) {
+    // The longer one stays where it is.
+    for (Encoding& window : tail.overflowing) prepend_tokens(head, window);
+    prepend_tokens(head, tail);
+    head = std::move(tail);
+    return;
+  }
   if (!tail.overflowing.empty()) {
     if ((head.overflowing.size() + 1) * (tail.overflowing.size() + 1) > kMaxWindows) {
       fail(Errc::invalid_argument,

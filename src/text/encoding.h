@@ -1,6 +1,7 @@
 #pragma once
 // Cutting, joining and padding of encodings.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -8,8 +9,9 @@
 
 namespace tercel::text {
 
-// The tokens of one text as an encoding, not special, of type and sequence `sequence`.
-Encoding make_encoding(TokenList&& tokens, int32_t sequence);
+// The tokens of one text as an encoding, not special, of type and sequence `sequence`, with room
+// for `room` more.
+Encoding make_encoding(const TokenList& tokens, int32_t sequence, std::size_t room);
 
 // Tokens that stand for no text.
 Encoding special_encoding(const std::vector<int32_t>& ids, int32_t type_id);

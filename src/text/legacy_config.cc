@@ -80,9 +80,10 @@ bool LegacyConfig::boolean_or(std::string_view key, bool otherwise) const {
   return config_ ? config_->root().boolean_or(key, otherwise) : otherwise;
 }
 
-std::string LegacyConfig::role(std::string_view key, std::string_view otherwise) {
+std::string LegacyConfig::role(std::string_view key, std::string_view otherwise, bool lstrip) {
   LegacyToken token;
   token.content = otherwise;
+  token.lstrip = lstrip;
   auto value = find(key);
   if (!value && special_map_) value = special_map_->root().find(key);
   if (value) token = read_token(*value);

@@ -31,8 +31,11 @@ class LegacyConfig {
   std::optional<Json> find(std::string_view key) const;
   bool boolean_or(std::string_view key, bool otherwise) const;
 
-  // Makes the token of a role ("cls_token") one of tokens(), and gives its content.
-  std::string role(std::string_view key, std::string_view otherwise);
+  // Adds a token, or what it says to the one of the same content.
+  void add(LegacyToken token);
+  // Adds the token of a role ("cls_token"), special, and gives its content. `lstrip` is that of
+  // `otherwise`.
+  std::string role(std::string_view key, std::string_view otherwise, bool lstrip = false);
 
   // Gives each token its id: find_id's, or the next one from `vocab_size`. Then they are in the
   // order of their ids.
@@ -43,7 +46,6 @@ class LegacyConfig {
   std::string added_tokens_json() const;
 
  private:
-  void add(LegacyToken token);
   void read_added_tokens(const std::filesystem::path& folder);
 
   std::optional<JsonDocument> config_;

@@ -72,18 +72,19 @@ Family family_of(const LegacyConfig& config, const Json& vocab) {
   return vocab.find("<s>") && vocab.find("</s>") ? Family::roberta : Family::gpt2;
 }
 
-struct Stages {
-  std::string normalizer = "null";
-  std::string pre_tokenizer;
-  std::string post_processor = "null";
-  std::string model_members;
-};
-
 std::string byte_level(bool add_prefix_space) {
   return fmt::format(
       R"({{"type": "ByteLevel", "add_prefix_space": {}, "trim_offsets": true, "use_regex": true}})",
       add_prefix_space);
 }
+
+struct Stages {
+  std::string normalizer = "null";
+  std::string pre_tokenizer;
+  std::string post_processor = "null";
+  std::string decoder = byte_level(false);
+  std::string model_members;
+};
 
 std::string roberta_processing(const LegacyConfig& config, const std::string& sep,
                                const std::string& cls, bool trim_offsets, bool add_prefix_space) {
@@ -128,6 +129,9 @@ class FamilyStages {
         R"([^\\s\\p{L}\\p{N}]+"}, "behavior": "Removed", "invert": true}, )" +
         byte_level(false) + "]}";
     result.post_processor = roberta_processing(config, end_, begin_, false, false);
+    result.decoder = R"({"type": "Sequence", "decoders": [)" + byte_level(false) +
+                     R"(, {"type": "Replace", "pattern": {"String": "</w>"}, "content": " "}, )"
+                     R"({"type": "Strip", "content": " ", "start": 1, "stop": 1}]})";
     result.model_members =
         R"("end_of_word_suffix": "</w>", "unk_token": )" + json_quote(unknown_) + ", ";
     return result;
@@ -143,8 +147,7 @@ class FamilyStages {
   std::string cls_;
 };
 
-std::string whole_json(const LegacyConfig& config, const Stages& stages, std::string_view decoder,
-                       std::string_view model) {
+std::string whole_json(const LegacyConfig& config, const Stages& stages, std::string_view model) {
   std::string json = R"({"version": "1.0", "added_tokens": )" + config.added_tokens_json();
   const auto member = [&](std::string_view key, std::string_view value) {
     json += fmt::format(", \"{}\": ", key);
@@ -153,7 +156,7 @@ std::string whole_json(const LegacyConfig& config, const Stages& stages, std::st
   member("normalizer", stages.normalizer);
   member("pre_tokenizer", stages.pre_tokenizer);
   member("post_processor", stages.post_processor);
-  member("decoder", decoder);
+  member("decoder", stages.decoder);
   member("model", model);
   return json + "}";
 }
@@ -176,7 +179,7 @@ std::string json_of_vocab_and_merges(const std::filesystem::path& vocab,
   const Stages stages = family.stages(config);
   const std::string model = R"({"type": "BPE", )" + stages.model_members + R"("vocab": )" +
                             vocab_json + R"(, "merges": )" + merges_json(merges) + "}";
-  return whole_json(config, stages, byte_level(false), model);
+  return whole_json(config, stages, model);
 }
 
 std::string json_of_vocab_txt(const std::filesystem::path& vocab) {
@@ -217,8 +220,8 @@ std::string json_of_vocab_txt(const std::filesystem::path& vocab) {
                             R"(, "continuing_subword_prefix": "##", )"
                             R"("max_input_chars_per_word": 100, "vocab": {)" +
                             members + "}}";
-  return whole_json(config, stages, R"({"type": "WordPiece", "prefix": "##", "cleanup": true})",
-                    model);
+  stages.decoder = R"({"type": "WordPiece", "prefix": "##", "cleanup": true})";
+  return whole_json(config, stages, model);
 }
 
 }  // namespace tercel::text

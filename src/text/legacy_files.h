@@ -5,6 +5,7 @@
 // build a tokenizer.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace tercel::text {
@@ -16,5 +17,11 @@ std::string json_of_vocab_txt(const std::filesystem::path& vocab);
 std::string json_of_vocab_and_merges(const std::filesystem::path& vocab,
                                      const std::filesystem::path& merges);
 // Both throw Errc::not_found, Errc::invalid_file, or Errc::unsupported for another class.
+
+// A SentencePiece model of DeBERTa-v2 and v3, ALBERT, XLM-RoBERTa or CamemBERT, which number its
+// pieces in their own way and put tokens around a text. Which of them, the "tokenizer_class" of
+// tokenizer_config.json says, or else the "model_type" of config.json; nothing when it is none of
+// them. Throws Errc::invalid_file, or Errc::unsupported for a BPE model.
+std::optional<std::string> json_of_sentencepiece(const std::filesystem::path& model);
 
 }  // namespace tercel::text

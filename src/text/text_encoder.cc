@@ -39,42 +39,51 @@ uint32_t trailing_white(std::string_view text) {
 
 }  // namespace
 
-TextEncoder::TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text,
-                         std::size_t max_tokens)
-    : tokenizer_(tokenizer), text_(text), max_tokens_(max_tokens) {
-  if (text.size() >= std::numeric_limits<uint32_t>::max()) {
-    fail(Errc::invalid_argument, "the text has {} bytes; at most 4 GiB can be read: split it",
-         text.size());
-  }
+TextEncoder::TextEncoder(const Tokenizer::Impl& tokenizer) : tokenizer_(tokenizer) {
   may_cut_ = (!tokenizer.normalizer || tokenizer.normalizer->is_local()) &&
              tokenizer.added->normalized().empty() && tokenizer.pre_tokenizer &&
              tokenizer.pre_tokenizer->cuts_at_space();
   if (tokenizer.post_processor) trim_ = tokenizer.post_processor->offset_trim();
 }
 
-TokenList TextEncoder::run() {
-  const std::size_t expected = std::min(text_.size() / 4 + 4, max_tokens_);
+void TextEncoder::begin(std::string_view text, std::size_t max_tokens) {
+  if (text.size() >= std::numeric_limits<uint32_t>::max()) {
+    fail(Errc::invalid_argument, "the text has {} bytes; at most 4 GiB can be read: split it",
+         text.size());
+  }
+  text_ = text;
+  max_tokens_ = max_tokens;
+  next_word_ = 0;
+  untrimmed_ = {};
+  keep_tokens(0);
+  const std::size_t expected = std::min(text.size() / 4 + 4, max_tokens);
   result_.ids.reserve(expected);
   result_.offsets.reserve(expected);
   result_.word_ids.reserve(expected);
-  std::vector<TokenMatch> parts;
-  tokenizer_.added->raw().split(text_, parts);
-  for (const TokenMatch& part : parts) {
+}
+
+void TextEncoder::keep_tokens(std::size_t count) {
+  result_.ids.resize(count);
+  result_.offsets.resize(count);
+  result_.word_ids.resize(count);
+}
+
+TokenList& TextEncoder::run(std::string_view text, std::size_t max_tokens) {
+  begin(text, max_tokens);
+  segments_.clear();
+  tokenizer_.added->raw().split(text, segments_);
+  for (const TokenMatch& segment : segments_) {
     if (is_done()) break;
-    if (part.token == nullptr) {
-      encode_segment(part.bytes);
+    if (segment.token == nullptr) {
+      encode_segment(segment.bytes);
     } else {
-      emit_added(*part.token, {part.bytes.begin, part.bytes.end},
-                 text_.substr(part.bytes.begin, part.bytes.end - part.bytes.begin));
+      emit_added(*segment.token, {segment.bytes.begin, segment.bytes.end},
+                 text.substr(segment.bytes.begin, segment.bytes.end - segment.bytes.begin));
     }
   }
-  if (result_.size() > max_tokens_) {
-    result_.ids.resize(max_tokens_);
-    result_.offsets.resize(max_tokens_);
-    result_.word_ids.resize(max_tokens_);
-  }
+  if (is_done()) keep_tokens(max_tokens);
   if (result_.size() > 0) untrimmed_.first = result_.offsets[0];
-  return std::move(result_);
+  return result_;
 }
 
 void TextEncoder::encode_segment(IndexRange segment) {
@@ -114,9 +123,7 @@ bool TextEncoder::encode_ascii(IndexRange piece) {
     if (part.token != nullptr) {
       emit_added(*part.token, {base, piece.begin + part.bytes.end}, bytes);
     } else if (!encode_ascii_words(bytes, base)) {
-      result_.ids.resize(tokens_before);
-      result_.offsets.resize(tokens_before);
-      result_.word_ids.resize(tokens_before);
+      keep_tokens(tokens_before);
       next_word_ = words_before;
       std::erase_if(untrimmed_.spaced_words,
                     [&](int32_t word) { return static_cast<uint32_t>(word) >= words_before; });
@@ -127,13 +134,13 @@ bool TextEncoder::encode_ascii(IndexRange piece) {
 }
 
 bool TextEncoder::encode_ascii_words(std::string_view bytes, uint32_t base) {
-  split_.chars.assign(bytes);
-  split_.words.assign(1, {0, static_cast<uint32_t>(bytes.size())});
-  split_.is_start = base == 0;
-  split_.has_prefix = false;
-  split_.alphabet = nullptr;
-  if (!tokenizer_.pre_tokenizer->apply_ascii(split_)) return false;
-  for (const IndexRange word : split_.words) {
+  ascii_split_.chars.assign(bytes);
+  ascii_split_.words.assign(1, {0, static_cast<uint32_t>(bytes.size())});
+  ascii_split_.is_start = base == 0;
+  ascii_split_.has_prefix = false;
+  ascii_split_.alphabet = nullptr;
+  if (!tokenizer_.pre_tokenizer->apply_ascii(ascii_split_)) return false;
+  for (const IndexRange word : ascii_split_.words) {
     if (is_done()) break;
     tokens_.clear();
     tokenizer_.model->tokenize(render(word), tokens_);
@@ -147,9 +154,9 @@ bool TextEncoder::encode_ascii_words(std::string_view bytes, uint32_t base) {
 
 std::string_view TextEncoder::render(IndexRange word) {
   const std::string_view chars =
-      std::string_view(split_.chars).substr(word.begin, word.end - word.begin);
+      std::string_view(ascii_split_.chars).substr(word.begin, word.end - word.begin);
   rendered_size_ = static_cast<uint32_t>(chars.size());
-  if (split_.alphabet == nullptr) return chars;
+  if (ascii_split_.alphabet == nullptr) return chars;
   constexpr std::size_t kLongest = sizeof(AsciiGlyph::bytes);
   if (rendered_.bytes.size() < kLongest * chars.size()) {
     rendered_.bytes.resize(kLongest * chars.size());
@@ -157,7 +164,7 @@ std::string_view TextEncoder::render(IndexRange word) {
   }
   uint32_t size = 0;
   for (std::size_t i = 0; i < chars.size(); ++i) {
-    const AsciiGlyph& glyph = (*split_.alphabet)[static_cast<unsigned char>(chars[i]) & 0x7F];
+    const AsciiGlyph& glyph = (*ascii_split_.alphabet)[static_cast<unsigned char>(chars[i]) & 0x7F];
     for (std::size_t k = 0; k < kLongest; ++k) {
       rendered_.bytes[size + k] = glyph.bytes[k];
       rendered_.char_of[size + k] = static_cast<uint32_t>(i);
@@ -172,13 +179,13 @@ TextSpan TextEncoder::ascii_origin(const ModelToken& token, uint32_t base, Index
   uint32_t begin = token.begin;
   uint32_t end = token.end;
   if (begin >= rendered_size_ || end > rendered_size_) return beyond_word(token);
-  if (split_.alphabet != nullptr) {
+  if (ascii_split_.alphabet != nullptr) {
     begin = rendered_.char_of[token.begin];
     end = token.begin == token.end ? begin : rendered_.char_of[token.end - 1] + 1;
   }
   begin += word.begin;
   end += word.begin;
-  if (split_.has_prefix) {
+  if (ascii_split_.has_prefix) {
     begin -= std::min(begin, 1U);
     end = std::max(end, 2U) - 1;
   }
@@ -186,16 +193,17 @@ TextSpan TextEncoder::ascii_origin(const ModelToken& token, uint32_t base, Index
 }
 
 void TextEncoder::encode_unicode(IndexRange piece) {
-  decode_into(chars_, text_.substr(piece.begin, piece.end - piece.begin), piece.begin);
-  if (tokenizer_.normalizer) tokenizer_.normalizer->apply(chars_);
-  const auto whole = static_cast<uint32_t>(chars_.size());
+  decode_into(split_.chars, text_.substr(piece.begin, piece.end - piece.begin), piece.begin);
+  if (tokenizer_.normalizer) tokenizer_.normalizer->apply(split_.chars);
+  const auto whole = static_cast<uint32_t>(split_.chars.size());
   if (whole == 0) return;
   if (tokenizer_.added->normalized().empty()) {
-    encode_words({std::move(chars_), {{0, whole}}});
+    encode_words();
     return;
   }
+  const AlignedText chars = std::move(split_.chars);
   RenderedText all;
-  all.assign(chars_.data(), chars_.data() + chars_.size());
+  all.assign(chars.data(), chars.data() + whole);
   std::vector<TokenMatch> parts;
   tokenizer_.added->normalized().split(all.bytes, parts);
   all.char_of.push_back(whole);
@@ -203,21 +211,23 @@ void TextEncoder::encode_unicode(IndexRange piece) {
     const uint32_t begin = all.char_of[part.bytes.begin];
     const uint32_t end = all.char_of[part.bytes.end];
     if (part.token == nullptr) {
-      encode_words({AlignedText(chars_.begin() + begin, chars_.begin() + end), {{0, end - begin}}});
+      split_.chars.assign(chars.begin() + begin, chars.begin() + end);
+      encode_words();
     } else {
       emit_added(
-          *part.token, {chars_[begin].origin.begin, chars_[end - 1].origin.end},
+          *part.token, {chars[begin].origin.begin, chars[end - 1].origin.end},
           std::string_view(all.bytes).substr(part.bytes.begin, part.bytes.end - part.bytes.begin));
     }
   }
 }
 
-void TextEncoder::encode_words(SplitText split) {
-  if (tokenizer_.pre_tokenizer) tokenizer_.pre_tokenizer->apply(split);
-  for (const IndexRange word : split.words) {
+void TextEncoder::encode_words() {
+  split_.words.assign(1, {0, static_cast<uint32_t>(split_.chars.size())});
+  if (tokenizer_.pre_tokenizer) tokenizer_.pre_tokenizer->apply(split_);
+  for (const IndexRange word : split_.words) {
     if (is_done()) return;
-    const AlignedChar* first = split.chars.data() + word.begin;
-    rendered_.assign(first, split.chars.data() + word.end);
+    const AlignedChar* first = split_.chars.data() + word.begin;
+    rendered_.assign(first, split_.chars.data() + word.end);
     tokens_.clear();
     tokenizer_.model->tokenize(rendered_.bytes, tokens_);
     for (const ModelToken& token : tokens_) {

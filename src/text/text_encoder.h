@@ -1,5 +1,5 @@
 #pragma once
-// One text on its way to tokens.
+// Texts on their way to tokens.
 
 #include <string>
 #include <string_view>
@@ -15,14 +15,19 @@ struct UntrimmedTokens {
   std::vector<int32_t> spaced_words;  // added tokens that begin with exactly one space, as words
 };
 
+// One thread's use of a tokenizer; worth keeping while there are texts to encode, as it keeps its
+// memory from one to the next.
 class TextEncoder {
  public:
-  TextEncoder(const Tokenizer::Impl& tokenizer, std::string_view text, std::size_t max_tokens);
-  TokenList run();
+  explicit TextEncoder(const Tokenizer::Impl& tokenizer);
+  // Valid until the next run.
+  TokenList& run(std::string_view text, std::size_t max_tokens);
   // After run().
   UntrimmedTokens take_untrimmed() { return std::move(untrimmed_); }
 
  private:
+  void begin(std::string_view text, std::size_t max_tokens);
+  void keep_tokens(std::size_t count);
   bool is_done() const { return result_.size() >= max_tokens_; }
   // What stands between raw added tokens, whole or in pieces that do not depend on one another.
   void encode_segment(IndexRange segment);
@@ -35,7 +40,8 @@ class TextEncoder {
   // Of a token of that word.
   TextSpan ascii_origin(const ModelToken& token, uint32_t base, IndexRange word) const;
   void encode_unicode(IndexRange piece);
-  void encode_words(SplitText split);
+  // Of split_.chars.
+  void encode_words();
   void emit_added(const AddedToken& token, TextSpan origin, std::string_view matched);
   void emit(int32_t id, TextSpan origin, uint32_t word) {
     result_.ids.push_back(id);
@@ -53,19 +59,20 @@ class TextEncoder {
   TextSpan trimmed(TextSpan origin, std::string_view token) const;
 
   const Tokenizer::Impl& tokenizer_;
-  std::string_view text_;
-  std::size_t max_tokens_;
   bool may_cut_;
   std::optional<PostProcessor::OffsetTrim> trim_;
 
+  std::string_view text_;
+  std::size_t max_tokens_ = 0;
   TokenList result_;
   UntrimmedTokens untrimmed_;
   uint32_t next_word_ = 0;
-  std::string ascii_;
-  AsciiSplit split_;
+  std::vector<TokenMatch> segments_;
   std::vector<TokenMatch> parts_;
+  std::string ascii_;
+  AsciiSplit ascii_split_;
+  SplitText split_;
   std::vector<ModelToken> tokens_;
-  AlignedText chars_;
   RenderedText rendered_;
   uint32_t rendered_size_ = 0;  // bytes of the word, on the fast path
 };

@@ -6,6 +6,7 @@
 #include "src/text/encoding.h"
 #include "src/text/text_encoder.h"
 #include "src/text/tokenizer_impl.h"
+#include "src/text/work_ranges.h"
 
 namespace tercel {
 namespace {
@@ -49,19 +50,20 @@ void truncate(const Tokenizer::Impl& impl, std::span<const std::string_view> tex
   }
 }
 
-Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
-                         const EncodeOptions& options) {
+Encoding encode_unpadded(const Tokenizer::Impl& impl, text::TextEncoder& encoder,
+                         std::span<const std::string_view> texts, const EncodeOptions& options) {
   const bool pair = texts.size() == 2;
   const bool adds = impl.post_processor && options.add_special_tokens;
-  const auto truncation =
-      inner_truncation(options, adds ? impl.post_processor->added_tokens(pair) : 0);
+  const std::size_t added = adds ? impl.post_processor->added_tokens(pair) : 0;
+  const auto truncation = inner_truncation(options, added);
   std::vector<Encoding> pieces;
   std::vector<text::UntrimmedTokens> untrimmed;
+  pieces.reserve(texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::size_t limit = token_limit(truncation, options.keep_overflowing, i, texts.size());
-    text::TextEncoder encoder(impl, texts[i], limit);
-    pieces.push_back(text::make_encoding(encoder.run(), static_cast<int32_t>(i)));
-    untrimmed.push_back(encoder.take_untrimmed());
+    const TokenList& tokens = encoder.run(texts[i], limit);
+    pieces.push_back(text::make_encoding(tokens, static_cast<int32_t>(i), added));
+    if (truncation) untrimmed.push_back(encoder.take_untrimmed());
   }
   if (truncation) truncate(impl, texts, untrimmed, *truncation, options.keep_overflowing, pieces);
   if (impl.post_processor) {
@@ -75,29 +77,40 @@ Encoding encode_unpadded(const Tokenizer::Impl& impl, std::span<const std::strin
 
 Encoding encode_padded(const Tokenizer::Impl& impl, std::span<const std::string_view> texts,
                        const EncodeOptions& options) {
+  text::TextEncoder encoder(impl);
   std::vector<Encoding> result;
-  result.push_back(encode_unpadded(impl, texts, options));
+  result.push_back(encode_unpadded(impl, encoder, texts, options));
   if (options.padding) text::pad_all(result, *options.padding);
   return std::move(result.front());
 }
 
-// A batch, in its order, by `options.threads`.
-template <class EncodeOne>
+// A batch, in its order, by `options.threads`. `bytes` and `encode_one` are called with an index,
+// and with a TextEncoder and an index.
+template <class Bytes, class EncodeOne>
 std::vector<Encoding> encode_all(const Tokenizer::Impl& impl, std::size_t count,
-                                 const EncodeOptions& options, EncodeOne&& encode_one) {
+                                 const EncodeOptions& options, Bytes&& bytes,
+                                 EncodeOne&& encode_one) {
   std::vector<Encoding> result(count);
-  const auto encode_range = [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      result[i] = encode_one(i);
-    }
+  const auto encode_range = [&](text::TextEncoder& encoder, text::WorkRange range) {
+    for (std::size_t i = range.begin; i < range.end; ++i) result[i] = encode_one(encoder, i);
   };
-  const auto total = static_cast<int64_t>(count);
   const auto pool = count > 1 ? impl.pool(options.threads) : nullptr;
   if (pool) {
-    // Small ranges: texts differ in length.
-    pool->parallel_for(total, std::max<int64_t>(1, total / (pool->size() * 16)), encode_range);
+    std::vector<std::size_t> sizes(count);
+    for (std::size_t i = 0; i < count; ++i) sizes[i] = bytes(i);
+    text::WorkRanges ranges(sizes, pool->size());
+    pool->parallel_for(pool->size(), 1, [&](int64_t, int64_t) {
+      try {
+        text::TextEncoder encoder(impl);
+        while (const auto range = ranges.next()) encode_range(encoder, *range);
+      } catch (...) {
+        ranges.stop();
+        throw;
+      }
+    });
   } else {
-    encode_range(0, total);
+    text::TextEncoder encoder(impl);
+    encode_range(encoder, {0, count});
   }
   if (options.padding) text::pad_all(result, *options.padding);
   return result;
@@ -106,7 +119,7 @@ std::vector<Encoding> encode_all(const Tokenizer::Impl& impl, std::size_t count,
 }  // namespace
 
 TokenList Tokenizer::Impl::tokenize(std::string_view text, std::size_t max_tokens) const {
-  return text::TextEncoder(*this, text, max_tokens).run();
+  return std::move(text::TextEncoder(*this).run(text, max_tokens));
 }
 
 text::DecodeStepPtr Tokenizer::Impl::start_decoding(std::string& text) const {
@@ -189,18 +202,23 @@ Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
 
 std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string_view> texts,
                                               const EncodeOptions& options) const {
-  return encode_all(*impl_, texts.size(), options, [&](std::size_t i) {
-    return encode_unpadded(*impl_, {&texts[i], 1}, options);
-  });
+  return encode_all(
+      *impl_, texts.size(), options, [&](std::size_t i) { return texts[i].size(); },
+      [&](text::TextEncoder& encoder, std::size_t i) {
+        return encode_unpadded(*impl_, encoder, {&texts[i], 1}, options);
+      });
 }
 
 std::vector<Encoding> Tokenizer::encode_pair_batch(
     std::span<const std::pair<std::string_view, std::string_view>> pairs,
     const EncodeOptions& options) const {
-  return encode_all(*impl_, pairs.size(), options, [&](std::size_t i) {
-    const std::string_view texts[] = {pairs[i].first, pairs[i].second};
-    return encode_unpadded(*impl_, texts, options);
-  });
+  return encode_all(
+      *impl_, pairs.size(), options,
+      [&](std::size_t i) { return pairs[i].first.size() + pairs[i].second.size(); },
+      [&](text::TextEncoder& encoder, std::size_t i) {
+        const std::string_view texts[] = {pairs[i].first, pairs[i].second};
+        return encode_unpadded(*impl_, encoder, texts, options);
+      });
 }
 
 TokenList Tokenizer::tokenize(std::string_view text, std::size_t max_tokens) const {

@@ -128,8 +128,11 @@ Tokenizer::Impl::Impl(const Json& root) {
 
 Tokenizer Tokenizer::load(const std::filesystem::path& path) {
   std::error_code ignored;
-  const fs::path file = fs::is_directory(path, ignored) ? find_tokenizer(path) : path;
+  const bool is_folder = fs::is_directory(path, ignored);
+  const fs::path file = is_folder ? find_tokenizer(path) : path;
   if (file.extension() == ".model") {
+    const auto json = is_folder ? text::json_of_sentencepiece(file) : std::nullopt;
+    if (json) return parse(*json, file.string());
     const auto mapped = MappedFile::open(file);
     const auto bytes = mapped->bytes();
     return parse_sentencepiece({reinterpret_cast<const char*>(bytes.data()), bytes.size()},

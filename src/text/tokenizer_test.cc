@@ -1,8 +1,12 @@
 #include "tercel/tokenizer.h"
 
+#include <limits>
+#include <random>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/text/work_ranges.h"
 #include "tercel/error.h"
 
 namespace tercel {
@@ -233,6 +237,40 @@ TEST(Tokenizer, BatchesKeepTheirOrderOnAnyNumberOfThreads) {
   }
   options.threads = -1;
   EXPECT_THROW(tokenizer.encode_batch(views, options), Error);
+}
+
+TEST(Tokenizer, TextsOfABatchThatFailAreReportedFromAnyThread) {
+  const Tokenizer tokenizer =
+      Tokenizer::parse(R"({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "u"}})");
+  std::vector<std::string_view> texts(500, "a");
+  EncodeOptions options;
+  options.threads = 2;
+  EXPECT_EQ(tokenizer.encode_batch(texts, options).size(), 500U);
+  texts[499] = "b";
+  EXPECT_THROW(tokenizer.encode_batch(texts, options), Error);
+}
+
+TEST(WorkRanges, CoverEachTextOnceTheLongOnesFirst) {
+  std::mt19937 random(11);
+  for (const std::size_t count : {0, 1, 2, 17, 4000}) {
+    std::vector<std::size_t> sizes(count);
+    for (std::size_t& size : sizes) size = random() % 50 == 0 ? random() % 100'000 : random() % 40;
+    text::WorkRanges ranges(sizes, 3);
+    std::vector<int> seen(count);
+    std::size_t last_long = std::numeric_limits<std::size_t>::max();
+    while (const auto range = ranges.next()) {
+      ASSERT_LT(range->begin, range->end);
+      for (std::size_t i = range->begin; i < range->end; ++i) ++seen[i];
+      if (sizes[range->begin] < 40'000) continue;
+      EXPECT_EQ(range->end, range->begin + 1);
+      EXPECT_LE(sizes[range->begin], last_long);
+      last_long = sizes[range->begin];
+    }
+    EXPECT_EQ(seen, std::vector<int>(count, 1));
+  }
+  text::WorkRanges stopped(std::vector<std::size_t>(9, 5), 2);
+  stopped.stop();
+  EXPECT_FALSE(stopped.next());
 }
 
 TEST(Tokenizer, MessagesSayWhatIsSupported) {

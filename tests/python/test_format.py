@@ -12,6 +12,7 @@ import tercel
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+import cli
 from models import assert_same, make, onnx_runtime, ours
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -210,6 +211,41 @@ def test_metadata_and_annotations_come_back(tmp_path):
         (kept,) = read.graph.quantization_annotation
         assert kept.tensor_name == "w"
         assert entries(kept.quant_parameter_tensor_names) == {"SCALE_TENSOR": "s"}
+
+
+def test_maps_and_sparse_tensors_are_shown_and_kept(tmp_path):
+    """Types that no operator of Tercel takes: shown, written back, and refused by the operator's name when run."""
+    tensor = helper.make_tensor_type_proto
+    scores = helper.make_map_type_proto(INT64, tensor(FLOAT, []))
+    kinds = {
+        "maps": helper.make_sequence_type_proto(scores),
+        "table": helper.make_map_type_proto(TensorProto.STRING, helper.make_sequence_type_proto(tensor(FLOAT, ["n"]))),
+        "perhaps": helper.make_optional_type_proto(scores),
+        "sparse": helper.make_sparse_tensor_type_proto(FLOAT, ["a", 4]),
+    }
+    inputs = [helper.make_tensor_value_info("x", FLOAT, ["batch", 3])]
+    inputs += [helper.make_value_info(name, kind) for name, kind in kinds.items() if name != "maps"]
+    zip_map = node("ZipMap", ["x"], ["maps"], name="zip", domain="ai.onnx.ml", classlabels_int64s=[1, 2, 3])
+    graph = helper.make_graph([zip_map], "g", inputs, [helper.make_value_info("maps", kinds["maps"])])
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 3)]
+    path, copy = tmp_path / "maps.onnx", tmp_path / "copy.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets), path)
+    shown = cli.output("show", path)
+    for name, text in {
+        "maps": "seq(map(int64, float))",
+        "table": "map(string, seq(float[n]))",
+        "perhaps": "optional(map(int64, float))",
+        "sparse": "sparse_tensor(float[a,4])",
+    }.items():
+        assert f"{name}: {text}\n" in shown
+    cli.output("export", path, "--output", copy)
+    written = onnx.load(copy).graph
+    assert list(written.input) == inputs and written.output[0] == graph.output[0]
+    text = subprocess.run([TOOL, "onnx2text", path], capture_output=True, text=True, check=True).stdout
+    (tmp_path / "m.txt").write_text(text)
+    assert onnx.parser.parse_model(text).graph.input[1].type == kinds["table"]
+    with pytest.raises(tercel.Error, match=r'\[ai.onnx.ml.ZipMap "zip"\] is not an operator'):
+        tercel.Session(str(path))
 
 
 def test_training_information_is_left_out_with_a_warning(tmp_path):

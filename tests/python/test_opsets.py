@@ -103,6 +103,22 @@ CASES = [
             ("linear", "align_corners"),
         ]
     ),
+    *(
+        case(
+            f"Resize-tf_half_pixel_for_nn-{rounding}",
+            (11, 13, 18),
+            one(
+                "Resize",
+                ["x", "roi", "s"],
+                mode="nearest",
+                coordinate_transformation_mode="tf_half_pixel_for_nn",
+                nearest_mode=rounding,
+            ),
+            IMAGE,
+            constants=[("roi", np.float32([])), ("s", np.float32([1, 1, 2, 1.5]))],
+        )
+        for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+    ),
     case(
         "Resize-sizes",
         (11, 13, 18),

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import subprocess
+import unicodedata
 
 import pytest
 import sentencepiece
@@ -190,6 +191,82 @@ def test_vocab_json(tmp_path, name):
     reference.save(str(written))
     compare_files(tmp_path, written)
     compare_files(tmp_path / "vocab.json", written)
+
+
+@pytest.mark.parametrize("config", [None, {"tokenizer_class": "CLIPTokenizer", "unk_token": "<|endoftext|>"}])
+def test_vocab_json_of_clip(tmp_path, config):
+    reference = tokenizers.Tokenizer.from_str(trained_tokenizers.bytes_of("clip").decode())
+    reference.model.save(str(tmp_path))
+    if config:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    written = tmp_path / "reference.json"
+    reference.save(str(written))
+    compare_files(tmp_path, written)
+    # transformers writes a space for each end of a word, and strips the text.
+    lists = [reference.encode(text).ids for text in sample_texts()[::4] + random_texts(17, 300)]
+    for skip in (True, False):
+        decoded = [reference.decode(ids, skip_special_tokens=skip) for ids in lists]
+        expect_decoded(tmp_path, lists, [text.replace("</w>", " ").strip(" ") for text in decoded], skip=int(skip))
+
+
+ALBERT = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "control_symbols": ["[CLS]", "[SEP]", "[MASK]"]}
+DEBERTA = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "pad_piece": "[PAD]", "unk_piece": "[UNK]"}
+# model_type: options of training, tokenizer_class, ids around a text and between two, id of the first learnt piece
+FAMILIES = {
+    "deberta-v2": (DEBERTA | {"bos_piece": "[CLS]", "eos_piece": "[SEP]"}, "DebertaV2Tokenizer", 1, [2], 2, 4, 4),
+    "albert": (ALBERT | {"pad_piece": "<pad>"}, "AlbertTokenizer", 2, [3], 3, 5, 5),
+    "xlm-roberta": ({}, "XLMRobertaTokenizerFast", 0, [2, 2], 2, 4, 3),
+    "camembert": ({}, "CamembertTokenizer", 5, [6, 6], 6, 7, 3),
+}
+
+
+def as_albert(text):
+    text = text.replace("``", '"').replace("''", '"')
+    text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.category(c).startswith("M"))
+    return text.lower()
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_sentencepiece_of_a_family(tmp_path, model_type):
+    options, tokenizer_class, begin, between, end, first, learnt = FAMILIES[model_type]
+    model = trained_tokenizers.sentencepiece_model("unigram", 1500, **options)
+    (tmp_path / "spm.model").write_bytes(model)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    reference = sentencepiece.SentencePieceProcessor(model_proto=model)
+    texts = [" ".join(text.split()) for text in sample_texts()]
+    if model_type == "albert":  # Python's case and marks are another Unicode's
+        texts = [text for text in texts if text.isascii()]
+
+    def expected(text):
+        ids = reference.encode(as_albert(text) if model_type == "albert" else text)
+        unknown = 3 if first != learnt else reference.unk_id()
+        return [unknown if i == reference.unk_id() else i - learnt + first for i in ids]
+
+    texts = [text for text in texts if text and "<" not in text and "[" not in text]
+    assert len(texts) > 50
+    results = [json.loads(line) for line in dump(tmp_path, texts).splitlines()]
+    assert [result["ids"] for result in results] == [[begin, *expected(text), end] for text in texts]
+    pairs = list(zip(texts[::7], texts[1::7]))
+    results = [json.loads(line) for line in dump(tmp_path, pairs, pair=1).splitlines()]
+    for (one, two), result in zip(pairs, results):
+        assert result["ids"] == [begin, *expected(one), *between, *expected(two), end]
+        assert max(result["type_ids"]) == (1 if len(between) == 1 else 0)
+    mask = reference.piece_to_id("[MASK]") if model_type == "albert" else reference.get_piece_size() + first - learnt
+    name = "<mask>" if len(between) == 2 else "[MASK]"
+    assert json.loads(dump(tmp_path, [f"the {name} of"]))["ids"] == [
+        begin,
+        *expected("the"),
+        mask,
+        *expected("of"),
+        end,
+    ]
+    (tmp_path / "config.json").unlink()
+    before = dump(tmp_path / "spm.model", texts)
+    assert dump(tmp_path, texts) == before  # nothing says whose it is
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": tokenizer_class}))
+    assert [json.loads(line)["ids"] for line in dump(tmp_path, texts[:9]).splitlines()] == [
+        [begin, *expected(text), end] for text in texts[:9]
+    ]
 
 
 def compare_files(path, written):

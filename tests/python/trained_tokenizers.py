@@ -86,7 +86,36 @@ def llama3():
     return trained(tokenizer, trainers.BpeTrainer, 2000, initial_alphabet=alphabet, special_tokens=["<|begin|>"])
 
 
+CLIP = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
 def clip():
+    """As transformers' CLIPTokenizer makes it."""
+    end = "<|endoftext|>"
+    tokenizer = Tokenizer(models.BPE(unk_token=end, continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CLIP), "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trained(
+        tokenizer,
+        trainers.BpeTrainer,
+        1500,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        end_of_word_suffix="</w>",
+        special_tokens=["<|startoftext|>", end],
+    )
+    tokenizer.post_processor = processors.RobertaProcessing((end, 1), ("<|startoftext|>", 0), False, False)
+    return tokenizer
+
+
+def bpe_suffix():
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -207,6 +236,7 @@ HUGGING_FACE = {
         roberta,
         llama3,
         clip,
+        bpe_suffix,
         bpe_prefix,
         bpe_without_unknown,
         llama,

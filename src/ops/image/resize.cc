@@ -35,9 +35,10 @@ void check_modes(const InferContext& context) {
                    {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"});
   expect_one_of<3>(context, "keep_aspect_ratio_policy", "stretch",
                    {"stretch", "not_larger", "not_smaller"});
-  expect_one_of<6>(context, "coordinate_transformation_mode", "half_pixel",
+  // The last is gone since opset 13, but exporters go on writing it.
+  expect_one_of<7>(context, "coordinate_transformation_mode", "half_pixel",
                    {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-                    "asymmetric", "tf_crop_and_resize"});
+                    "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn"});
 }
 
 // An input that is left out may be an empty tensor.

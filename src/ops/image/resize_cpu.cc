@@ -64,6 +64,7 @@ struct Axis {
           length == 1 ? middle : x * (roi_end - roi_begin) * (width - 1) / (length - 1);
       return at + roi_begin * (width - 1);
     }
+    if (how == "tf_half_pixel_for_nn") return (x + 0.5) / resized.scale;
     if (how == "pytorch_half_pixel" && length == 1) return 0;
     const double half = (x + 0.5) / resized.scale - 0.5;
     if (how != "half_pixel_symmetric") return half;

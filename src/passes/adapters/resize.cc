@@ -58,14 +58,12 @@ void adapt_resize_empty(const Adaptation& adaptation) {
   adaptation.require_value("coordinate_transformation_mode");
   if (node.string_or("coordinate_transformation_mode", "half_pixel") != "tf_half_pixel_for_nn")
     return;
-  // Half a pixel more than half_pixel, which another way of rounding takes back.
+  // Half a pixel more than half_pixel, which another way of rounding takes back, mostly.
   adaptation.require_value("nearest_mode");
   const std::string nearest = node.string_or("nearest_mode", "round_prefer_floor");
-  if (nearest != "floor" && nearest != "round_prefer_floor") {
-    fail(Errc::unsupported,
-         "{} tf_half_pixel_for_nn with nearest_mode {} has no equal since opset 13; export the "
-         "model with half_pixel",
-         node.label(), nearest);
+  if (node.string_or("mode", "nearest") != "nearest" ||
+      (nearest != "floor" && nearest != "round_prefer_floor")) {
+    return;
   }
   node.set_attribute("coordinate_transformation_mode", std::string("half_pixel"));
   node.set_attribute("nearest_mode",

@@ -14,7 +14,11 @@ std::unique_ptr<Automaton> Regex::lease() const {
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
-      auto automaton = std::move(idle_.back());
+      const auto own = std::find_if(idle_.begin(), idle_.end(), [](const Idle& idle) {
+        return idle.last == std::this_thread::get_id();
+      });
+      if (own != idle_.end()) std::swap(*own, idle_.back());
+      auto automaton = std::move(idle_.back().automaton);
       idle_.pop_back();
       return automaton;
     }
@@ -26,7 +30,7 @@ void Regex::give_back(std::unique_ptr<Automaton> automaton) const noexcept {
   if (!automaton) return;
   try {
     const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(automaton));
+    idle_.push_back({std::this_thread::get_id(), std::move(automaton)});
   } catch (const std::bad_alloc&) {
     return;  // the next search makes a new one
   }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "src/text/aligned_text.h"
@@ -33,7 +34,11 @@ class Regex {
 
   Program program_;
   mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Automaton>> idle_;
+  struct Idle {
+    std::thread::id last;  // that used it, in whose caches it is
+    std::unique_ptr<Automaton> automaton;
+  };
+  mutable std::vector<Idle> idle_;
 };
 
 // One thread's use of a Regex; worth keeping while there are texts to search.
