@@ -63,9 +63,9 @@ void pack_b(const PackBArgs& args, ThreadPool& pool) {
 }
 
 // Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.
-constexpr int64_t kChunkTiles = kBf16Rows > 16 ? 2 : 4;
-constexpr int64_t kChunkRows = kChunkTiles * kBf16Rows;
-static_assert(kChunkRows >= kBf16FewRows);
+constexpr int64_t kBf16ChunkTiles = kBf16Rows > 16 ? 2 : 4;
+constexpr int64_t kBf16ChunkRows = kBf16ChunkTiles * kBf16Rows;
+static_assert(kBf16ChunkRows >= kBf16FewRows);
 
 // How C is cut into tasks, by columns first, so that each core keeps its own part of B; by rows
 // alone when there are so many that A would be copied too often. Tiles have `tile_rows` rows.
@@ -74,8 +74,8 @@ struct Cut {
 
   Cut(int64_t m, int64_t panels, int64_t threads) {
     if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
-    if (m >= 4 * kChunkRows * threads) {
-      rows = ceil_div(m, 2 * kChunkRows);
+    if (m >= 4 * kBf16ChunkRows * threads) {
+      rows = ceil_div(m, 2 * kBf16ChunkRows);
       return;
     }
     if (threads <= 1) return;
@@ -107,12 +107,12 @@ void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, 
 // Rows [m), panels [p) of C, all of K.
 template <class A, class C>
 void run_bf16_task(const GemmBf16Args& args, int64_t tile_rows, Range m, Range panels) {
-  PairRows<kChunkRows> a;
+  PairRows<kBf16ChunkRows> a;
   const int64_t blocks = blocks_of(args.k);
   const int64_t groups = ceil_div(panels.size(), kBf16GroupPanels);
   const int64_t tiles = ceil_div(m.size(), tile_rows);
-  for (int64_t chunk = 0; chunk < tiles; chunk += kChunkTiles) {
-    const int64_t end = least(tiles, chunk + kChunkTiles);
+  for (int64_t chunk = 0; chunk < tiles; chunk += kBf16ChunkTiles) {
+    const int64_t end = least(tiles, chunk + kBf16ChunkTiles);
     const int64_t begin = m.begin + part(m.size(), chunk, tiles).begin;
     const auto rows = static_cast<int>(m.begin + part(m.size(), end - 1, tiles).end - begin);
     for (int64_t i = 0; i < blocks; ++i) {
