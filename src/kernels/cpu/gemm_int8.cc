@@ -1,7 +1,5 @@
 #include "src/kernels/cpu/gemm_int8.h"
 
-#include <utility>
-
 #include "src/kernels/cpu/gemm_int8_tile.h"
 #include "src/kernels/cpu/gemm_task.h"
 #include "src/kernels/cpu/isa_tables.h"

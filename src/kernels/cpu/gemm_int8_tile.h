@@ -7,6 +7,8 @@
 // bits saturates, and would be wrong). B lies in panels of kInt8Panel columns: for each step of k,
 // the kStep bytes of each column side by side. A lies in rows.
 
+#include <utility>
+
 #include "src/kernels/cpu/simd.h"
 
 TERCEL_ISA_BEGIN
