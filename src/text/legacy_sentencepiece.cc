@@ -117,6 +117,31 @@ std::string processor_json(const SentencePieceFamily& family, const LegacyConfig
          "}}";
 }
 
+using PieceIds = std::unordered_map<std::string_view, int64_t>;
+
+// Those of control and user-defined pieces are found in a text as they are: config gets them.
+PieceIds number_pieces(const SentencePieceFamily& family, const SentencePieceFile& file,
+                       LegacyConfig& config) {
+  const std::size_t first = family.first_tokens.size();
+  if (file.pieces.size() < family.pieces_replaced) {
+    fail(Errc::invalid_file, "{}: {} pieces, which are fewer than {} has", file.source,
+         file.pieces.size(), family.tokenizer_class);
+  }
+  PieceIds ids;
+  for (std::size_t i = 0; i < first; ++i) {
+    ids.emplace(family.first_tokens[i], static_cast<int64_t>(i));
+  }
+  for (std::size_t i = family.pieces_replaced; i < file.pieces.size(); ++i) {
+    const SentencePiece& piece = file.pieces[i];
+    ids.emplace(piece.text, static_cast<int64_t>(first + i - family.pieces_replaced));
+    const bool control = piece.type == PieceType::control;
+    if (control || piece.type == PieceType::user_defined) {
+      config.add({.content = std::string(piece.text), .special = control});
+    }
+  }
+  return ids;
+}
+
 }  // namespace
 
 std::optional<std::string> json_of_sentencepiece(const std::filesystem::path& model) {
@@ -133,22 +158,7 @@ std::optional<std::string> json_of_sentencepiece(const std::filesystem::path& mo
          model.string(), family->tokenizer_class);
   }
   const std::size_t first = family->first_tokens.size();
-  if (file.pieces.size() < family->pieces_replaced) {
-    fail(Errc::invalid_file, "{}: {} pieces, which are fewer than {} has", model.string(),
-         file.pieces.size(), family->tokenizer_class);
-  }
-  std::unordered_map<std::string_view, int64_t> ids;
-  for (std::size_t i = 0; i < first; ++i) {
-    ids.emplace(family->first_tokens[i], static_cast<int64_t>(i));
-  }
-  for (std::size_t i = family->pieces_replaced; i < file.pieces.size(); ++i) {
-    const SentencePiece& piece = file.pieces[i];
-    ids.emplace(piece.text, static_cast<int64_t>(first + i - family->pieces_replaced));
-    const bool control = piece.type == PieceType::control;
-    if (control || piece.type == PieceType::user_defined) {
-      config.add({.content = std::string(piece.text), .special = control});
-    }
-  }
+  const PieceIds ids = number_pieces(*family, file, config);
   const std::size_t unknown =
       first > 0 ? 3 : static_cast<std::size_t>(std::max(0, file.unknown_id));
   const std::string_view unknown_piece = first > 0                      ? family->first_tokens[3]
