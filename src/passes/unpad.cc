@@ -523,7 +523,7 @@ class Unpadder {
     return true;
   }
 
-  // As one sequence of all tokens, each with its own position.
+  // Each token as a sequence of its own, with its own position: runtimes limit how long one may be.
   bool rotary(ir::Node& node, ir::Builder& b) {
     const ir::Value* x = node.input(0);
     const bool by_heads = layout_of(x) == Layout::heads;
@@ -536,15 +536,15 @@ class Unpadder {
       attributes.push_back({"num_heads", dims(x)[1].value()});
       rows = b.reshape(rows, {0, dims(x)[1].value() * dims(x)[3].value()});
     }
-    std::vector<ir::Value*> inputs{b.unsqueeze(rows, {0}), node.input(1), node.input(2), nullptr};
+    std::vector<ir::Value*> inputs{b.unsqueeze(rows, {1}), node.input(1), node.input(2), nullptr};
     for (const int i : node.input(3) != nullptr ? std::vector{3} : std::vector{1, 2}) {
       ir::Value* own = operand(b, node.input(i), i == 3 ? 2 : 3, Layout::tokens);
       if (own == nullptr) return refuse(node, "has positions that are not of tokens");
-      inputs[static_cast<std::size_t>(i)] = b.unsqueeze(own, {0});
+      inputs[static_cast<std::size_t>(i)] = b.unsqueeze(own, {1});
     }
     ir::Value* rotated = b.op("RotaryEmbedding", inputs, attributes);
     rotated = by_heads ? b.reshape(rotated, {-1, dims(x)[1].value(), dims(x)[3].value()})
-                       : b.op("Squeeze", {rotated, b.ints({0})});
+                       : b.op("Squeeze", {rotated, b.ints({1})});
     return keep(node, rotated);
   }
 
