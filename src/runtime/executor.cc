@@ -18,6 +18,16 @@ const Shape& planned_shape(const Tensor& tensor) {
   return tensor.is_sequence() ? kNone : tensor.shape();
 }
 
+// The plan, which checks the inputs' types, is made later.
+void check_declared(const ir::Node& node, const ir::Value& input, const Tensor& tensor) {
+  if (tensor.defined() && tensor.dtype() == input.type.dtype &&
+      tensor.rank() == input.type.rank()) {
+    return;
+  }
+  fail(Errc::invalid_argument, "{} \"{}\" is not the {} that it is declared as", node.label(),
+       input.name(), ir::to_string(input.type));
+}
+
 }  // namespace
 
 struct Executor::CachedPlan {
@@ -137,6 +147,7 @@ std::vector<Tensor> Executor::with_sizes(const std::vector<Tensor>& inputs,
     for (const int slot : step.inputs) {
       const auto found = std::find(program_.inputs().begin(), program_.inputs().end(), slot);
       own.push_back(inputs[static_cast<std::size_t>(found - program_.inputs().begin())]);
+      check_declared(*step.nodes.front(), *program_.value(slot), own.back());
     }
     std::vector<Tensor> outputs(step.outputs.size());
     ir::at_node(*step.nodes.front(), [&] {

@@ -75,7 +75,7 @@ class Program::Compiler {
       return false;
     }
     for (const ir::Value* input : node.inputs()) {
-      if (input == nullptr || !input->is_graph_input() || &input->graph() != &graph_) return false;
+      if (input == nullptr || !input->is_graph_input() || !input->type.dims) return false;
     }
     bool open = false;
     for (int i = 0; i < node.num_outputs(); ++i) {

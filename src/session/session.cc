@@ -181,7 +181,11 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
   });
 }
 
-std::string Session::explain() const { return state_->program->explain(); }
+std::string Session::explain() const {
+  const auto rows = state_->metadata.find("tercel.rows");
+  const bool known = rows != state_->metadata.end();
+  return (known ? "rows: " + rows->second + "\n" : "") + state_->program->explain();
+}
 
 SessionStats Session::stats() const {
   return {state_->weight_bytes, state_->memory->peak(), state_->executor->num_plans(),
