@@ -73,8 +73,6 @@ class Unpadder {
     return "packed";
   }
 
-  ir::Value* first_rows() const { return first_; }
-
  private:
   // --- Beginning and end ---------------------------------------------------------------------
 
@@ -218,11 +216,11 @@ class Unpadder {
     if (layout == Layout::tokens && layout_for(*dims) == layout && before == 0)
       return gathered(b, value);
     if (layout == Layout::flat)
-      return at(0).known() && is_one(at(0)) ? trimmed(b, value, 0, before, rank) : nullptr;
+      return at(0).known() && is_one(at(0)) ? trimmed(b, value, 0, before) : nullptr;
     if (!is_one(at(0)) || !all_known(*dims, last + 1 > before ? last + 1 - before : 0))
       return nullptr;
     if (layout == Layout::heads && !is_one(at(1))) return nullptr;
-    if (is_one(at(last))) return trimmed(b, value, last, before, rank);
+    if (is_one(at(last))) return trimmed(b, value, last, before);
     if (!at(last).equals(length_)) return nullptr;
     ir::Value* rows = by_position(b, value, last - before);
     return layout == Layout::heads ? b.unsqueeze(rows, {1}) : rows;
@@ -233,8 +231,8 @@ class Unpadder {
   }
 
   // Without the axes of one element up to `last`, which stand for batch and sequence (and heads).
-  static ir::Value* trimmed(ir::Builder& b, ir::Value* value, std::size_t last, std::size_t before,
-                            std::size_t) {
+  static ir::Value* trimmed(ir::Builder& b, ir::Value* value, std::size_t last,
+                            std::size_t before) {
     if (before > last) return value;
     std::vector<int64_t> axes;
     for (std::size_t axis = before; axis <= last; ++axis)
