@@ -130,7 +130,8 @@ class TERCEL_API Session {
   IoBinding bind() const;
   void run(IoBinding& binding, const RunOptions& options = {}) const;
 
-  // One line a step: operator, kernel, and why others refused.
+  // Whether rows of padding are left out, or the operator that needs them; then one line a step:
+  // operator, kernel, and why others refused.
   std::string explain() const;
   SessionStats stats() const;
 

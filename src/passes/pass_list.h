@@ -49,4 +49,8 @@ bool fuse_heads(ir::Model& model, const PassContext& context);
 // An Attention's mask loses what broadcasting does anyway, and conjunctions with what is true.
 bool simplify_masks(ir::Model& model, const PassContext& context);
 
+// A padded encoder becomes one over packed rows of real tokens; run once, behind the others. The
+// model's metadata say whether it did ("tercel.rows"), or which operator it stopped at.
+bool unpad(ir::Model& model, const PassContext& context);
+
 }  // namespace tercel::passes

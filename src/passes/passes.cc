@@ -43,6 +43,7 @@ void optimize(ir::Model& model, const PassContext& context) {
     }
   }
   if (eliminate_dead(model, context)) ir::verify(model, Errc::internal);
+  if (unpad(model, context)) ir::verify(model, Errc::internal);
   ops::infer_types(model);
 }
 

@@ -1,6 +1,7 @@
 #include "src/runtime/executor.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "src/base/fail.h"
 #include "src/ir/place.h"
@@ -15,6 +16,16 @@ constexpr std::size_t kMaxIdleArenas = 8;
 const Shape& planned_shape(const Tensor& tensor) {
   static const Shape kNone;
   return tensor.is_sequence() ? kNone : tensor.shape();
+}
+
+// The plan, which checks the inputs' types, is made later.
+void check_declared(const ir::Node& node, const ir::Value& input, const Tensor& tensor) {
+  if (tensor.defined() && tensor.dtype() == input.type.dtype &&
+      tensor.rank() == input.type.rank()) {
+    return;
+  }
+  fail(Errc::invalid_argument, "{} \"{}\" is not the {} that it is declared as", node.label(),
+       input.name(), ir::to_string(input.type));
 }
 
 }  // namespace
@@ -124,6 +135,31 @@ void Executor::return_arena(std::shared_ptr<Buffer> arena) {
 
 void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                    const std::vector<bool>& wanted, const RunLimits& limits) {
+  if (program_.sizing_steps().empty()) return run_sized(inputs, outputs, wanted, limits);
+  run_sized(with_sizes(inputs, limits), outputs, wanted, limits);
+}
+
+std::vector<Tensor> Executor::with_sizes(const std::vector<Tensor>& inputs,
+                                         const RunLimits& limits) {
+  std::vector<Tensor> all = inputs;
+  for (const Step& step : program_.sizing_steps()) {
+    std::vector<Tensor> own;
+    for (const int slot : step.inputs) {
+      const auto found = std::find(program_.inputs().begin(), program_.inputs().end(), slot);
+      own.push_back(inputs[static_cast<std::size_t>(found - program_.inputs().begin())]);
+      check_declared(*step.nodes.front(), *program_.value(slot), own.back());
+    }
+    std::vector<Tensor> outputs(step.outputs.size());
+    ir::at_node(*step.nodes.front(), [&] {
+      step.kernel->run({own, outputs, nullptr, pool_, *memory_, limits});
+    });
+    std::move(outputs.begin(), outputs.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+void Executor::run_sized(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+                         const std::vector<bool>& wanted, const RunLimits& limits) {
   const auto cached = find_plan(inputs, wanted);
   prepare_outputs(cached->plan, outputs);
   Lease lease(*this, cached);

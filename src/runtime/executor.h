@@ -17,9 +17,9 @@ class Executor {
   Executor(const Program& program, ThreadPool& pool, std::shared_ptr<Allocator> memory);
   ~Executor();
 
-  // `inputs`: one a graph input, of its type. `outputs`: one a graph output; what is defined is
-  // written into (its shape must be the output's), what is not is allocated, and what is not
-  // `wanted` is left alone.
+  // `inputs`: one a given input of the program, of its type. `outputs`: one a graph output; what is
+  // defined is written into (its shape must be the output's), what is not is allocated, and what is
+  // not `wanted` is left alone.
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const RunLimits& limits);
 
@@ -28,6 +28,11 @@ class Executor {
  private:
   struct CachedPlan;
   class Lease;
+
+  // The inputs, then what the sizing steps make of them.
+  std::vector<Tensor> with_sizes(const std::vector<Tensor>& inputs, const RunLimits& limits);
+  void run_sized(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+                 const std::vector<bool>& wanted, const RunLimits& limits);
 
   std::shared_ptr<CachedPlan> find_plan(const std::vector<Tensor>& inputs,
                                         const std::vector<bool>& wanted);

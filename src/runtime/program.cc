@@ -23,6 +23,7 @@ class Program::Compiler {
         groups_(find_epilogues(graph_, facts_)) {}
 
   void compile() {
+    cut_sizing_steps();
     for (const ir::Value* input : graph_.inputs()) program_.inputs_.push_back(program_.slot(input));
     for (const auto& [first, group] : groups_) {
       last_of_group_.emplace(group.nodes.back(), first);
@@ -35,7 +36,7 @@ class Program::Compiler {
         for (int i = 0; i < node->num_outputs(); ++i) load_time_.insert(node->output(i));
       } else if (const auto last = last_of_group_.find(node.get()); last != last_of_group_.end()) {
         add_group(groups_.at(last->second));
-      } else if (!grouped_.contains(node.get())) {
+      } else if (!grouped_.contains(node.get()) && !cut_.contains(node.get())) {
         add_step(*node);
       }
     }
@@ -44,6 +45,50 @@ class Program::Compiler {
   }
 
  private:
+  void cut_sizing_steps() {
+    program_.given_ = graph_.inputs().size();
+    std::vector<ir::Node*> nodes;
+    for (const auto& node : graph_.nodes()) {
+      if (may_give_sizes(*node)) nodes.push_back(node.get());
+    }
+    for (ir::Node* node : nodes) {
+      Step step;
+      step.nodes = {node};
+      choose(step, context(*node));
+      if (!step.kernel->allocates_outputs()) continue;
+      connect(step, *node, *node);
+      program_.sizing_.push_back(std::move(step));
+      cut_.insert(node);
+      for (int i = 0; i < node->num_outputs(); ++i) {
+        ir::Value* output = node->output(i);
+        const ir::Type* type = facts_.type(output);
+        ir::Value* input = graph_.add_input(output->name(), *type);
+        facts_.set_type(input, *type);
+        graph_.replace_uses(output, input);
+      }
+    }
+  }
+
+  bool may_give_sizes(const ir::Node& node) const {
+    if (node.num_inputs() == 0 || runs_subgraphs(node) ||
+        ops::find_op(node.domain(), node.op_type()) == nullptr) {
+      return false;
+    }
+    for (const ir::Value* input : node.inputs()) {
+      if (input == nullptr || !input->is_graph_input() || !input->type.dims) return false;
+    }
+    bool open = false;
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Value* output = node.output(i);
+      const ir::Type* type = output != nullptr ? facts_.type(output) : nullptr;
+      const bool index =
+          type != nullptr && (type->dtype == Dtype::i64 || type->dtype == Dtype::boolean);
+      if (!index || !type->dims || output->is_graph_output()) return false;
+      open |= !type->shape();
+    }
+    return open;
+  }
+
   // The same at every run, computed at load if anyone reads it.
   bool is_load_time(const ir::Node& node) const {
     const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
@@ -212,7 +257,7 @@ class Program::Compiler {
   }
 
   Program& program_;
-  const ir::Graph& graph_;
+  ir::Graph& graph_;
   const ProgramOptions& options_;
   ThreadPool& pool_;
   Allocator& memory_;
@@ -220,6 +265,7 @@ class Program::Compiler {
   std::unordered_map<const ir::Node*, FusedGroup> groups_;
   std::unordered_map<const ir::Node*, const ir::Node*> last_of_group_;
   std::unordered_set<const ir::Node*> grouped_;
+  std::unordered_set<const ir::Node*> cut_;  // sizing steps
   std::unordered_set<const ir::Value*> load_time_;
   std::unordered_set<const ir::Node*> computed_;
   std::size_t load_budget_ = std::size_t{64} << 20;
@@ -247,20 +293,27 @@ std::size_t Program::constant_bytes() const {
   return bytes;
 }
 
+namespace {
+
+void explain_step(const Step& step, std::string& text) {
+  std::string operators;
+  for (const ir::Node* node : step.nodes) {
+    if (!operators.empty()) operators += " + ";
+    if (!node->domain().empty()) operators += node->domain() + ".";
+    operators += node->op_type();
+  }
+  const ir::Value* output = step.nodes.back()->output();
+  text += fmt::format("{:<44} {:<28} {}\n", operators, step.implementation,
+                      output != nullptr ? output->name() : "");
+  for (const std::string& refusal : step.refusals) text += "    refused " + refusal + "\n";
+}
+
+}  // namespace
+
 std::string Program::explain() const {
   std::string text;
-  for (const Step& step : steps_) {
-    std::string operators;
-    for (const ir::Node* node : step.nodes) {
-      if (!operators.empty()) operators += " + ";
-      if (!node->domain().empty()) operators += node->domain() + ".";
-      operators += node->op_type();
-    }
-    const ir::Value* output = step.nodes.back()->output();
-    text += fmt::format("{:<44} {:<28} {}\n", operators, step.implementation,
-                        output != nullptr ? output->name() : "");
-    for (const std::string& refusal : step.refusals) text += "    refused " + refusal + "\n";
-  }
+  for (const Step& step : sizing_) explain_step(step, text);
+  for (const Step& step : steps_) explain_step(step, text);
   return text;
 }
 

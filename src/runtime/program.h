@@ -3,6 +3,7 @@
 // inside) and the slots it reads and writes. Made once; shapes come later, with the plan.
 
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -38,6 +39,11 @@ class Program {
   const ir::Value* value(int slot) const { return values_[static_cast<std::size_t>(slot)]; }
   // Defined for slots that hold the same at every run.
   const Tensor& constant(int slot) const { return constants_[static_cast<std::size_t>(slot)]; }
+  // Steps that read nothing but the model's inputs and whose outputs have sizes that the data
+  // decides (the index of the real tokens of a batch). They run before a plan is looked up, which
+  // then knows these sizes: their outputs count as inputs of the graph, behind those of the model.
+  const std::vector<Step>& sizing_steps() const { return sizing_; }
+  std::span<ir::Value* const> given_inputs() const { return model_->graph.inputs().first(given_); }
   const std::vector<int>& inputs() const { return inputs_; }    // slots of the graph's inputs
   const std::vector<int>& outputs() const { return outputs_; }  // and outputs
   std::size_t constant_bytes() const;
@@ -51,6 +57,8 @@ class Program {
 
   std::unique_ptr<ir::Model> model_;
   std::vector<Step> steps_;
+  std::vector<Step> sizing_;
+  std::size_t given_ = 0;
   std::vector<const ir::Value*> values_;
   std::vector<Tensor> constants_;
   std::unordered_map<const ir::Value*, int> slots_;

@@ -96,6 +96,7 @@ struct Session::State {
   double load_milliseconds = 0;
 
   const ir::Graph& graph() const { return program->model().graph; }
+  std::span<ir::Value* const> given() const { return program->given_inputs(); }
 
   void load(const std::filesystem::path& path) {
     auto model = read_model(path, options.task);
@@ -133,7 +134,7 @@ struct Session::State {
 
   // Fills the inputs that are not given with their defaults, and checks all.
   void complete(std::vector<Tensor>& tensors) const {
-    const auto values = graph().inputs();
+    const auto values = given();
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!tensors[i].defined()) tensors[i] = values[i]->initializer();
       if (!tensors[i].defined() && !may_be_missing(*values[i])) {
@@ -173,9 +174,9 @@ const std::vector<std::string>& Session::warnings() const { return state_->warni
 NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::string>& wanted,
                           const RunOptions& options) const {
   const ir::Graph& graph = state_->graph();
-  std::vector<Tensor> tensors(graph.inputs().size());
+  std::vector<Tensor> tensors(state_->given().size());
   for (const auto& [name, tensor] : inputs)
-    tensors[index_of(graph.inputs(), name, "input")] = tensor;
+    tensors[index_of(state_->given(), name, "input")] = tensor;
   state_->complete(tensors);
 
   std::vector<bool> chosen(graph.outputs().size(), wanted.empty());
@@ -207,7 +208,11 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
   state_->run(bound.inputs, bound.outputs, bound.wanted, options);
 }
 
-std::string Session::explain() const { return state_->program->explain(); }
+std::string Session::explain() const {
+  const auto rows = state_->metadata.find("tercel.rows");
+  const bool known = rows != state_->metadata.end();
+  return (known ? "rows: " + rows->second + "\n" : "") + state_->program->explain();
+}
 
 SessionStats Session::stats() const {
   return {state_->weight_bytes, state_->memory->peak(), state_->executor->num_plans(),
@@ -215,7 +220,7 @@ SessionStats Session::stats() const {
 }
 
 void IoBinding::bind_input(const std::string& name, Tensor tensor) {
-  const auto values = state_->session->graph().inputs();
+  const auto values = state_->session->given();
   const std::size_t index = index_of(values, name, "input");
   check_input(*values[index], tensor);
   state_->inputs[index] = std::move(tensor);
@@ -245,7 +250,7 @@ const Tensor& IoBinding::output(const std::string& name) const {
 
 void IoBinding::clear() {
   const ir::Graph& graph = state_->session->graph();
-  state_->inputs.assign(graph.inputs().size(), Tensor());
+  state_->inputs.assign(state_->session->given().size(), Tensor());
   state_->outputs.assign(graph.outputs().size(), Tensor());
   state_->bound.assign(graph.outputs().size(), Tensor());
   state_->wanted.assign(graph.outputs().size(), false);

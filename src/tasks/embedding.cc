@@ -10,8 +10,9 @@ namespace {
 
 const std::string kPooled = "sentence_embedding";
 const std::string kHidden = "last_hidden_state";
-constexpr std::size_t kTextsAtOnce = 256;
-constexpr int kBatchSize = 16;
+// Texts whose tokens are held at a time, from which batches of similar length are made.
+constexpr std::size_t kTextsAtOnce = 4096;
+constexpr int kBatchSize = 1024;
 
 // The mean of the first `tokens` rows of [tokens, size].
 void mean_rows(std::span<const float> rows, std::size_t tokens, std::span<float> out) {
@@ -43,11 +44,8 @@ Tensor Embedding::embed(std::span<const std::string> texts, const RunOptions& ru
   const auto count = static_cast<int64_t>(texts.size());
   Tensor result(Dtype::f32, {count, 0});
   for (std::size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
-    std::vector<TokenRow> rows;
-    for (const std::string& text :
-         texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin))) {
-      rows.push_back(model.row_of(text));
-    }
+    const std::vector<TokenRow> rows =
+        model.rows_of(texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin)));
     model.run(rows, {state_->output}, kBatchSize, run,
               [&](std::size_t index, std::span<const Tensor> outputs, int64_t at) {
                 const Tensor& output = outputs[0];

@@ -17,6 +17,7 @@ namespace tercel::tasks {
 namespace {
 
 constexpr int kDefaultMaxLength = 512;
+constexpr std::size_t kTokensAtOnce = 1024;
 
 std::filesystem::path folder_of(const std::filesystem::path& model) {
   std::error_code ignored;
@@ -156,7 +157,8 @@ TextModel::TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Ses
       tokenizer_(std::move(loaded.first)),
       session_(std::move(loaded.second)),
       max_length_(find_max_length(session_, tokenizer_, folder_)),
-      pad_id_(find_pad_id(tokenizer_)) {
+      pad_id_(find_pad_id(tokenizer_)),
+      packed_(metadata("tercel.rows") == "packed") {
   check_inputs();
 }
 
@@ -219,6 +221,17 @@ TokenRow TextModel::row_of(std::string_view text) const {
   return {std::move(encoding.ids), std::move(encoding.type_ids)};
 }
 
+std::vector<TokenRow> TextModel::rows_of(std::span<const std::string> texts) const {
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  EncodeOptions options = row_options();
+  options.threads = session_.options().threads;
+  std::vector<TokenRow> rows;
+  rows.reserve(texts.size());
+  for (Encoding& encoding : tokenizer_.encode_batch(views, options))
+    rows.push_back({std::move(encoding.ids), std::move(encoding.type_ids)});
+  return rows;
+}
+
 TokenRow TextModel::row_of(std::string_view first, std::string_view text) const {
   Encoding encoding = tokenizer_.encode_pair(first, text, row_options());
   return {std::move(encoding.ids), std::move(encoding.type_ids)};
@@ -249,6 +262,21 @@ NamedTensors TextModel::make_inputs(std::span<const TokenRow* const> rows) const
   return inputs;
 }
 
+// Where in the order of lengths the batch that begins at `begin` ends.
+std::size_t TextModel::batch_end(std::span<const TokenRow> rows, std::span<const std::size_t> order,
+                                 std::size_t begin, std::size_t limit) const {
+  const std::size_t longest = rows[order[begin]].ids.size();
+  std::size_t tokens = longest;
+  std::size_t end = begin + 1;
+  for (; end < order.size() && end - begin < limit; ++end) {
+    const std::size_t length = rows[order[end]].ids.size();
+    if (!packed_ && !fits(longest, length)) break;
+    tokens += packed_ ? length : longest;
+    if (tokens > kTokensAtOnce) break;
+  }
+  return end;
+}
+
 void TextModel::run(std::span<const TokenRow> rows, const std::vector<std::string>& outputs,
                     int batch_size, const RunOptions& options, RowDone done) const {
   const auto limit =
@@ -263,11 +291,8 @@ void TextModel::run(std::span<const TokenRow> rows, const std::vector<std::strin
   std::vector<Tensor> results(outputs.size());
   for (std::size_t begin = 0; begin < order.size(); begin += batch.size()) {
     batch.clear();
-    const std::size_t longest = rows[order[begin]].ids.size();
-    for (std::size_t i = begin; i < order.size() && batch.size() < limit; ++i) {
-      if (!fits(longest, rows[order[i]].ids.size())) break;
-      batch.push_back(&rows[order[i]]);
-    }
+    const std::size_t end = batch_end(rows, order, begin, limit);
+    for (std::size_t i = begin; i < end; ++i) batch.push_back(&rows[order[i]]);
     NamedTensors computed = session_.run(make_inputs(batch), outputs, options);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       results[i] = as_f32(computed[outputs[i]], outputs[i]);

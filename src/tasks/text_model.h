@@ -45,19 +45,25 @@ class TextModel {
   // Called with the row's index, the wanted outputs as f32 [batch, …] and the row's place in them.
   using RowDone = FunctionRef<void(std::size_t row, std::span<const Tensor> outputs, int64_t at)>;
 
-  // Runs every row once, rows of similar length together, at most `batch_size` of them. Rows come
-  // back in no particular order.
+  // Runs every row once, at most `batch_size` of them together, and no more than some thousand
+  // tokens: more would not stay in the cache between one operator and the next. Rows of similar
+  // length run together, so that padding is little where the graph computes it. Rows come back in
+  // no particular order.
   void run(std::span<const TokenRow> rows, const std::vector<std::string>& outputs, int batch_size,
            const RunOptions& options, RowDone done) const;
 
   // The text's tokens as a row, or those of `first` and the text as a pair, cut at max_length().
   TokenRow row_of(std::string_view text) const;
+  // Those of many texts, by all threads of the session.
+  std::vector<TokenRow> rows_of(std::span<const std::string> texts) const;
   TokenRow row_of(std::string_view first, std::string_view text) const;
 
  private:
   TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Session> loaded);
   void check_inputs();
   EncodeOptions row_options() const;
+  std::size_t batch_end(std::span<const TokenRow> rows, std::span<const std::size_t> order,
+                        std::size_t begin, std::size_t limit) const;
   NamedTensors make_inputs(std::span<const TokenRow* const> rows) const;
 
   std::filesystem::path folder_;
@@ -67,6 +73,7 @@ class TextModel {
   int32_t pad_id_ = 0;
   int64_t fixed_batch_ = 0;   // 0: any
   int64_t fixed_length_ = 0;  // 0: any
+  bool packed_ = false;       // the graph runs over rows of real tokens alone
 };
 
 // "logits [batch, 3]": the name and shape of each output, for messages.

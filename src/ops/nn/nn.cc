@@ -30,10 +30,13 @@ Family nn_ops() {
                                           &max_unpool,
                                           &mean_variance_normalization,
                                           &negative_log_likelihood_loss,
+                                          &packed_attention,
+                                          &packed_rows,
                                           &rms_normalization,
                                           &rotary_embedding,
                                           &softmax,
-                                          &softmax_cross_entropy_loss};
+                                          &softmax_cross_entropy_loss,
+                                          &unpacked_rows};
   return kOps;
 }
 

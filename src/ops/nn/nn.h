@@ -1,5 +1,6 @@
 #pragma once
-// Neural-network operators (ONNX's nn family, with Softmax and the normalisations).
+// Neural-network operators: ONNX's nn family, with Softmax and the normalisations; and the
+// functions of packed rows that passes put into graphs.
 
 #include "src/ops/op_def.h"
 
@@ -30,9 +31,12 @@ extern const OpDef max_pool;
 extern const OpDef max_unpool;
 extern const OpDef mean_variance_normalization;
 extern const OpDef negative_log_likelihood_loss;
+extern const OpDef packed_attention;
+extern const OpDef packed_rows;
 extern const OpDef rms_normalization;
 extern const OpDef rotary_embedding;
 extern const OpDef softmax;
 extern const OpDef softmax_cross_entropy_loss;
+extern const OpDef unpacked_rows;
 
 }  // namespace tercel::ops

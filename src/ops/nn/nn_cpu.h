@@ -15,6 +15,8 @@ CpuFamily linear_attention_cpu_ops();
 CpuFamily loss_cpu_ops();
 CpuFamily lrn_cpu_ops();
 CpuFamily normalization_cpu_ops();
+CpuFamily packed_attention_cpu_ops();
+CpuFamily packed_rows_cpu_ops();
 CpuFamily pool_cpu_ops();
 CpuFamily rotary_embedding_cpu_ops();
 CpuFamily softmax_cpu_ops();

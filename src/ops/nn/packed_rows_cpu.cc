@@ -1,0 +1,124 @@
+// From a padding mask to the rows of real tokens, and back from rows to the padded shape.
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/ops/cpu_util.h"
+#include "src/ops/nn/nn_cpu.h"
+
+namespace tercel::ops {
+namespace {
+
+// valid = mask != 0, and whether each sequence is one or more ones, then zeros: only such are
+// packed.
+bool read_mask(const Tensor& mask, Tensor& valid) {
+  bool plain = true;
+  dispatch_dtype(mask.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* from = elements<T>(mask);
+    bool* to = elements<bool>(valid);
+    const int64_t length = mask.shape()[1];
+    for (int64_t i = 0; i < mask.size(); ++i) {
+      to[i] = load(from[i]) != 0;
+      plain &= i % length == 0 ? to[i] : to[i - 1] || !to[i];
+    }
+  });
+  return plain;
+}
+
+class PackKernel final : public CpuKernel {
+ public:
+  explicit PackKernel(const KernelContext&) {}
+  bool allocates_outputs() const override { return true; }
+
+  void run(const KernelRun& run) const override {
+    const Tensor& mask = run.inputs[0];
+    const int64_t batch = mask.shape()[0];
+    const int64_t length = mask.shape()[1];
+    Tensor valid = make(run, Dtype::boolean, mask.shape());
+    const bool plain = read_mask(mask, valid);
+    const bool* seen = elements<bool>(valid);
+    const int64_t tokens = plain ? std::count(seen, seen + valid.size(), true) : valid.size();
+    Tensor rows = make(run, Dtype::i64, {tokens});
+    Tensor offsets = make(run, Dtype::i64, {batch + 1});
+    Tensor positions = make(run, Dtype::i64, {tokens});
+    Tensor first = make(run, Dtype::i64, {batch});
+    int64_t at = 0;
+    for (int64_t b = 0; b < batch; ++b) {
+      elements<int64_t>(offsets)[b] = at;
+      elements<int64_t>(first)[b] = at;
+      for (int64_t i = 0; i < length && (!plain || seen[b * length + i]); ++i, ++at) {
+        elements<int64_t>(rows)[at] = b * length + i;
+        elements<int64_t>(positions)[at] = i;
+      }
+    }
+    elements<int64_t>(offsets)[batch] = at;
+    run.outputs[0] = std::move(rows);
+    run.outputs[1] = std::move(offsets);
+    run.outputs[2] = std::move(positions);
+    run.outputs[3] = std::move(first);
+    run.outputs[4] = std::move(valid);
+  }
+
+ private:
+  static Tensor make(const KernelRun& run, Dtype dtype, const Shape& shape) {
+    return allocate_tensor(dtype, shape, run.memory, "the index of packed rows");
+  }
+};
+
+class UnpackKernel final : public CpuKernel {
+ public:
+  explicit UnpackKernel(const KernelContext& context) : label_(context.node.label()) {}
+  bool in_place(int input) const override { return input == 0; }
+
+  void run(const KernelRun& run) const override {
+    const Tensor& x = run.inputs[0];
+    const bool* valid = elements<bool>(run.inputs[2]);
+    const int64_t places = run.inputs[2].size();
+    const auto rows = run.inputs[1].values<int64_t>();
+    check(rows, x.shape()[0], places);
+    const std::size_t bytes = bytes_of(x.dtype(), product(x.shape(), 1, x.rank()));
+    const auto* from = static_cast<const std::byte*>(x.data());
+    auto* to = static_cast<std::byte*>(run.outputs[0].data());
+    const int64_t grain = rows_per_grain(static_cast<int64_t>(bytes));
+    run.pool.parallel_for(places, grain, [&](int64_t begin, int64_t end) {
+      const auto next = std::lower_bound(rows.begin(), rows.end(), begin);
+      auto row = static_cast<std::size_t>(next - rows.begin());
+      for (int64_t place = begin; place < end; ++place) {
+        std::byte* out = to + static_cast<std::size_t>(place) * bytes;
+        const bool found = row < rows.size() && rows[row] == place;
+        if (!found || !valid[place])
+          std::memset(out, 0, bytes);
+        else if (out != from + row * bytes)
+          std::memcpy(out, from + row * bytes, bytes);
+        row += found ? 1 : 0;
+      }
+    });
+  }
+
+ private:
+  // With as many rows as places, x may lie where the output does: each row is then at its own.
+  void check(std::span<const int64_t> rows, int64_t count, int64_t places) const {
+    bool fits = static_cast<int64_t>(rows.size()) == count;
+    for (std::size_t i = 0; fits && i < rows.size(); ++i)
+      fits = rows[i] > (i == 0 ? -1 : rows[i - 1]) && rows[i] < places;
+    if (!fits) {
+      fail(Errc::invalid_argument, "{} has {} rows; its {} indices are not theirs among {} places",
+           label_, count, rows.size(), places);
+    }
+  }
+
+  std::string label_;
+};
+
+constexpr CpuImplementation kPack[] = {
+    {"packed_rows", refuse_input0<AllTypes>, create_kernel<PackKernel>}};
+constexpr CpuImplementation kUnpack[] = {
+    {"unpacked_rows", refuse_input0<AllTypes>, create_kernel<UnpackKernel>}};
+constexpr CpuOp kOps[] = {{"tercel", "PackedRows", kPack}, {"tercel", "UnpackedRows", kUnpack}};
+
+}  // namespace
+
+CpuFamily packed_rows_cpu_ops() { return kOps; }
+
+}  // namespace tercel::ops
