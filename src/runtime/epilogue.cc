@@ -1,6 +1,7 @@
 #include "src/runtime/epilogue.h"
 
 #include <optional>
+#include <unordered_set>
 
 namespace tercel::runtime {
 namespace {
@@ -50,7 +51,8 @@ bool is_bias(const ir::Value* value, const ir::Value* result, const ops::Facts& 
   return type->dims->back().equals(value->initializer().shape()[0]);
 }
 
-FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
+FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
+                const std::unordered_set<const ir::Node*>& taken) {
   FusedGroup group{{&first}, {}, nullptr};
   const ir::Value* value = first.output();
   const auto take = [&](const ir::Node* node) {
@@ -73,7 +75,8 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
       next = only_user(value);
     }
   }
-  if (next != nullptr && next->is("Add")) {
+  // Where both sides of the Add are products, the first has it.
+  if (next != nullptr && next->is("Add") && !taken.contains(next)) {
     const ir::Value* other = other_operand(*next, value);
     if (other != value && !other->is_constant() && same_shape(other, value, facts)) {
       group.epilogue.residual = true;
@@ -89,10 +92,12 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
                                                                const ops::Facts& facts) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
+  std::unordered_set<const ir::Node*> taken;
   for (const auto& node : graph.nodes()) {
     if (!node->is("MatMul") && !node->is("Gemm") && !node->is("Conv")) continue;
     if (!is_f32(node->output(), facts)) continue;
-    FusedGroup group = grow(*node, facts);
+    FusedGroup group = grow(*node, facts, taken);
+    taken.insert(group.nodes.begin(), group.nodes.end());
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));
   }
   return groups;
