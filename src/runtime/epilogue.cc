@@ -82,6 +82,15 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
       group.epilogue.residual = true;
       group.residual = other;
       take(next);
+      next = only_user(value);
+    }
+  }
+  const bool takes_last = first.is("Conv") && first.input(1)->is_constant() && group.residual &&
+                          group.epilogue.activation == ops::Activation::none;
+  if (takes_last && next != nullptr && next->num_inputs() == 1) {
+    if (const auto activation = activation_of(*next)) {
+      group.epilogue.last = *activation;
+      take(next);
     }
   }
   return group;
