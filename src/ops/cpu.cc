@@ -123,6 +123,30 @@ const CpuOp* find_cpu_op(std::string_view domain, std::string_view name) {
   return nullptr;
 }
 
+namespace {
+
+// Empty when the implementation takes the node.
+std::string refusal(const CpuImplementation& implementation, const KernelContext& context) {
+  const Epilogue& epilogue = context.epilogue;
+  const bool has_epilogue = epilogue.bias.defined() || epilogue.residual ||
+                            epilogue.activation != Activation::none ||
+                            epilogue.last != Activation::none;
+  if (has_epilogue && !implementation.epilogues) return "takes no epilogue";
+  if ((context.layouts.input || context.layouts.output) && !implementation.layouts)
+    return "takes no image that lies channels last";
+  return implementation.refuse(context);
+}
+
+}  // namespace
+
+bool has_cpu_kernel(const KernelContext& context) {
+  const CpuOp* op = find_cpu_op(context.node.domain(), context.node.op_type());
+  return op != nullptr && std::any_of(op->implementations.begin(), op->implementations.end(),
+                                      [&](const CpuImplementation& implementation) {
+                                        return refusal(implementation, context).empty();
+                                      });
+}
+
 Choice choose_cpu_kernel(const KernelContext& context) {
   const ir::Node& node = context.node;
   const CpuOp* op = find_cpu_op(node.domain(), node.op_type());
@@ -131,12 +155,9 @@ Choice choose_cpu_kernel(const KernelContext& context) {
          "{} the operator has no CPU kernel; `tercel show --operators` lists those that have",
          node.label());
   }
-  const bool has_epilogue = context.epilogue.bias.defined() || context.epilogue.residual ||
-                            context.epilogue.activation != Activation::none;
   Choice choice;
   for (const CpuImplementation& implementation : op->implementations) {
-    std::string reason = has_epilogue && !implementation.epilogues ? "takes no epilogue"
-                                                                   : implementation.refuse(context);
+    const std::string reason = refusal(implementation, context);
     if (reason.empty()) {
       choice.kernel = implementation.create(context);
       choice.implementation = implementation.name;

@@ -27,11 +27,19 @@ namespace tercel::ops {
 enum class Activation { none, relu, gelu_erf, gelu_tanh, silu, tanh, sigmoid };
 
 // What the plan found behind a MatMul, Gemm or Conv and asks to be computed with it, in this order:
-// y = activation(x·w + bias) + residual. The residual becomes the kernel's last input.
+// y = last(activation(x·w + bias) + residual). The residual becomes the kernel's last input.
 struct Epilogue {
   Tensor bias;  // constant, [N]; may be undefined
   Activation activation = Activation::none;
   bool residual = false;
+  Activation last = Activation::none;  // of a Conv with a constant weight alone
+};
+
+// Which values of a node, or of a group of nodes, lie channels last: as [N, H, W, C] under the
+// shape [N, C, H, W]. A decision of the plan; all others lie as their shape says.
+struct Layouts {
+  bool input = false;   // input 0
+  bool output = false;  // output 0, and the residual
 };
 
 // What a kernel is chosen and made from.
@@ -39,10 +47,11 @@ struct KernelContext {
   const ir::Node& node;
   const Facts& facts;
   CpuIsa isa;
-  ThreadPool& pool;    // for packing
-  Allocator& memory;   // for packed weights
-  Dtype weight_dtype;  // how packed f32 weights are kept: f32, f16 or bf16
-  Epilogue epilogue;   // only implementations with `epilogues` see one that is not empty
+  ThreadPool& pool;      // for packing
+  Allocator& memory;     // for packed weights
+  Dtype weight_dtype;    // how packed f32 weights are kept: f32, f16 or bf16
+  Epilogue epilogue;     // only implementations with `epilogues` see one that is not empty
+  Layouts layouts = {};  // only implementations with `layouts` see any channels last
 
   Dtype input_dtype(int index) const;  // undefined when left out
   Dtype output_dtype(int index) const;
@@ -115,6 +124,7 @@ struct CpuImplementation {
   std::string (*refuse)(const KernelContext& context);
   std::unique_ptr<CpuKernel> (*create)(const KernelContext& context);
   bool epilogues = false;  // takes KernelContext::epilogue
+  bool layouts = false;    // heeds KernelContext::layouts, or refuses them
 };
 
 struct CpuOp {
@@ -135,5 +145,7 @@ struct Choice {
 };
 // Throws Errc::unsupported with every refusal when none accepts.
 Choice choose_cpu_kernel(const KernelContext& context);
+// Whether there is one, for these layouts.
+bool has_cpu_kernel(const KernelContext& context);
 
 }  // namespace tercel::ops

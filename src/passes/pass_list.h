@@ -37,6 +37,9 @@ bool eliminate_dead(ir::Model& model, const PassContext& context);
 // (x - mean) / sqrt(variance + epsilon) · scale + bias → LayerNormalization.
 bool fuse_layer_norm(ir::Model& model, const PassContext& context);
 
+// A BatchNormalization of constants behind a Conv of constants → the Conv's weight and bias.
+bool fold_batch_norm(ir::Model& model, const PassContext& context);
+
 // x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.
 bool fuse_gelu(ir::Model& model, const PassContext& context);
 

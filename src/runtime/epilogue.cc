@@ -1,6 +1,7 @@
 #include "src/runtime/epilogue.h"
 
 #include <optional>
+#include <unordered_set>
 
 namespace tercel::runtime {
 namespace {
@@ -55,7 +56,8 @@ bool takes_epilogue(const ir::Node& node) {
   return node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
 }
 
-FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
+FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
+                const std::unordered_set<const ir::Node*>& taken) {
   FusedGroup group{{&first}, {}, nullptr};
   const ir::Value* value = first.output();
   const auto take = [&](const ir::Node* node) {
@@ -78,11 +80,21 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
       next = only_user(value);
     }
   }
-  if (next != nullptr && next->is("Add")) {
+  // Where both sides of the Add are products, the first has it.
+  if (next != nullptr && next->is("Add") && !taken.contains(next)) {
     const ir::Value* other = other_operand(*next, value);
     if (other != value && !other->is_constant() && same_shape(other, value, facts)) {
       group.epilogue.residual = true;
       group.residual = other;
+      take(next);
+      next = only_user(value);
+    }
+  }
+  const bool takes_last = first.is("Conv") && first.input(1)->is_constant() && group.residual &&
+                          group.epilogue.activation == ops::Activation::none;
+  if (takes_last && next != nullptr && next->num_inputs() == 1) {
+    if (const auto activation = activation_of(*next)) {
+      group.epilogue.last = *activation;
       take(next);
     }
   }
@@ -94,10 +106,12 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts) {
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
                                                                const ops::Facts& facts) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
+  std::unordered_set<const ir::Node*> taken;
   for (const auto& node : graph.nodes()) {
     if (!takes_epilogue(*node)) continue;
     if (!is_f32(node->output(), facts)) continue;
-    FusedGroup group = grow(*node, facts);
+    FusedGroup group = grow(*node, facts, taken);
+    taken.insert(group.nodes.begin(), group.nodes.end());
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));
   }
   return groups;

@@ -8,6 +8,7 @@
 #include "src/ops/op_def.h"
 #include "src/runtime/epilogue.h"
 #include "src/runtime/evaluate.h"
+#include "src/runtime/layout.h"
 #include "src/runtime/subgraph.h"
 
 namespace tercel::runtime {
@@ -20,7 +21,11 @@ class Program::Compiler {
         pool_(pool),
         memory_(memory),
         facts_(ops::infer(graph_, {}, program.model_.get())),
-        groups_(find_epilogues(graph_, facts_)) {}
+        groups_(find_epilogues(graph_, facts_)),
+        channels_last_(find_channels_last(graph_, facts_, groups_,
+                                          [&](const ir::Node& node, const ops::Epilogue& epilogue) {
+                                            return context(node, epilogue);
+                                          })) {}
 
   void compile() {
     cut_sizing_steps();
@@ -99,8 +104,15 @@ class Program::Compiler {
     });
   }
 
-  ops::KernelContext context(const ir::Node& node, ops::Epilogue epilogue = {}) const {
-    return {node, facts_, options_.isa, pool_, memory_, options_.weight_dtype, std::move(epilogue)};
+  ops::KernelContext context(const ir::Node& node, const ops::Epilogue& epilogue,
+                             ops::Layouts layouts = {}) const {
+    return {node, facts_, options_.isa, pool_, memory_, options_.weight_dtype, epilogue, layouts};
+  }
+
+  // Of a node, with all that is computed with it up to `output`.
+  ops::Layouts layouts(const ir::Node& node, const ir::Value* output) const {
+    if (is_pointwise(node)) return {};
+    return {channels_last_.contains(node.input(0)), channels_last_.contains(output)};
   }
 
   void add_step(const ir::Node& node) {
@@ -120,7 +132,7 @@ class Program::Compiler {
     if (def->view_of_input && node.num_outputs() == 1) {
       step.implementation = "view";
     } else {
-      choose(step, context(node));
+      choose(step, context(node, {}, layouts(node, node.output())));
     }
     connect(step, node, node);
     program_.steps_.push_back(std::move(step));
@@ -140,7 +152,7 @@ class Program::Compiler {
     Step step;
     step.nodes = group.nodes;
     try {
-      choose(step, context(first, group.epilogue));
+      choose(step, context(first, group.epilogue, layouts(first, group.nodes.back()->output())));
     } catch (const Error& error) {
       if (error.code() != Errc::unsupported) throw;
       for (const ir::Node* node : group.nodes) add_step(*node);
@@ -263,6 +275,7 @@ class Program::Compiler {
   Allocator& memory_;
   ops::Facts facts_;
   std::unordered_map<const ir::Node*, FusedGroup> groups_;
+  ValueSet channels_last_;
   std::unordered_map<const ir::Node*, const ir::Node*> last_of_group_;
   std::unordered_set<const ir::Node*> grouped_;
   std::unordered_set<const ir::Node*> cut_;  // sizing steps

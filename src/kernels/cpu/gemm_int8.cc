@@ -7,7 +7,6 @@
 TERCEL_ISA_BEGIN
 
 constexpr double kProductsPerNanosecond = 200;
-constexpr int64_t kLine = 64;
 // What stays in a core's L2 while rows pass by: of the rows of A, and of B.
 constexpr int64_t kRowsBytes = 192 << 10;
 constexpr int64_t kPanelsBytes = 384 << 10;

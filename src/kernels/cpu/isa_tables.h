@@ -17,6 +17,8 @@
   extern const ReduceKernels reduce_kernels;           \
   extern const ConvertKernels convert_kernels;         \
   extern const ConvKernels conv_kernels;               \
+  extern const PackedConvKernels packed_conv_kernels;  \
+  extern const PoolKernels pool_kernels;               \
   }
 
 TERCEL_DECLARE_ISA(generic)

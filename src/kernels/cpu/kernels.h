@@ -6,11 +6,13 @@
 #include "src/device/cpu_isa.h"
 #include "src/kernels/cpu/attention.h"
 #include "src/kernels/cpu/conv.h"
+#include "src/kernels/cpu/conv_packed.h"
 #include "src/kernels/cpu/convert.h"
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
 #include "src/kernels/cpu/gemm_bf16.h"
 #include "src/kernels/cpu/gemm_int8.h"
+#include "src/kernels/cpu/pool.h"
 #include "src/kernels/cpu/reduce.h"
 
 namespace tercel::kernels {
@@ -22,6 +24,8 @@ struct CpuKernels {
   const ReduceKernels& reduce;
   const ConvertKernels& convert;
   const ConvKernels& conv;
+  const PackedConvKernels& packed_conv;
+  const PoolKernels& pool;
 };
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).

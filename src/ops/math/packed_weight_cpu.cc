@@ -7,7 +7,6 @@
 #include "src/ops/cpu_util.h"
 
 namespace tercel::ops {
-namespace {
 
 kernels::Activation to_kernel(Activation activation) {
   switch (activation) {
@@ -28,6 +27,8 @@ kernels::Activation to_kernel(Activation activation) {
   }
   fail(Errc::internal, "an activation without a kernel");
 }
+
+namespace {
 
 bool fits_f16(const Tensor& tensor) {
   constexpr float kLargest = 65504.0F;

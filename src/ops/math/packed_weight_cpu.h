@@ -38,6 +38,8 @@ class PackedWeight {
   std::shared_ptr<Buffer> data_;
 };
 
+kernels::Activation to_kernel(Activation activation);
+
 // The plan's epilogue as the GEMM's. `residual` is an [m, n] tensor, used when the epilogue has
 // one.
 kernels::GemmEpilogue gemm_epilogue(const Epilogue& epilogue, const Tensor& residual, int64_t m,

@@ -1,18 +1,28 @@
-#include "src/kernels/cpu/kernels.h"
+#include "src/ops/nn/conv_cpu.h"
+
 #include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/nn/nn_cpu.h"
-#include "src/ops/nn/window_cpu.h"
 
 namespace tercel::ops {
 namespace {
 
 std::vector<int64_t> kernel_of(const Shape& weight) { return {weight.begin() + 2, weight.end()}; }
 
-// Sizes of a Conv, or of the convolution over spread elements that a ConvTranspose is.
-kernels::ConvArgs conv_args(const ir::Node& node, const Shape& x, const Shape& w, const Shape& y) {
-  const Window window = window_of(node, x.size() - 2, kernel_of(w));
-  const bool transposed = node.is("ConvTranspose");
-  kernels::ConvArgs args{.batch = x[0], .groups = node.int_or("group", 1)};
+}  // namespace
+
+ConvSettings::ConvSettings(const KernelContext& context)
+    : node_(context.node),
+      transposed_(context.node.is("ConvTranspose")),
+      groups_(context.node.int_or("group", 1)) {
+  const ir::Type* type = context.facts.type(context.node.input(1));
+  const auto shape = type != nullptr ? type->shape() : std::nullopt;
+  if (shape) window_ = window_of(node_, shape->size() - 2, kernel_of(*shape));
+}
+
+kernels::ConvArgs ConvSettings::sizes(const Shape& x, const Shape& w, const Shape& y) const {
+  const Window read = window_ ? Window() : window_of(node_, x.size() - 2, kernel_of(w));
+  const Window& window = window_ ? *window_ : read;
+  kernels::ConvArgs args{.batch = x[0], .groups = groups_};
   args.in_channels = x[1] / args.groups;
   args.out_channels = y[1] / args.groups;
   for (std::size_t d = 0; d < window.rank(); ++d) {
@@ -21,16 +31,27 @@ kernels::ConvArgs conv_args(const ir::Node& node, const Shape& x, const Shape& w
     axis.out = y[d + 2];
     axis.taps = window.kernel[d];
     axis.dilation = window.dilations[d];
-    if (transposed) {
+    if (transposed_) {
       axis.inflate = window.strides[d];
-      axis.pad = (axis.taps - 1) * axis.dilation - slide_back(node, window, d, axis.in).begin;
+      axis.pad = (axis.taps - 1) * axis.dilation - slide_back(node_, window, d, axis.in).begin;
     } else {
       axis.stride = window.strides[d];
-      axis.pad = slide_along(node, window, d, axis.in).begin;
+      axis.pad = slide_along(node_, window, d, axis.in).begin;
     }
   }
   return args;
 }
+
+std::string refuse_many_dimensions(const KernelContext& context) {
+  const ir::Type* type = context.facts.type(context.node.input(0));
+  if (type == nullptr || !type->has_rank()) return "the rank of the input is not known";
+  const auto spatial = static_cast<std::size_t>(type->rank()) - 2;
+  return spatial > kMaxSpatial
+             ? fmt::format("{} spatial dimensions; at most {} are supported", spatial, kMaxSpatial)
+             : std::string();
+}
+
+namespace {
 
 // [channels in, channels out of a group, taps] to [groups, out, in of a group, taps backwards].
 template <class T>
@@ -52,15 +73,15 @@ class VectorKernel final : public CpuKernel {
  public:
   explicit VectorKernel(const KernelContext& context)
       : conv_(kernels::cpu_kernels(context.isa).conv),
-        node_(context.node),
+        settings_(context),
         epilogue_(context.epilogue),
-        transposed_(context.node.is("ConvTranspose")),
         has_bias_(context.node.input(2) != nullptr) {}
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
                         int threads) const override {
-    const std::size_t weight =
-        transposed_ ? workspace_bytes(bytes_of(Dtype::f32, element_count(inputs[1]))) : 0;
+    const std::size_t weight = settings_.transposed()
+                                   ? workspace_bytes(bytes_of(Dtype::f32, element_count(inputs[1])))
+                                   : 0;
     return weight + conv_.workspace(threads);
   }
 
@@ -68,11 +89,11 @@ class VectorKernel final : public CpuKernel {
     const Tensor& w = run.inputs[1];
     Tensor& y = run.outputs[0];
     if (y.size() == 0) return;
-    kernels::ConvArgs args = conv_args(node_, run.inputs[0].shape(), w.shape(), y.shape());
+    kernels::ConvArgs args = settings_.sizes(run.inputs[0].shape(), w.shape(), y.shape());
     args.x = elements<float>(run.inputs[0]);
     args.w = elements<float>(w);
     args.workspace = run.workspace;
-    if (transposed_) {
+    if (settings_.transposed()) {
       auto* turned = reinterpret_cast<float*>(run.workspace);
       turn_weight(args.w, args, turned);
       args.w = turned;
@@ -88,9 +109,8 @@ class VectorKernel final : public CpuKernel {
 
  private:
   const kernels::ConvKernels& conv_;
-  const ir::Node& node_;
+  ConvSettings settings_;
   Epilogue epilogue_;
-  bool transposed_;
   bool has_bias_;
 };
 
@@ -125,11 +145,10 @@ ComputeType<T> window_sum(const kernels::ConvArgs& args, const T* x, const T* w,
 
 class GenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context)
-      : node_(context.node), transposed_(context.node.is("ConvTranspose")) {}
+  explicit GenericKernel(const KernelContext& context) : settings_(context) {}
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>, int) const override {
-    return transposed_ ? bytes_of(Dtype::f64, element_count(inputs[1])) : 0;
+    return settings_.transposed() ? bytes_of(Dtype::f64, element_count(inputs[1])) : 0;
   }
 
   void run(const KernelRun& run) const override {
@@ -143,10 +162,10 @@ class GenericKernel final : public CpuKernel {
     Tensor& out = run.outputs[0];
     if (out.size() == 0) return;
     const kernels::ConvArgs args =
-        conv_args(node_, run.inputs[0].shape(), run.inputs[1].shape(), out.shape());
+        settings_.sizes(run.inputs[0].shape(), run.inputs[1].shape(), out.shape());
     const T* x = elements<T>(run.inputs[0]);
     const T* w = elements<T>(run.inputs[1]);
-    if (transposed_) {
+    if (settings_.transposed()) {
       auto* turned = reinterpret_cast<T*>(run.workspace);
       turn_weight(w, args, turned);
       w = turned;
@@ -169,20 +188,11 @@ class GenericKernel final : public CpuKernel {
     });
   }
 
-  const ir::Node& node_;
-  bool transposed_;
+  ConvSettings settings_;
 };
 
-std::string refuse_many_dimensions(const KernelContext& context) {
-  const ir::Type* type = context.facts.type(context.node.input(0));
-  if (type == nullptr || !type->has_rank()) return "the rank of the input is not known";
-  const auto spatial = static_cast<std::size_t>(type->rank()) - 2;
-  return spatial > kMaxSpatial
-             ? fmt::format("{} spatial dimensions; at most {} are supported", spatial, kMaxSpatial)
-             : std::string();
-}
-
 std::string refuse_vector(const KernelContext& context) {
+  if (context.epilogue.last != Activation::none) return "takes no activation behind a residual";
   const std::string reason = refuse_unless_f32(context);
   return reason.empty() ? refuse_many_dimensions(context) : reason;
 }
@@ -192,6 +202,7 @@ std::string refuse_generic(const KernelContext& context) {
 }
 
 constexpr CpuImplementation kConv[] = {
+    {"conv_f32_packed", refuse_packed_conv, create_packed_conv, true, true},
     {"conv_f32", refuse_vector, create_kernel<VectorKernel>, true},
     {"conv_generic", refuse_generic, create_kernel<GenericKernel>}};
 constexpr CpuOp kOps[] = {{"", "Conv", kConv}, {"", "ConvTranspose", kConv}};

@@ -1,6 +1,8 @@
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "src/kernels/cpu/kernels.h"
 #include "src/ops/nn/nn_cpu.h"
 #include "src/ops/nn/window_cpu.h"
 
@@ -93,12 +95,18 @@ void for_each_tap(const SlideAxes& axes, const T* x, int64_t oz, int64_t oy, Bod
 // A row at a time, tap by tap, so that the compiler sees plain loops over outputs.
 class WindowKernel : public CpuKernel {
  public:
-  explicit WindowKernel(const KernelContext& context) : node_(context.node) {}
+  explicit WindowKernel(const KernelContext& context) : node_(context.node) {
+    const ir::Type* type = context.facts.type(context.node.input(0));
+    if (type != nullptr && type->has_rank() && node_.has_attribute("kernel_shape"))
+      window_ = window_of(node_, static_cast<std::size_t>(type->rank()) - 2);
+  }
 
  protected:
   SlideAxes axes_of(const KernelRun& run) const {
     const Shape& in = run.inputs[0].shape();
-    return slide_axes(node_, window_of(node_, in.size() - 2), in, run.outputs[0].shape());
+    const Shape& out = run.outputs[0].shape();
+    if (window_) return slide_axes(node_, *window_, in, out);
+    return slide_axes(node_, window_of(node_, in.size() - 2), in, out);
   }
   // body(plane, oz, oy, row) for every row of outputs.
   template <class Body>
@@ -117,6 +125,7 @@ class WindowKernel : public CpuKernel {
   static int64_t plane_size(const SlideAxes& axes) { return axes[0].in * axes[1].in * axes[2].in; }
 
   const ir::Node& node_;
+  std::optional<Window> window_;  // when it is known before the run
 };
 
 using PoolTypes = decltype(FloatTypes{} + Types<int8_t, uint8_t>{});
@@ -255,6 +264,58 @@ class SumKernel final : public WindowKernel {
   double p_;
 };
 
+// Maxima and averages of f32 images that lie channels last.
+class ChannelsLastKernel final : public WindowKernel {
+ public:
+  explicit ChannelsLastKernel(const KernelContext& context)
+      : WindowKernel(context),
+        pool_(kernels::cpu_kernels(context.isa).pool),
+        max_(context.node.is("MaxPool")),
+        global_(context.node.is("GlobalAveragePool")),
+        with_pads_(context.node.int_or("count_include_pad", 0) != 0) {}
+
+  void run(const KernelRun& run) const override {
+    const Shape& shape = run.inputs[0].shape();
+    if (run.outputs[0].size() == 0) return;
+    kernels::PoolArgs args{.batch = shape[0], .channels = shape[1], .with_pads = with_pads_};
+    if (global_) {
+      args.axes[2].in = args.axes[2].taps = product(shape, 2, static_cast<int>(shape.size()));
+    } else {
+      const SlideAxes axes = axes_of(run);
+      for (std::size_t d = 0; d < kMaxSpatial; ++d) {
+        args.axes[d] = {axes[d].in,     axes[d].out,      axes[d].kernel,
+                        axes[d].stride, axes[d].dilation, axes[d].begin};
+        args.end_pads[d] = axes[d].end;
+      }
+    }
+    args.x = elements<float>(run.inputs[0]);
+    args.y = elements<float>(run.outputs[0]);
+    (max_ ? pool_.max : pool_.average)(args, run.pool);
+  }
+
+ private:
+  const kernels::PoolKernels& pool_;
+  bool max_;
+  bool global_;
+  bool with_pads_;
+};
+
+std::string refuse_channels_last(const KernelContext& context) {
+  const std::string reason = refuse_unless_f32(context);
+  if (!reason.empty()) return reason;
+  if (!context.layouts.input) return "the input does not lie channels last";
+  // One pixel lies in both ways.
+  if (!context.layouts.output && !context.node.is("GlobalAveragePool"))
+    return "the output does not lie channels last";
+  return context.node.output(1) != nullptr ? "the places of the maxima are wanted" : "";
+}
+
+// Its output, of one pixel, lies in both ways.
+std::string refuse_global(const KernelContext& context) {
+  if (context.layouts.input) return "the input lies channels last";
+  return refuse_input0<FloatTypes>(context);
+}
+
 // Indices count the elements of the shape that the windows alone give; an output_shape that is
 // greater has it at its front.
 class UnpoolKernel final : public WindowKernel {
@@ -305,15 +366,22 @@ class UnpoolKernel final : public WindowKernel {
   }
 };
 
+constexpr CpuImplementation kGlobalAverage[] = {
+    {"pool_channels_last", refuse_channels_last, create_kernel<ChannelsLastKernel>, false, true},
+    {"pool_global", refuse_global, create_kernel<GlobalKernel>, false, true}};
 constexpr CpuImplementation kGlobal[] = {
     {"pool_global", refuse_input0<FloatTypes>, create_kernel<GlobalKernel>}};
 constexpr CpuImplementation kMax[] = {
+    {"pool_channels_last", refuse_channels_last, create_kernel<ChannelsLastKernel>, false, true},
     {"pool_max", refuse_input0<PoolTypes>, create_kernel<MaxKernel>}};
+constexpr CpuImplementation kAverage[] = {
+    {"pool_channels_last", refuse_channels_last, create_kernel<ChannelsLastKernel>, false, true},
+    {"pool_sum", refuse_input0<FloatTypes>, create_kernel<SumKernel>}};
 constexpr CpuImplementation kSum[] = {
     {"pool_sum", refuse_input0<FloatTypes>, create_kernel<SumKernel>}};
 constexpr CpuImplementation kUnpool[] = {
     {"unpool", refuse_input0<FloatTypes>, create_kernel<UnpoolKernel>}};
-constexpr CpuOp kOps[] = {{"", "AveragePool", kSum},     {"", "GlobalAveragePool", kGlobal},
+constexpr CpuOp kOps[] = {{"", "AveragePool", kAverage}, {"", "GlobalAveragePool", kGlobalAverage},
                           {"", "GlobalLpPool", kGlobal}, {"", "GlobalMaxPool", kGlobal},
                           {"", "LpPool", kSum},          {"", "MaxPool", kMax},
                           {"", "MaxUnpool", kUnpool}};

@@ -1,0 +1,85 @@
+#pragma once
+// What the methods of a packed convolution share. Only for sources of tercel_isa_sources.
+
+#include "src/kernels/cpu/conv_packed.h"
+#include "src/kernels/cpu/gemm_task.h"
+
+TERCEL_ISA_BEGIN
+
+inline int64_t positions(const PackedConvArgs& a) {
+  return a.axes[0].out * a.axes[1].out * a.axes[2].out;
+}
+inline int64_t taps_of(const PackedConvArgs& a) {
+  return a.axes[0].taps * a.axes[1].taps * a.axes[2].taps;
+}
+inline int64_t input_positions(const PackedConvArgs& a) {
+  return a.axes[0].in * a.axes[1].in * a.axes[2].in;
+}
+
+inline Vec activate(Activation activation, Vec x) {
+  switch (activation) {
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return relu(x);
+    case Activation::gelu:
+      return gelu(x);
+    case Activation::gelu_tanh:
+      return gelu_tanh(x);
+    case Activation::silu:
+      return silu(x);
+    case Activation::tanh:
+      return tanh(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+  }
+  return x;
+}
+
+inline Vec load_upto(const float* from, int64_t count) {
+  return count >= kLanes ? load(from) : load_some(from, count);
+}
+inline void store_upto(float* to, Vec value, int64_t count) {
+  if (count >= kLanes)
+    store(to, value);
+  else
+    store_some(to, value, count);
+}
+
+// `count` <= kLanes outputs: `channel` of all, and `at` elements into y.
+inline Vec finished(const PackedConvArgs& a, Vec value, int64_t channel, int64_t at,
+                    int64_t count) {
+  if (a.bias != nullptr) value += load_upto(a.bias + channel, count);
+  if (a.activation == Activation::relu)
+    value = relu(value);
+  else if (a.activation != Activation::none)
+    value = activate(a.activation, value);
+  if (a.residual != nullptr) value += load_upto(a.residual + at, count);
+  if (a.last == Activation::relu)
+    value = relu(value);
+  else if (a.last != Activation::none)
+    value = activate(a.last, value);
+  return value;
+}
+
+struct TapRange {
+  int64_t begin, end;
+};
+// The taps that see the input from `at`, where tap 0 stands.
+inline TapRange taps_inside(const ConvAxis& axis, int64_t at) {
+  const int64_t begin = at < 0 ? least(ceil_div(-at, axis.dilation), axis.taps) : 0;
+  const int64_t end = at < axis.in ? least(axis.taps, ceil_div(axis.in - at, axis.dilation)) : 0;
+  return {begin, most(begin, end)};
+}
+
+// Whole vectors are read only where `from` has them; `to` has room for a whole last one.
+inline void copy_floats(const float* from, int64_t count, float* to) {
+  int64_t j = 0;
+  for (; j + kLanes <= count; j += kLanes) store(to + j, load(from + j));
+  if (j < count) store(to + j, load_some(from + j, count - j));
+}
+inline void clear_floats(int64_t count, float* to) {
+  for (int64_t j = 0; j < count; j += kLanes) store(to + j, zeros());
+}
+
+TERCEL_ISA_END

@@ -1,0 +1,281 @@
+#pragma once
+// Convolution by 3 x 3 windows as products in a transformed space: Lavin and Gray, 2015. Only for
+// sources of tercel_isa_sources.
+//
+// An output tile of E x E needs P = (E + 2)² products for each pair of channels. Tiles of the input
+// are transformed to V[point][tile][channel]; each point is a matrix product with the transformed
+// weight U[point][panel][channel][column]; its result, kept by tile, is transformed back.
+
+#include "src/kernels/cpu/conv_task.h"
+
+TERCEL_ISA_BEGIN
+
+// One dimension of the transforms for E outputs, from the points 0, ±a, ±b and infinity.
+template <int E>
+struct Winograd;
+
+template <>
+struct Winograd<2> {
+  static constexpr int kSize = 4;
+  static void input(const Vec* d, Vec* t) {
+    t[0] = d[2] - d[0];
+    t[1] = d[2] + d[1];
+    t[2] = d[2] - d[1];
+    t[3] = d[3] - d[1];
+  }
+  static void output(const Vec* m, Vec* y) {
+    y[0] = m[0] + m[1] + m[2];
+    y[1] = m[1] - m[2] + m[3];
+  }
+  static void weight(const double* g, double* u) {
+    u[0] = -g[0];
+    u[1] = (g[0] + g[1] + g[2]) / 2;
+    u[2] = (g[0] - g[1] + g[2]) / 2;
+    u[3] = g[2];
+  }
+};
+
+template <>
+struct Winograd<4> {
+  static constexpr int kSize = 6;
+  static constexpr double kA = 0.70710678118654752, kB = 1.41421356237309505;
+  static constexpr double kA2 = 0.5, kB2 = 2;
+
+  static void input(const Vec* d, Vec* t) {
+    const auto scale = [](double factor) { return splat(static_cast<float>(factor)); };
+    const Vec even_a = d[4] - scale(kB2) * d[2];
+    const Vec odd_a = scale(kA) * (d[3] - scale(kB2) * d[1]);
+    const Vec even_b = d[4] - scale(kA2) * d[2];
+    const Vec odd_b = scale(kB) * (d[3] - scale(kA2) * d[1]);
+    t[0] = d[0] - scale(kA2 + kB2) * d[2] + d[4];
+    t[1] = even_a + odd_a;
+    t[2] = even_a - odd_a;
+    t[3] = even_b + odd_b;
+    t[4] = even_b - odd_b;
+    t[5] = d[1] - scale(kA2 + kB2) * d[3] + d[5];
+  }
+  static void output(const Vec* m, Vec* y) {
+    const auto scale = [](double factor) { return splat(static_cast<float>(factor)); };
+    const Vec sum_a = m[1] + m[2];
+    const Vec difference_a = scale(kA) * (m[1] - m[2]);
+    const Vec sum_b = m[3] + m[4];
+    const Vec difference_b = scale(kB) * (m[3] - m[4]);
+    y[0] = m[0] + sum_a + sum_b;
+    y[1] = difference_a + difference_b;
+    y[2] = scale(kA2) * sum_a + scale(kB2) * sum_b;
+    y[3] = scale(kA2) * difference_a + scale(kB2) * difference_b + m[5];
+  }
+  static void weight(const double* g, double* u) {
+    const auto at = [&](double p, double scale) {
+      return (g[0] + p * g[1] + p * p * g[2]) / scale;
+    };
+    const double scale_a = 2 * kA2 * (kA2 - kB2);
+    const double scale_b = 2 * kB2 * (kB2 - kA2);
+    u[0] = g[0] / (kA2 * kB2);
+    u[1] = at(kA, scale_a);
+    u[2] = at(-kA, scale_a);
+    u[3] = at(kB, scale_b);
+    u[4] = at(-kB, scale_b);
+    u[5] = g[2];
+  }
+};
+
+constexpr int64_t kTransformedFloats = int64_t{1} << 19;  // of V, which the cores share
+constexpr int64_t kResultFloats = int64_t{1} << 17;       // of a task's products: half of an L2
+
+// How tiles and columns are cut into chunks and tasks.
+template <int E>
+struct WinogradGrid {
+  static constexpr int64_t kPoints = Winograd<E>::kSize * Winograd<E>::kSize;
+  int64_t down, across, tiles;  // of an image; of all
+  int64_t chunk;                // tiles that are transformed at once
+  int64_t panels, groups;       // of columns
+  int64_t block;                // most tiles of a task
+
+  WinogradGrid(const PackedConvArgs& a, int64_t threads)
+      : down(ceil_div(a.axes[1].out, E)),
+        across(ceil_div(a.axes[2].out, E)),
+        tiles(a.batch * down * across),
+        panels(ceil_div(a.out_channels, kPanel)) {
+    const int64_t least_block = kTileRows * kPoints * kPanel;
+    const int64_t panels_at_once = most<int64_t>(1, kResultFloats / 2 / least_block);
+    const int64_t room = most<int64_t>(1, kTransformedFloats / kPoints / a.in_channels);
+    const int64_t unit = kTileRows * 2 * threads;
+    chunk = least(tiles, most(room / unit * unit, unit));
+    groups = ceil_div(panels, panels_at_once);
+    if (threads > 1 && chunk < 8 * kTileRows) groups = least(round_up(groups, threads), panels);
+    const int64_t columns = ceil_div(panels, groups) * kPanel;
+    const int64_t fitting = kResultFloats / (kPoints * columns) / kTileRows;
+    block = most<int64_t>(1, fitting) * kTileRows;
+    while (block > kTileRows && ceil_div(chunk, block) * groups % threads != 0) block -= kTileRows;
+  }
+  int64_t result_floats() const { return block * kPoints * ceil_div(panels, groups) * kPanel; }
+  int64_t transformed_floats(int64_t channels) const {
+    return round_up(chunk * kPoints * channels, 16);
+  }
+};
+
+// One tile of the input, all channels, to out[point * stride + channel].
+template <int E>
+void transform_input(const PackedConvArgs& a, const WinogradGrid<E>& grid, int64_t tile, float* out,
+                     int64_t stride) {
+  constexpr int kSize = Winograd<E>::kSize;
+  const ConvAxis& down = a.axes[1];
+  const ConvAxis& across = a.axes[2];
+  const int64_t y0 = tile / grid.across % grid.down * E - down.pad;
+  const int64_t x0 = tile % grid.across * E - across.pad;
+  const float* image = a.x + tile / grid.across / grid.down * down.in * across.in * a.in_channels;
+  for (int64_t c = 0; c < a.in_channels; c += kLanes) {
+    const int64_t count = a.in_channels - c;
+    Vec half[kSize][kSize];
+#pragma GCC unroll 6
+    for (int j = 0; j < kSize; ++j) {
+      Vec d[kSize];
+      const bool seen = x0 + j >= 0 && x0 + j < across.in;
+#pragma GCC unroll 6
+      for (int i = 0; i < kSize; ++i) {
+        d[i] = seen && y0 + i >= 0 && y0 + i < down.in
+                   ? load_upto(image + ((y0 + i) * across.in + x0 + j) * a.in_channels + c, count)
+                   : zeros();
+      }
+      Vec t[kSize];
+      Winograd<E>::input(d, t);
+#pragma GCC unroll 6
+      for (int i = 0; i < kSize; ++i) half[i][j] = t[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kSize; ++i) {
+      Vec t[kSize];
+      Winograd<E>::input(half[i], t);
+#pragma GCC unroll 6
+      for (int j = 0; j < kSize; ++j) store_upto(out + (i * kSize + j) * stride + c, t[j], count);
+    }
+  }
+}
+
+// One tile of the output, channels [first, first + columns), from m[point * stride + column].
+template <int E>
+void transform_output(const PackedConvArgs& a, const WinogradGrid<E>& grid, int64_t tile,
+                      const float* m, int64_t stride, int64_t first, int64_t columns) {
+  constexpr int kSize = Winograd<E>::kSize;
+  const int64_t y0 = tile / grid.across % grid.down * E;
+  const int64_t x0 = tile % grid.across * E;
+  const int64_t rows = least<int64_t>(E, a.axes[1].out - y0);
+  const int64_t width = least<int64_t>(E, a.axes[2].out - x0);
+  const int64_t image = tile / grid.across / grid.down;
+  const int64_t corner = (image * a.axes[1].out + y0) * a.axes[2].out + x0;
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    Vec half[E][kSize];
+#pragma GCC unroll 6
+    for (int j = 0; j < kSize; ++j) {
+      Vec column[kSize];
+#pragma GCC unroll 6
+      for (int i = 0; i < kSize; ++i) column[i] = load(m + (i * kSize + j) * stride + c);
+      Vec y[E];
+      Winograd<E>::output(column, y);
+#pragma GCC unroll 6
+      for (int i = 0; i < E; ++i) half[i][j] = y[i];
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      Vec y[E];
+      Winograd<E>::output(half[i], y);
+      for (int64_t j = 0; j < width; ++j) {
+        const int64_t at = (corner + i * a.axes[2].out + j) * a.out_channels + first + c;
+        store_upto(a.y + at, finished(a, y[j], first + c, at, columns - c), columns - c);
+      }
+    }
+  }
+}
+
+// Tiles [tiles), numbered from `base` on, by the panels [p).
+template <int E>
+void winograd_task(const PackedConvArgs& a, const WinogradGrid<E>& grid, const float* v,
+                   int64_t base, Range tiles, Range p, float* result) {
+  constexpr int64_t kPoints = WinogradGrid<E>::kPoints;
+  const int64_t width = p.size() * kPanel;
+  const int64_t row = kPoints * width;
+  const int64_t panel = a.in_channels * kPanel;
+  const int64_t blocks = ceil_div(a.in_channels, kBlockK);
+  const int64_t units = ceil_div(tiles.size(), kTileRows);
+  ABlock block;
+  for (int64_t point = 0; point < kPoints; ++point) {
+    const float* u = a.w + (point * grid.panels + p.begin) * panel;
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Range k = part(a.in_channels, i, blocks);
+      for (int64_t t = 0; t < units; ++t) {
+        const Range unit = part(tiles.size(), t, units);
+        const int rows = static_cast<int>(unit.size());
+        const float* from =
+            v + (point * grid.chunk + tiles.begin + unit.begin) * a.in_channels + k.begin;
+        for (int r = 0; r < rows; ++r)
+          copy_floats(from + r * a.in_channels, k.size(), block.values + r * kStrideA);
+        gemm_strip(rows, block.values, u + k.begin * kPanel, panel, k.size(),
+                   result + unit.begin * row + point * width, row, width, i == 0);
+      }
+    }
+  }
+  const int64_t first = p.begin * kPanel;
+  const int64_t columns = least(p.end * kPanel, a.out_channels) - first;
+  for (int64_t t = 0; t < tiles.size(); ++t)
+    transform_output<E>(a, grid, base + tiles.begin + t, result + t * row, width, first, columns);
+}
+
+template <int E>
+void conv_winograd(const PackedConvArgs& a, ThreadPool& pool) {
+  const WinogradGrid<E> grid(a, pool_size(pool));
+  constexpr double kPoints = WinogradGrid<E>::kPoints;
+  auto* v = static_cast<float*>(a.workspace);
+  float* results = v + grid.transformed_floats(a.in_channels);
+  for (int64_t base = 0; base < grid.tiles; base += grid.chunk) {
+    const int64_t tiles = least(grid.chunk, grid.tiles - base);
+    const auto size = static_cast<double>(a.in_channels);
+    for_ranges(pool, tiles, kPoints * size / kLanes, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t)
+        transform_input<E>(a, grid, base + t, v + t * a.in_channels, grid.chunk * a.in_channels);
+    });
+    const int64_t blocks = ceil_div(tiles, grid.block);
+    const double cost =
+        2 * kPoints * static_cast<double>(tiles * a.out_channels) * size / kFlopsPerNanosecond;
+    for_items(pool, grid.groups * blocks, cost, [&](int64_t item, int64_t slot) {
+      const Range t = part(tiles, item % blocks, blocks);
+      const Range p = part(grid.panels, item / blocks, grid.groups);
+      winograd_task<E>(a, grid, v, base, t, p, results + slot * grid.result_floats());
+    });
+  }
+}
+
+template <int E>
+std::size_t winograd_workspace(const PackedConvArgs& sizes, int threads) {
+  const WinogradGrid<E> grid(sizes, threads);
+  return checked_bytes(grid.transformed_floats(sizes.in_channels) + threads * grid.result_floats(),
+                       1, sizeof(float));
+}
+
+template <int E>
+void pack_winograd(const PackedConvArgs& a, const float* w, float* out, ThreadPool& pool) {
+  constexpr int kSize = Winograd<E>::kSize;
+  const int64_t panels = ceil_div(a.out_channels, kPanel);
+  const int64_t stride = panels * a.in_channels * kPanel;  // between points
+  const double cost = 50.0 * static_cast<double>(a.in_channels) * kPanel;
+  for_ranges(pool, panels, cost, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * kPanel; i < end * kPanel; ++i) {
+      float* to = out + i / kPanel * a.in_channels * kPanel + i % kPanel;
+      for (int64_t c = 0; c < a.in_channels; ++c, to += kPanel) {
+        double half[3][kSize] = {};
+        for (int64_t y = 0; y < 3 && i < a.out_channels; ++y) {
+          const float* from = w + (i * a.in_channels + c) * 9 + y * 3;
+          const double g[3] = {from[0], from[1], from[2]};
+          Winograd<E>::weight(g, half[y]);
+        }
+        for (int x = 0; x < kSize; ++x) {
+          const double g[3] = {half[0][x], half[1][x], half[2][x]};
+          double u[kSize];
+          Winograd<E>::weight(g, u);
+          for (int y = 0; y < kSize; ++y) to[(y * kSize + x) * stride] = static_cast<float>(u[y]);
+        }
+      }
+    }
+  });
+}
+
+TERCEL_ISA_END

@@ -1,0 +1,35 @@
+#pragma once
+// What the CPU implementations of Conv and ConvTranspose share.
+
+#include <optional>
+#include <string>
+
+#include "src/kernels/cpu/kernels.h"
+#include "src/ops/nn/window_cpu.h"
+
+namespace tercel::ops {
+
+// The attributes of a Conv or ConvTranspose, read once.
+class ConvSettings {
+ public:
+  explicit ConvSettings(const KernelContext& context);
+
+  bool transposed() const { return transposed_; }
+  // Sizes of a Conv, or of the convolution over spread elements that a ConvTranspose is.
+  kernels::ConvArgs sizes(const Shape& x, const Shape& w, const Shape& y) const;
+
+ private:
+  const ir::Node& node_;
+  bool transposed_;
+  int64_t groups_;
+  std::optional<Window> window_;  // when the kernel's size is known before the run
+};
+
+// Empty when the rank of input 0 is one that kernels have.
+std::string refuse_many_dimensions(const KernelContext& context);
+
+// A Conv whose f32 weight is constant, packed at load: images may lie channels last.
+std::string refuse_packed_conv(const KernelContext& context);
+std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context);
+
+}  // namespace tercel::ops

@@ -1,0 +1,132 @@
+#include "src/ops/math/packed_weight_cpu.h"
+#include "src/ops/nn/conv_cpu.h"
+
+namespace tercel::ops {
+namespace {
+
+int64_t area_of(const Shape& shape) { return product(shape, 2, static_cast<int>(shape.size())); }
+
+// Images that do not lie channels last are turned in the workspace, before and behind.
+class PackedKernel final : public CpuKernel {
+ public:
+  explicit PackedKernel(const KernelContext& context)
+      : conv_(kernels::cpu_kernels(context.isa).packed_conv),
+        settings_(context),
+        weight_shape_(context.constant(1)->shape()),
+        epilogue_(context.epilogue),
+        layouts_(context.layouts),
+        has_bias_(context.node.input(2) != nullptr) {
+    // Winograd's tiles depend on the size of the image, where it is known.
+    Shape x(weight_shape_.size(), 0);
+    x[0] = 1;
+    x[1] = weight_shape_[1] * context.node.int_or("group", 1);
+    Shape y{1, weight_shape_[0]};
+    y.resize(x.size(), 0);
+    const ir::Type* type = context.facts.type(context.node.input(0));
+    for (std::size_t d = 2; type != nullptr && type->dims && d < x.size(); ++d) {
+      if ((*type->dims)[d].known()) x[d] = (*type->dims)[d].value();
+    }
+    kernels::PackedConvArgs sizes = sizes_of(x, y);
+    method_ = sizes.method = conv_.method(sizes);
+    planar_ = sizes.planar = !layouts_.input && conv_.may_be_planar(sizes);
+    packed_ = context.memory.allocate(conv_.packed_bytes(sizes), "packed weight");
+    conv_.pack(sizes, elements<float>(*context.constant(1)),
+               reinterpret_cast<float*>(packed_->data()), context.pool);
+  }
+
+  bool absorbs(int input) const override { return input == 1; }
+
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
+                        int threads) const override {
+    const Shape& y = outputs[0];
+    std::size_t bytes = conv_.workspace(sizes_of(inputs[0], y), threads);
+    if (turns_input(inputs[0])) bytes += turned_bytes(inputs[0]);
+    if (turns_output(y)) bytes += turned_bytes(y) * (epilogue_.residual ? 2 : 1);
+    return bytes;
+  }
+
+  void run(const KernelRun& run) const override {
+    const Tensor& x = run.inputs[0];
+    Tensor& y = run.outputs[0];
+    if (y.size() == 0) return;
+    kernels::PackedConvArgs args = sizes_of(x.shape(), y.shape());
+    TERCEL_CHECK(args.in_channels == weight_shape_[1]);
+    std::byte* free = run.workspace;
+    args.x = turns_input(x.shape()) ? turned(run, x, free) : elements<float>(x);
+    args.w = reinterpret_cast<const float*>(packed_->data());
+    if (has_bias_) args.bias = elements<float>(run.inputs[2]);
+    args.activation = to_kernel(epilogue_.activation);
+    args.last = to_kernel(epilogue_.last);
+    args.y = elements<float>(y);
+    const bool turns = turns_output(y.shape());
+    if (epilogue_.residual) {
+      const Tensor& residual = run.inputs.back();
+      TERCEL_CHECK(residual.dtype() == Dtype::f32 && residual.size() == y.size());
+      args.residual = turns ? turned(run, residual, free) : elements<float>(residual);
+    }
+    if (turns) {
+      args.y = reinterpret_cast<float*>(free);
+      free += turned_bytes(y.shape());
+    }
+    args.workspace = free;
+    conv_.conv(args, run.pool);
+    if (turns) {
+      conv_.transpose(args.y, y.shape()[0], area_of(y.shape()), y.shape()[1], elements<float>(y),
+                      run.pool);
+    }
+  }
+
+ private:
+  kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
+    const kernels::ConvArgs sizes = settings_.sizes(x, weight_shape_, y);
+    kernels::PackedConvArgs args{.method = method_, .batch = sizes.batch, .groups = sizes.groups};
+    args.in_channels = sizes.in_channels;
+    args.out_channels = sizes.out_channels;
+    std::copy(std::begin(sizes.axes), std::end(sizes.axes), args.axes);
+    args.planar = planar_;
+    return args;
+  }
+
+  // With one channel, or one pixel, both layouts are the same.
+  static bool differs(const Shape& shape) { return shape[1] > 1 && area_of(shape) > 1; }
+  bool turns_input(const Shape& x) const { return !layouts_.input && !planar_ && differs(x); }
+  bool turns_output(const Shape& y) const { return !layouts_.output && differs(y); }
+  static std::size_t turned_bytes(const Shape& shape) {
+    return workspace_bytes(bytes_of(Dtype::f32, element_count(shape)));
+  }
+  float* turned(const KernelRun& run, const Tensor& tensor, std::byte*& free) const {
+    auto* to = reinterpret_cast<float*>(free);
+    const Shape& shape = tensor.shape();
+    conv_.transpose(elements<float>(tensor), shape[0], shape[1], area_of(shape), to, run.pool);
+    free += turned_bytes(shape);
+    return to;
+  }
+
+  const kernels::PackedConvKernels& conv_;
+  ConvSettings settings_;
+  Shape weight_shape_;
+  Epilogue epilogue_;
+  Layouts layouts_;
+  bool has_bias_;
+  kernels::ConvMethod method_ = kernels::ConvMethod::product;
+  bool planar_ = false;
+  std::shared_ptr<Buffer> packed_;
+};
+
+}  // namespace
+
+std::string refuse_packed_conv(const KernelContext& context) {
+  if (context.node.is("ConvTranspose")) return "turns no weight";
+  const std::string reason = refuse_unless_f32(context);
+  if (!reason.empty()) return reason;
+  const Tensor* w = context.constant(1);
+  if (w == nullptr || w->dtype() != Dtype::f32) return "the weight is not a constant of f32";
+  if (w->size() == 0) return "the weight is empty";
+  return refuse_many_dimensions(context);
+}
+
+std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context) {
+  return create_kernel<PackedKernel>(context);
+}
+
+}  // namespace tercel::ops
