@@ -59,7 +59,7 @@ class Program::Compiler {
     for (ir::Node* node : nodes) {
       Step step;
       step.nodes = {node};
-      choose(step, context(*node));
+      choose(step, context(*node, {}));
       if (!step.kernel->allocates_outputs()) continue;
       connect(step, *node, *node);
       program_.sizing_.push_back(std::move(step));

@@ -118,14 +118,14 @@ struct ProductGrid {
 
 // What the next tile will touch, fetched while this one is computed: rows of y and of the residual,
 // and of x where windows are single pixels.
-struct Ahead {
+struct ConvAhead {
   int64_t at = -1;           // into y; negative: nothing
   const float* x = nullptr;  // null: nothing
   int64_t x_row = 0;         // elements between its rows
   int64_t lines = 0;         // of 64 bytes, of each row
 };
 
-inline void fetch_row(const PackedConvArgs& a, const Ahead& ahead, int r) {
+inline void fetch_row(const PackedConvArgs& a, const ConvAhead& ahead, int r) {
   constexpr int kLine = 16;
   const int64_t channels = a.groups * a.out_channels;
   if (ahead.at >= 0) {
@@ -145,7 +145,7 @@ constexpr int64_t kFetchSteps = 24;  // of k, that weights are fetched ahead
 template <int ROWS>
 void product_tile(const PackedConvArgs& args, const float* a, const float* b, int64_t kc,
                   int64_t at, int64_t column, int64_t columns, bool first, bool last,
-                  const Ahead& ahead) {
+                  const ConvAhead& ahead) {
   const int64_t channels = args.groups * args.out_channels;
   const int64_t right = columns - kLanes;
   float* y = args.y + at;
@@ -185,7 +185,7 @@ void product_tile(const PackedConvArgs& args, const float* a, const float* b, in
 }
 
 using ProductTile = void (*)(const PackedConvArgs&, const float*, const float*, int64_t, int64_t,
-                             int64_t, int64_t, bool, bool, const Ahead&);
+                             int64_t, int64_t, bool, bool, const ConvAhead&);
 template <int... R>
 constexpr std::array<ProductTile, sizeof...(R)> make_product_tiles(
     std::integer_sequence<int, R...>) {
@@ -218,7 +218,7 @@ inline void product_task(const PackedConvArgs& a, int64_t group, Range tiles, in
       const int64_t lines = ceil_div(k.size(), 16 * panels.size());
       for (int64_t p = panels.begin; p < panels.end; ++p) {
         const int64_t column = group * a.out_channels + p * kPanel;
-        Ahead ahead;
+        ConvAhead ahead;
         if (p + 1 < panels.end)
           ahead.at = tile.begin * channels + column + kPanel;
         else if (more)
