@@ -11,6 +11,7 @@ Findings are printed as file:line: sentence, with exit code 1.
 import argparse
 import fnmatch
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -176,8 +177,16 @@ def check_tree(files):
                     yield path, number, "a path of one machine"
 
 
+# Of cmake/TercelIsa.cmake: what headers of kernels are compiled for.
+ISA = ["-DTERCEL_ISA=avx512_bf16", "-DTERCEL_ISA_avx512=1", "-DTERCEL_ISA_avx512_bf16=1"]
+ISA += ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+ISA += ["-mavx512vnni", "-mavx512bf16"]
+
+
 def compile_alone(header):
     command = ["g++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
+    if header.is_relative_to("src/kernels/cpu") and platform.machine() == "x86_64":
+        command += ISA
     command += ["-Iinclude", "-I.", "-x", "c++", "-"]
     source = f'#include "{name_in_includes(header)}"\n'
     done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)

@@ -40,8 +40,9 @@ struct SessionOptions {
   std::size_t memory_limit = 0;
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;
-  // The best instruction set to use: "avx512_bf16", "avx512", "avx2", "generic"; empty: the
-  // machine's best.
+  // The best instruction set to use: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni",
+  // "avx2", "generic"; empty: the machine's best but for amx and avx2_vnni, which must be asked
+  // for: their kernels have not run on a machine yet.
   std::string cpu_isa;
   // What a checkpoint is loaded for: "question-answering", "text-classification", …; empty: what
   // its config says.

@@ -22,9 +22,12 @@ std::string_view to_string(CpuIsa isa);
 // One of cpu_isas() by its name. Throws Errc::invalid_argument with the list.
 CpuIsa parse_cpu_isa(std::string_view name);
 
-// What the CPU and the operating system support: from generic to the best.
+// What the CPU and the operating system support, from slow to fast.
 std::span<const CpuIsa> cpu_isas();
-CpuIsa best_cpu_isa();
 bool cpu_has(CpuIsa isa);
+
+// What is used unless another is asked for: the fastest that the kernels have been tested on.
+// avx2_vnni and amx are not among them: their code has only been compiled so far.
+CpuIsa best_cpu_isa();
 
 }  // namespace tercel

@@ -29,11 +29,11 @@ TERCEL_DECLARE_ISA(avx512)
 namespace tercel::kernels::avx512_bf16 {
 extern const AttentionKernels attention_kernels;
 extern const GemmBf16Kernels gemm_bf16_kernels;
-}
+}  // namespace tercel::kernels::avx512_bf16
 namespace tercel::kernels::amx {
 extern const AttentionKernels attention_kernels;
 extern const GemmBf16Kernels gemm_bf16_kernels;
-}
+}  // namespace tercel::kernels::amx
 #endif
 
 #undef TERCEL_DECLARE_ISA
