@@ -32,7 +32,8 @@ def expected_rows(expected: np.ndarray, case: dict[str, np.ndarray], metadata) -
     mask = case.get("attention_mask")
     if metadata.get("tercel.rows") != "packed" or mask is None or expected.shape[: mask.ndim] != mask.shape:
         return expected
-    return np.where(mask.reshape(mask.shape + (1,) * (expected.ndim - mask.ndim)) != 0, expected, np.zeros_like(expected))
+    real = mask.reshape(mask.shape + (1,) * (expected.ndim - mask.ndim)) != 0
+    return np.where(real, expected, np.zeros_like(expected))
 
 
 def check(session, case: dict[str, np.ndarray], error: float) -> int:
