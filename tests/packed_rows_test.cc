@@ -120,12 +120,13 @@ TEST_P(PackedModels, RowsHaveTheBitsOfTheRowAlone) {
       const NamedTensors together = session.run(inputs);
       for (int64_t row = 0; row < shape.batch; ++row) {
         const NamedTensors single = alone.run(row_of(inputs, row, shape.cut(row)));
-        for (const auto& [name, tensor] : single) {
-          for_each_part(together.at(name), tensor, shape, row,
+        for (const auto& output : single) {
+          for_each_part(together.at(output.first), output.second, shape, row,
                         [&](const float* a, const float* b, std::size_t count) {
                           EXPECT_EQ(std::memcmp(a, b, count * sizeof(float)), 0)
-                              << name << " row " << row << " of " << shape.batch << ", kind "
-                              << static_cast<int>(kind) << ", " << threads << " threads";
+                              << output.first << " row " << row << " of " << shape.batch
+                              << ", kind " << static_cast<int>(kind) << ", " << threads
+                              << " threads";
                         });
         }
       }
