@@ -171,7 +171,7 @@ def plot(measured):
         "Speed, the best of the other runtimes = 1 (right is faster)</text>",
     ]
     for index, (name, colour) in enumerate({"tercel": "#d11a2a", **COLOURS}.items()):
-        x = LEFT + index * 92
+        x = 20 + index * (LEFT + WIDTH) // 5
         out.append(
             f'<circle cx="{x + 4}" cy="34" r="4" fill="{colour}"/><text x="{x + 12}" y="38">{ENGINES[name]}</text>'
         )
