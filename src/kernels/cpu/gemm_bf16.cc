@@ -100,8 +100,8 @@ void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, 
   }
   bf16_strip(rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride, block.pairs,
              sums, stride, p.size(), first);
-  finish_rows(sums, stride, c, args.c_row, row, rows, column, columns,
-              last ? args.epilogue : GemmEpilogue{});
+  finish_rounded(sums, stride, c, args.c_row, row, rows, column, columns,
+                 last ? args.epilogue : GemmEpilogue{});
 }
 
 // Rows [m), panels [p) of C, all of K.

@@ -1,8 +1,7 @@
 #pragma once
 // From the sums of a tile to C. Only for sources of tercel_isa_sources with AVX512_BF16.
 
-#include "src/kernels/cpu/gemm.h"
-#include "src/kernels/cpu/vmath.h"
+#include "src/kernels/cpu/gemm_task.h"
 
 TERCEL_ISA_BEGIN
 
@@ -29,64 +28,20 @@ inline Vec quick_gelu(Vec x) {
   return x * fma(polynomial(near * near, c), near, splat(0.5F));
 }
 
-template <class C, class Function>
-inline void finish_row(const float* sums, C* c, const float* bias, const float* row_bias,
-                       const float* residual, int64_t columns, Function activation) {
-  for (int64_t j = 0; j < columns; j += kLanes) {
-    const int64_t left = columns - j;
-    const auto read = [&](const float* from) {
-      return left >= kLanes ? load(from + j) : load_some(from + j, left);
-    };
-    Vec value = load(sums + j);
-    if (bias != nullptr) value += read(bias);
-    if (row_bias != nullptr) value += splat(*row_bias);
-    value = activation(value);
-    if (residual != nullptr) value += read(residual);
-    if (left >= kLanes) {
-      store_rounded(c + j, value);
-    } else {
-      store_rounded_some(c + j, value, left);
-    }
-  }
-}
-
-// C[rows, columns] whose first element is C[row, column] of the whole; `stride` between the sums'
-// rows.
+// finish_rows with what is enough for bf16 factors.
 template <class C>
-inline void finish_rows(const float* sums, int64_t stride, C* c, int64_t c_row, int64_t row,
-                        int64_t rows, int64_t column, int64_t columns, const GemmEpilogue& e) {
-  const float* bias = e.bias == nullptr ? nullptr : e.bias + column;
-  for (int64_t r = 0; r < rows; ++r, c += c_row, sums += stride) {
-    const float* row_bias = e.row_bias == nullptr ? nullptr : e.row_bias + row + r;
-    const float* residual =
-        e.residual == nullptr ? nullptr : e.residual + (row + r) * e.residual_stride + column;
-    const auto with = [&](auto activation) {
-      finish_row(sums, c, bias, row_bias, residual, columns, activation);
-    };
-    switch (e.activation) {
-      case Activation::none:
-        with([](Vec x) { return x; });
-        break;
-      case Activation::relu:
-        with([](Vec x) { return relu(x); });
-        break;
-      case Activation::gelu:
-        with([](Vec x) { return quick_gelu(x); });
-        break;
-      case Activation::gelu_tanh:
-        with([](Vec x) { return gelu_tanh(x); });
-        break;
-      case Activation::silu:
-        with([](Vec x) { return silu(x); });
-        break;
-      case Activation::tanh:
-        with([](Vec x) { return tanh(x); });
-        break;
-      case Activation::sigmoid:
-        with([](Vec x) { return sigmoid(x); });
-        break;
+inline void finish_rounded(const float* sums, int64_t stride, C* c, int64_t c_row, int64_t row,
+                           int64_t rows, int64_t column, int64_t columns, const GemmEpilogue& e) {
+  const auto put = [](C* to, Vec value, int64_t left) {
+    if (left >= kLanes) {
+      store_rounded(to, value);
+    } else {
+      store_rounded_some(to, value, left);
     }
-  }
+  };
+  finish_rows(
+      sums, stride, c, c_row, row, rows, column, columns, e, [](Vec x) { return quick_gelu(x); },
+      put);
 }
 
 TERCEL_ISA_END

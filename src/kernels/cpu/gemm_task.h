@@ -11,65 +11,76 @@ TERCEL_ISA_BEGIN
 constexpr double kFlopsPerNanosecond = 50;
 constexpr int64_t kGroupFloats = int64_t{kBlockK} * kGroupPanels * kPanel;
 
-template <class Function>
-inline void finish_row(float* c, const float* bias, const float* row_bias, const float* residual,
-                       int64_t columns, Function activation) {
+template <class C, class Function, class Put>
+inline void finish_row(const float* sums, C* c, const float* bias, const float* row_bias,
+                       const float* residual, int64_t columns, Function activation, Put put) {
   for (int64_t j = 0; j < columns; j += kLanes) {
     const int64_t left = columns - j;
     const auto read = [&](const float* from) {
       return left >= kLanes ? load(from + j) : load_some(from + j, left);
     };
-    Vec value = read(c);
+    Vec value = read(sums);
     if (bias != nullptr) value += read(bias);
     if (row_bias != nullptr) value += splat(*row_bias);
     value = activation(value);
     if (residual != nullptr) value += read(residual);
-    if (left >= kLanes) {
-      store(c + j, value);
-    } else {
-      store_some(c + j, value, left);
-    }
+    put(c + j, value, left);
   }
 }
 
-// On C[rows, columns] whose first element is C[row, column] of the whole.
+// use(function) with the function of `activation`, `own_gelu` for GELU.
+template <class Gelu, class Use>
+inline void with_activation(Activation activation, Gelu own_gelu, const Use& use) {
+  switch (activation) {
+    case Activation::none:
+      return use([](Vec x) { return x; });
+    case Activation::relu:
+      return use([](Vec x) { return relu(x); });
+    case Activation::gelu:
+      return use(own_gelu);
+    case Activation::gelu_tanh:
+      return use([](Vec x) { return gelu_tanh(x); });
+    case Activation::silu:
+      return use([](Vec x) { return silu(x); });
+    case Activation::tanh:
+      return use([](Vec x) { return tanh(x); });
+    case Activation::sigmoid:
+      return use([](Vec x) { return sigmoid(x); });
+  }
+}
+
+// From sums, `stride` between their rows, to C[rows, columns] whose first element is C[row, column]
+// of the whole. put(to, value, left) writes a vector, or its first `left` elements.
+template <class C, class Gelu, class Put>
+inline void finish_rows(const float* sums, int64_t stride, C* c, int64_t c_row, int64_t row,
+                        int64_t rows, int64_t column, int64_t columns, const GemmEpilogue& e,
+                        Gelu own_gelu, Put put) {
+  const float* bias = e.bias == nullptr ? nullptr : e.bias + column;
+  for (int64_t r = 0; r < rows; ++r, c += c_row, sums += stride) {
+    const float* row_bias = e.row_bias == nullptr ? nullptr : e.row_bias + row + r;
+    const float* residual =
+        e.residual == nullptr ? nullptr : e.residual + (row + r) * e.residual_stride + column;
+    with_activation(e.activation, own_gelu, [&](auto activation) {
+      finish_row(sums, c, bias, row_bias, residual, columns, activation, put);
+    });
+  }
+}
+
+// In place.
 inline void finish(float* c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
                    int64_t columns, const GemmEpilogue& e) {
   if (e.bias == nullptr && e.row_bias == nullptr && e.residual == nullptr &&
       e.activation == Activation::none)
     return;
-  const float* bias = e.bias == nullptr ? nullptr : e.bias + column;
-  for (int64_t r = 0; r < rows; ++r, c += c_row) {
-    const float* row_bias = e.row_bias == nullptr ? nullptr : e.row_bias + row + r;
-    const float* residual =
-        e.residual == nullptr ? nullptr : e.residual + (row + r) * e.residual_stride + column;
-    const auto with = [&](auto activation) {
-      finish_row(c, bias, row_bias, residual, columns, activation);
-    };
-    switch (e.activation) {
-      case Activation::none:
-        with([](Vec x) { return x; });
-        break;
-      case Activation::relu:
-        with([](Vec x) { return relu(x); });
-        break;
-      case Activation::gelu:
-        with([](Vec x) { return gelu(x); });
-        break;
-      case Activation::gelu_tanh:
-        with([](Vec x) { return gelu_tanh(x); });
-        break;
-      case Activation::silu:
-        with([](Vec x) { return silu(x); });
-        break;
-      case Activation::tanh:
-        with([](Vec x) { return tanh(x); });
-        break;
-      case Activation::sigmoid:
-        with([](Vec x) { return sigmoid(x); });
-        break;
+  const auto put = [](float* to, Vec value, int64_t left) {
+    if (left >= kLanes) {
+      store(to, value);
+    } else {
+      store_some(to, value, left);
     }
-  }
+  };
+  finish_rows(
+      c, c_row, c, c_row, row, rows, column, columns, e, [](Vec x) { return gelu(x); }, put);
 }
 
 struct Range {
