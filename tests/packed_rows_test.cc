@@ -110,10 +110,11 @@ constexpr Kind kKinds[] = {Kind::ragged, Kind::equal, Kind::single_tokens, Kind:
 
 TEST_P(PackedModels, RowsHaveTheBitsOfTheRowAlone) {
   SCOPED_TRACE(note_);
-  const Session alone = Session::load(path(), {.threads = 1});
+  const Dtype dtype = random_() % 2 == 0 ? Dtype::f32 : Dtype::bf16;
+  const Session alone = Session::load(path(), {.threads = 1, .dtype = dtype});
   ASSERT_EQ(alone.metadata().at("tercel.rows"), "packed");
   for (const int threads : {1, 2, 3}) {
-    const Session session = Session::load(path(), {.threads = threads});
+    const Session session = Session::load(path(), {.threads = threads, .dtype = dtype});
     for (const Kind kind : kKinds) {
       const Shaped shape = random_shape(random_, kind);
       const NamedTensors inputs = random_inputs(random_, session, shape);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/nn/attention_problem_cpu.h"
 #include "src/ops/nn/nn_cpu.h"
 
@@ -228,10 +229,8 @@ std::string refuse_f32(const KernelContext& context) {
 }
 
 std::string refuse_bf16(const KernelContext& context) {
-  if (context.weight_dtype != Dtype::bf16) return "the session's weights are not bf16";
-  if (kernels::attention_bf16_kernels(context.isa) == nullptr)
-    return fmt::format("{} does not multiply bf16", to_string(context.isa));
-  return refuse_f32(context);
+  const std::string reason = PackedWeight::refuse_bf16(context);
+  return reason.empty() ? refuse_f32(context) : reason;
 }
 
 template <class Kernel>

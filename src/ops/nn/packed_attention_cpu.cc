@@ -5,6 +5,7 @@
 
 #include "src/kernels/cpu/kernels.h"
 #include "src/ops/cpu_util.h"
+#include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/nn/nn_cpu.h"
 
 namespace tercel::ops {
@@ -12,10 +13,10 @@ namespace {
 
 constexpr float kHidden = std::numeric_limits<float>::lowest();
 
-class PackedAttentionKernel final : public CpuKernel {
+class PackedAttentionKernel : public CpuKernel {
  public:
-  explicit PackedAttentionKernel(const KernelContext& context)
-      : kernels_(kernels::cpu_kernels(context.isa)), label_(context.node.label()) {
+  PackedAttentionKernel(const KernelContext& context, const kernels::AttentionKernels& kernels)
+      : kernels_(kernels), label_(context.node.label()) {
     const ir::Node& node = context.node;
     base_.q_heads = node.int_or("q_num_heads", 1);
     base_.kv_heads = node.int_or("kv_num_heads", 1);
@@ -27,7 +28,7 @@ class PackedAttentionKernel final : public CpuKernel {
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
                         int threads) const override {
-    return kernels_.attention.workspace(sizes(inputs[0], inputs[1], inputs[2], inputs[5]), threads);
+    return kernels_.workspace(sizes(inputs[0], inputs[1], inputs[2], inputs[5]), threads);
   }
 
   void run(const KernelRun& run) const override {
@@ -54,7 +55,7 @@ class PackedAttentionKernel final : public CpuKernel {
       args.mask_bool = reinterpret_cast<const uint8_t*>(seen);
       args.mask_batch = args.kv_length;
     }
-    kernels_.attention.attention(args, run.pool);
+    kernels_.attention(args, run.pool);
   }
 
  private:
@@ -113,17 +114,35 @@ class PackedAttentionKernel final : public CpuKernel {
       for (int64_t i = 0; i < mask.size(); ++i)
         elements<float>(mask)[i] = seen[b * places + i % places] ? bias[i] : kHidden;
       args.offsets = offsets + b;
-      kernels_.attention.attention(args, run.pool);
+      kernels_.attention(args, run.pool);
     }
   }
 
-  const kernels::CpuKernels& kernels_;
+  const kernels::AttentionKernels& kernels_;
   kernels::AttentionArgs base_;
   std::string label_;
 };
 
+class F32Kernel final : public PackedAttentionKernel {
+ public:
+  explicit F32Kernel(const KernelContext& context)
+      : PackedAttentionKernel(context, kernels::cpu_kernels(context.isa).attention) {}
+};
+
+class Bf16Kernel final : public PackedAttentionKernel {
+ public:
+  explicit Bf16Kernel(const KernelContext& context)
+      : PackedAttentionKernel(context, *kernels::attention_bf16_kernels(context.isa)) {}
+};
+
+std::string refuse_bf16(const KernelContext& context) {
+  const std::string reason = PackedWeight::refuse_bf16(context);
+  return reason.empty() ? refuse_unless_f32(context) : reason;
+}
+
 constexpr CpuImplementation kAttention[] = {
-    {"packed_attention_f32", refuse_unless_f32, create_kernel<PackedAttentionKernel>}};
+    {"packed_attention_bf16", refuse_bf16, create_kernel<Bf16Kernel>},
+    {"packed_attention_f32", refuse_unless_f32, create_kernel<F32Kernel>}};
 constexpr CpuOp kOps[] = {{"tercel", "PackedAttention", kAttention}};
 
 }  // namespace
