@@ -127,7 +127,7 @@ class Blas:
     def __init__(self, name, threads):
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS"):
             os.environ[variable] = str(threads)
-        self.name, self.library = name, ctypes.CDLL(BLAS[name])
+        self.name, self.blas = name, ctypes.CDLL(BLAS[name])
 
     def load(self, row):
         m, k, n = row.shape
@@ -135,11 +135,11 @@ class Blas:
         long, real, pointer = ctypes.c_int64, ctypes.c_float, lambda array: array.ctypes.data_as(ctypes.c_void_p)
         if self.name == "onednn":
             head, size = (ctypes.c_char(b"N"), ctypes.c_char(b"N")), long
-            call = self.library.dnnl_sgemm
+            call = self.blas.dnnl_sgemm
         else:
             row_major, as_it_is = 101, 111
             head, size = (row_major, as_it_is, as_it_is), ctypes.c_int
-            call = self.library.cblas_sgemm
+            call = self.blas.cblas_sgemm
 
         def run(inputs):
             call(
