@@ -295,22 +295,37 @@ def scan_body():
     )
 
 
+@pytest.mark.parametrize("lengths", [None, [5, 5], [2, 4], [0, 1], [9, 5]])
 @pytest.mark.parametrize("direction", [0, 1])
-def test_scan_over_a_batch(direction, tmp_path):
+def test_scan_over_a_batch(direction, lengths, tmp_path):
+    named = [] if lengths is None else [("n", INT64, [2])]
     model = make(
-        [node("Scan", ["", "s0", "x"], ["last", "y"], body=scan_body(), num_scan_inputs=1, directions=[direction])],
-        [("s0", FLOAT, [2, 3]), ("x", FLOAT, [2, 5, 3]), ("k", FLOAT, [3])],
+        [
+            node(
+                "Scan",
+                ["n" if named else "", "s0", "x"],
+                ["last", "y"],
+                body=scan_body(),
+                num_scan_inputs=1,
+                directions=[direction],
+            )
+        ],
+        [*named, ("s0", FLOAT, [2, 3]), ("x", FLOAT, [2, 5, 3]), ("k", FLOAT, [3])],
         [("last", FLOAT, [2, 3]), ("y", FLOAT, [2, 5, 3])],
         opset=8,
         ir_version=4,
     )
     feeds = {"s0": floats(2, 3), "x": floats(2, 5, 3), "k": floats(3)}
-    state, outputs = feeds["s0"], []
-    steps = range(5) if direction == 0 else range(4, -1, -1)
-    for step in steps:
-        state = state + feeds["x"][:, step]
-        outputs.append(state * feeds["k"])
-    assert_same(ours(model, feeds, tmp_path), [state, np.stack(outputs, 1)])
+    if named:
+        feeds["n"] = np.array(lengths)
+    states, outputs = feeds["s0"].copy(), np.zeros((2, 5, 3), np.float32)
+    for row, length in enumerate([5, 5] if lengths is None else np.minimum(lengths, 5)):
+        for at, step in enumerate(range(length) if direction == 0 else range(length - 1, -1, -1)):
+            states[row] += feeds["x"][row, step]
+            outputs[row, at] = states[row] * feeds["k"]
+    assert_same(ours(model, feeds, tmp_path), [states, outputs])
+    if lengths is not None and max(lengths) <= 5 and min(lengths) > 0:
+        assert_same(onnx_runtime(model, feeds), [states, outputs])
 
 
 def test_loops_of_opset_7(tmp_path):
