@@ -70,6 +70,7 @@ PUBLIC_HEADERS = {
     "npy.h": "data",
     "named_tensors.h": "tensor",
     "tasks.h": "tasks",
+    "predict.h": "tasks",
     "tercel.h": "tasks",
 }
 

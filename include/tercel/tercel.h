@@ -8,6 +8,7 @@
 #include "tercel/model.h"
 #include "tercel/named_tensors.h"
 #include "tercel/npy.h"
+#include "tercel/predict.h"
 #include "tercel/reader.h"
 #include "tercel/replicas.h"
 #include "tercel/session.h"
