@@ -17,6 +17,7 @@ PARTS = {
     "tokenizer": "tokenizer.py",
     "callers": "callers.py",
     "cpu": "cpu",
+    "predict": "predict",
 }
 
 

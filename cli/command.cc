@@ -86,6 +86,14 @@ void Options::number(const std::string& name, int& value, const std::string& hel
       ->check(CLI::Range(least, std::numeric_limits<int>::max()).description(""));
 }
 
+void Options::number(const std::string& name, int64_t& value, const std::string& help,
+                     int64_t least) {
+  app_.add_option(name, value, help)
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(least, std::numeric_limits<int64_t>::max()).description(""));
+}
+
 void Options::number(const std::string& name, uint64_t& value, const std::string& help) {
   app_.add_option(name, value, help)->type_name("N")->capture_default_str();
 }
@@ -117,7 +125,8 @@ void add_session_options(Options& options, SessionOptions& session) {
   options.flag("--throughput", session.throughput,
                "A thread for each request instead of all for one");
   options.flag("--pin", session.pin, "Keep each worker thread on a CPU of its own");
-  options.text("--devices", session.devices, "LIST", "Where to run");
+  options.text("--devices", session.devices, "LIST",
+               "Where to run: cpu, or a list with an entry for each replica of the model: cpu,cpu");
   options.text(
       "--cpu-isa", session.cpu_isa, "NAME",
       "Best instruction set to use: avx512_bf16, avx512_vnni, avx512, avx2, generic; or, only when "

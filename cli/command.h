@@ -38,6 +38,7 @@ class Options {
   void each(const std::string& name, std::vector<std::string>& values, const std::string& kind,
             const std::string& help);
   void number(const std::string& name, int& value, const std::string& help, int least = 1);
+  void number(const std::string& name, int64_t& value, const std::string& help, int64_t least = 1);
   void number(const std::string& name, uint64_t& value, const std::string& help);
   void number(const std::string& name, float& value, const std::string& help);
   // 512M, 2G, 1.5GiB: powers of 1024.
@@ -80,6 +81,7 @@ void add_classify(CommandLine& line);
 void add_embed(CommandLine& line);
 void add_evaluate(CommandLine& line);
 void add_export(CommandLine& line);
+void add_predict(CommandLine& line);
 void add_run(CommandLine& line);
 void add_show(CommandLine& line);
 void add_tokenize(CommandLine& line);

@@ -5,7 +5,7 @@
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/models.h"
-#include "cli/npy.h"
+#include "tercel/npy.h"
 #include "tercel/tasks.h"
 
 namespace tercel::cli {

@@ -38,6 +38,7 @@ void run(int count, const char* const* arguments) {
   add_classify(line);
   add_embed(line);
   add_evaluate(line);
+  add_predict(line);
   add_show(line);
   add_run(line);
   add_export(line);

@@ -11,8 +11,8 @@
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/models.h"
-#include "cli/npy.h"
 #include "cli/random_tensor.h"
+#include "tercel/npy.h"
 
 namespace tercel::cli {
 namespace {

@@ -28,6 +28,8 @@ expect cl -- classify
 expect --v -- --version
 expect ask --t -- --top-k
 expect ask --dtype b -- bf16
+expect predict --task e -- embedding
+expect predict --format c -- csv
 cd "$folder"
 expect ask --document ter -- tercel
-echo "completion: 6 cases"
+echo "completion: 8 cases"

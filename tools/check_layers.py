@@ -39,7 +39,7 @@ LAYERS = {
     "compress": ["passes", "runtime", "data"],
     "generate": ["runtime", "text"],
     "session": ["passes", "runtime", "text", "data", "hub", "compress", "generate"],
-    "tasks": ["session"],
+    "tasks": ["session", "data"],
 }
 
 # Folders of several parts: the first pattern that a file's name matches says its part.
@@ -63,7 +63,14 @@ PUBLIC_HEADERS = {
     "error.h": "base",
     "tensor.h": "tensor",
     "tokenizer.h": "text",
+    "dataset.h": "data",
+    "reader.h": "data",
+    "data_loader.h": "data",
+    "text_data.h": "data",
+    "npy.h": "data",
+    "named_tensors.h": "tensor",
     "tasks.h": "tasks",
+    "predict.h": "tasks",
     "tercel.h": "tasks",
 }
 

@@ -164,8 +164,9 @@ def make(name, threads):
 BATCH = 32
 
 
-def embed_texts(engine, row, threads):
-    """A function from texts to unit vectors: tokens by `tokenizers`, sorted by length, in padded batches."""
+def embed_texts(engine, row, threads, batch=BATCH, by_length=True):
+    """A function from texts to unit vectors: tokens by `tokenizers`, sorted by length or as they are, in padded
+    batches."""
     if isinstance(engine, Tercel):
         return engine.load_texts(row)
     os.environ.update(RAYON_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="true")
@@ -178,11 +179,11 @@ def embed_texts(engine, row, threads):
 
     def run(texts):
         encoded = [one.ids for one in tokenizer.encode_batch(texts)]
-        order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
+        order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]) if by_length else 0)
         out = [None] * len(encoded)
-        for begin in range(0, len(order), BATCH):
-            places = order[begin : begin + BATCH]
-            longest = len(encoded[places[0]])
+        for begin in range(0, len(order), batch):
+            places = order[begin : begin + batch]
+            longest = max(len(encoded[i]) for i in places)
             ids = np.array([encoded[i] + [0] * (longest - len(encoded[i])) for i in places], np.int64)
             lengths = np.array([len(encoded[i]) for i in places])
             mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)

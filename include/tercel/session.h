@@ -20,14 +20,15 @@
 #include "tercel/dtype.h"
 #include "tercel/error.h"
 #include "tercel/export.h"
-#include "tercel/tensor.h"
+#include "tercel/named_tensors.h"
 
 namespace tercel {
 
 // Every option of a session is listed here once; the command line and Python read it from this
 // struct.
 struct SessionOptions {
-  // Where to run: "cpu".
+  // Where to run: "cpu". Tasks and tercel::Replicas also take a list, "cpu,cpu": a replica of the
+  // model for each entry.
   std::string devices = "cpu";
   // Threads of a request, the caller's among them. 0: as many as the process may use (affinity,
   // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
@@ -75,9 +76,6 @@ struct RunOptions {
       deadline;  // Errc::deadline_exceeded once it has passed
 };
 
-// Sequences and optional values are tensors as well: see Tensor.
-using NamedTensors = std::map<std::string, Tensor>;
-
 class Session;
 
 // Inputs and outputs bound to memory of the caller's, for runs that allocate nothing.
@@ -115,6 +113,10 @@ class TERCEL_API Session {
  public:
   // `path`: an ONNX file, or a Hugging Face checkpoint's directory. Throws tercel::Error.
   static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
+
+  // A session over the same weights (they are shared, and so is the cap on memory) with `threads`
+  // threads of its own, so that both run at full speed side by side. See tercel/replicas.h.
+  Session replica(int threads) const;
 
   const std::vector<TensorInfo>& inputs() const;
   const std::vector<TensorInfo>& outputs() const;

@@ -6,6 +6,7 @@
 #include "src/ir/verify.h"
 #include "src/ops/infer.h"
 #include "src/passes/adapt.h"
+#include "src/passes/evaluation_mode.h"
 #include "src/passes/passes.h"
 #include "src/runtime/evaluate.h"
 
@@ -76,6 +77,7 @@ void fill_in(ir::Type& type, const ir::Type& declared) {
 void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
   std::vector<ir::Type> declared;
   for (const ir::Value* output : model.graph.outputs()) declared.push_back(output->type);
+  passes::use_evaluation_mode(model);
   passes::adapt_to_newest(model);
   ops::forget_declared_shapes(model.graph);
   const passes::PassContext context{Folding(machine, model.graph)};

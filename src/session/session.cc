@@ -44,6 +44,15 @@ void check_options(const SessionOptions& options) {
   }
 }
 
+const std::string& one_device(const std::string& devices) {
+  if (devices.find(',') != std::string::npos) {
+    fail(Errc::invalid_argument,
+         "devices = \"{}\": a session runs on one device; tercel::Replicas runs a model on several",
+         devices);
+  }
+  return devices;
+}
+
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
                      const char* kind) {
   const auto found = std::find_if(values.begin(), values.end(),
@@ -79,14 +88,37 @@ struct Session::State {
         threads(chosen.threads == 0 ? RequestThreads::shared(chosen.pin)
                                     : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
         pool(threads->pool()),
-        memory(find_device(chosen.devices).make_allocator(chosen.memory_limit)) {}
+        memory(find_device(one_device(chosen.devices)).make_allocator(chosen.memory_limit)) {}
+
+  // A replica: it shares the program, and with it the weights, and the cap on memory.
+  State(const std::shared_ptr<const State>& first, int own_threads)
+      : origin(first->origin ? first->origin : first),
+        options(first->options),
+        isa(first->isa),
+        threads(std::make_shared<RequestThreads>(own_threads, first->options.pin)),
+        pool(threads->pool()),
+        memory(first->memory),
+        program(first->program),
+        executor(std::make_unique<runtime::Executor>(*program, pool, memory)),
+        inputs(first->inputs),
+        outputs(first->outputs),
+        metadata(first->metadata),
+        warnings(first->warnings),
+        weight_bytes(first->weight_bytes),
+        load_milliseconds(first->load_milliseconds) {
+    options.threads = own_threads;
+  }
+
+  // Of a replica: the session that was loaded. Its threads run the bodies of loops, which are
+  // compiled with them.
+  std::shared_ptr<const State> origin;
 
   SessionOptions options;
   CpuIsa isa;
   std::shared_ptr<RequestThreads> threads;
   ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
-  std::unique_ptr<runtime::Program> program;
+  std::shared_ptr<const runtime::Program> program;
   std::unique_ptr<runtime::Executor> executor;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
@@ -113,7 +145,7 @@ struct Session::State {
     outputs = describe(model->graph.outputs());
     metadata.insert(model->metadata.begin(), model->metadata.end());
     warnings = model->warnings;
-    program = std::make_unique<runtime::Program>(
+    program = std::make_shared<const runtime::Program>(
         std::move(model),
         runtime::ProgramOptions{isa, options.dtype == Dtype::i8 ? Dtype::f32 : options.dtype}, pool,
         *memory);
@@ -163,6 +195,13 @@ Session Session::load(const std::filesystem::path& path, const SessionOptions& o
   state->load_milliseconds =
       std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   return Session(std::move(state));
+}
+
+Session Session::replica(int threads) const {
+  SessionOptions options = state_->options;
+  options.threads = threads;
+  check_options(options);
+  return Session(std::make_shared<State>(state_, threads));
 }
 
 const std::vector<TensorInfo>& Session::inputs() const { return state_->inputs; }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <future>
-#include <numeric>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -17,7 +17,7 @@ namespace tercel::tasks {
 namespace {
 
 constexpr int kDefaultMaxLength = 512;
-constexpr std::size_t kTokensAtOnce = 1024;
+constexpr int64_t kTokensAtOnce = 1024;
 
 std::filesystem::path folder_of(const std::filesystem::path& model) {
   std::error_code ignored;
@@ -26,13 +26,13 @@ std::filesystem::path folder_of(const std::filesystem::path& model) {
 
 // The tokenizer is read on another thread while this one loads the session. A model that is not
 // there is reported before a tokenizer that is not.
-std::pair<Tokenizer, Session> load_both(const std::filesystem::path& path,
-                                        const SessionOptions& options) {
+std::pair<Tokenizer, Replicas> load_both(const std::filesystem::path& path,
+                                         const SessionOptions& options) {
   const auto folder = folder_of(path);
   auto tokenizer = std::async(std::launch::async,
                               [&folder] { return Tokenizer::load(folder.empty() ? "." : folder); });
-  auto session = Session::load(path, options);
-  return {tokenizer.get(), std::move(session)};
+  auto replicas = Replicas::load(path, options);
+  return {tokenizer.get(), std::move(replicas)};
 }
 
 std::optional<int64_t> parse_integer(std::string_view text) {
@@ -100,32 +100,6 @@ Tensor as_f32(const Tensor& tensor, std::string_view name) {
   }
 }
 
-// What each row of the batch says at its positions, `padding` beyond its end.
-template <class T, class Get>
-Tensor fill(Dtype dtype, std::span<const TokenRow* const> rows, int64_t batch, int64_t length,
-            T padding, Get get) {
-  Tensor tensor(dtype, {batch, length});
-  auto* out = static_cast<T*>(tensor.data());
-  for (int64_t b = 0; b < batch; ++b) {
-    // A model of a fixed batch size gets the last row repeated.
-    const TokenRow& row = *rows[std::min<std::size_t>(b, rows.size() - 1)];
-    for (std::size_t i = 0; i < static_cast<std::size_t>(length); ++i) {
-      *out++ = i < row.ids.size() ? static_cast<T>(get(row, i)) : padding;
-    }
-  }
-  return tensor;
-}
-
-template <class Get>
-Tensor fill_as(Dtype dtype, std::span<const TokenRow* const> rows, int64_t batch, int64_t length,
-               int32_t padding, Get get) {
-  if (dtype == Dtype::i32) return fill<int32_t>(dtype, rows, batch, length, padding, get);
-  return fill<int64_t>(Dtype::i64, rows, batch, length, padding, get);
-}
-
-// A row joins a batch when at most a quarter of it would be padding.
-bool fits(std::size_t longest, std::size_t length) { return length * 4 >= longest * 3; }
-
 std::string_view command_for(const TextModel& model) {
   const auto has = [&](std::string_view name) { return model.has_output(name); };
   if (has("start_logits")) return "`tercel ask`";
@@ -152,19 +126,29 @@ std::string outputs_of(const Session& session) {
 TextModel::TextModel(const std::filesystem::path& path, const SessionOptions& options)
     : TextModel(path, load_both(path, options)) {}
 
-TextModel::TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Session> loaded)
+TextModel::TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Replicas> loaded)
     : folder_(folder_of(path)),
       tokenizer_(std::move(loaded.first)),
-      session_(std::move(loaded.second)),
-      max_length_(find_max_length(session_, tokenizer_, folder_)),
+      replicas_(std::move(loaded.second)),
+      max_length_(find_max_length(session(), tokenizer_, folder_)),
       pad_id_(find_pad_id(tokenizer_)),
       packed_(metadata("tercel.rows") == "packed") {
   check_inputs();
+  collate_ = make_collate();
+}
+
+data::PadCollate TextModel::make_collate() const {
+  std::vector<data::PadCollate::Input> inputs;
+  for (const TensorInfo& info : session().inputs()) {
+    const bool is_mask = info.name == "attention_mask";
+    inputs.push_back({info.name, info.dtype, info.name == "input_ids" ? pad_id_ : 0, is_mask});
+  }
+  return data::PadCollate(std::move(inputs), fixed_batch_, fixed_length_);
 }
 
 void TextModel::check_inputs() {
   bool has_ids = false;
-  for (const TensorInfo& info : session_.inputs()) {
+  for (const TensorInfo& info : session().inputs()) {
     const bool known =
         info.name == "input_ids" || info.name == "attention_mask" || info.name == "token_type_ids";
     if (!known || (info.dtype != Dtype::i64 && info.dtype != Dtype::i32)) {
@@ -187,12 +171,12 @@ void TextModel::check_inputs() {
 }
 
 std::string TextModel::metadata(const std::string& key) const {
-  const auto found = session_.metadata().find(key);
-  return found == session_.metadata().end() ? std::string() : found->second;
+  const auto found = session().metadata().find(key);
+  return found == session().metadata().end() ? std::string() : found->second;
 }
 
 bool TextModel::has_output(std::string_view name) const {
-  const auto& outputs = session_.outputs();
+  const auto& outputs = session().outputs();
   return std::any_of(outputs.begin(), outputs.end(),
                      [&](const TensorInfo& info) { return info.name == name; });
 }
@@ -206,7 +190,7 @@ void TextModel::require_outputs(std::string_view task, std::span<const std::stri
 void TextModel::reject(std::string_view task, std::string_view reason) const {
   fail(Errc::invalid_argument,
        "the model is not one for {}: {}; its outputs are: {}; use {} for it", task, reason,
-       outputs_of(session_), command_for(*this));
+       outputs_of(session()), command_for(*this));
 }
 
 EncodeOptions TextModel::row_options() const {
@@ -224,7 +208,7 @@ TokenRow TextModel::row_of(std::string_view text) const {
 std::vector<TokenRow> TextModel::rows_of(std::span<const std::string> texts) const {
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   EncodeOptions options = row_options();
-  options.threads = session_.options().threads;
+  options.threads = static_cast<int>(replicas_.size()) * session().options().threads;
   std::vector<TokenRow> rows;
   rows.reserve(texts.size());
   for (Encoding& encoding : tokenizer_.encode_batch(views, options))
@@ -237,74 +221,55 @@ TokenRow TextModel::row_of(std::string_view first, std::string_view text) const 
   return {std::move(encoding.ids), std::move(encoding.type_ids)};
 }
 
-NamedTensors TextModel::make_inputs(std::span<const TokenRow* const> rows) const {
-  int64_t length = fixed_length_;
-  if (length == 0) {
-    for (const TokenRow* row : rows) {
-      length = std::max(length, static_cast<int64_t>(row->ids.size()));
-    }
-  }
-  const int64_t batch = fixed_batch_ > 0 ? fixed_batch_ : static_cast<int64_t>(rows.size());
-  NamedTensors inputs;
-  for (const TensorInfo& info : session_.inputs()) {
-    if (info.name == "input_ids") {
-      inputs[info.name] = fill_as(info.dtype, rows, batch, length, pad_id_,
-                                  [](const TokenRow& row, std::size_t i) { return row.ids[i]; });
-    } else if (info.name == "token_type_ids") {
-      inputs[info.name] =
-          fill_as(info.dtype, rows, batch, length, 0,
-                  [](const TokenRow& row, std::size_t i) { return row.type_ids[i]; });
-    } else {
-      inputs[info.name] = fill_as(info.dtype, rows, batch, length, 0,
-                                  [](const TokenRow&, std::size_t) { return 1; });
-    }
-  }
-  return inputs;
+data::BatchRule TextModel::batch_rule(int batch_size) const {
+  return {.max_rows = fixed_batch_ > 0 ? fixed_batch_ : std::max(batch_size, 1),
+          .max_tokens = kTokensAtOnce,
+          .count_padding = !packed_};
 }
 
-// Where in the order of lengths the batch that begins at `begin` ends.
-std::size_t TextModel::batch_end(std::span<const TokenRow> rows, std::span<const std::size_t> order,
-                                 std::size_t begin, std::size_t limit) const {
-  const std::size_t longest = rows[order[begin]].ids.size();
-  std::size_t tokens = longest;
-  std::size_t end = begin + 1;
-  for (; end < order.size() && end - begin < limit; ++end) {
-    const std::size_t length = rows[order[end]].ids.size();
-    if (!packed_ && !fits(longest, length)) break;
-    tokens += packed_ ? length : longest;
-    if (tokens > kTokensAtOnce) break;
+data::Example TextModel::example_of(const TokenRow& row) {
+  const auto view = [](const std::vector<int32_t>& values) {
+    return Tensor::view_of(values.data(), Dtype::i32, {static_cast<int64_t>(values.size())});
+  };
+  data::Example example;
+  example.length = static_cast<int64_t>(row.ids.size());
+  example.features.emplace("input_ids", view(row.ids));
+  example.features.emplace("token_type_ids", view(row.type_ids));
+  return example;
+}
+
+std::vector<Tensor> TextModel::run_batch(const Session& session, const NamedTensors& inputs,
+                                         std::size_t rows, const std::vector<std::string>& outputs,
+                                         const RunOptions& options) const {
+  NamedTensors computed = session.run(inputs, outputs, options);
+  std::vector<Tensor> results;
+  for (const std::string& name : outputs) {
+    results.push_back(as_f32(computed[name], name));
+    const Tensor& result = results.back();
+    if (result.rank() < 1 || result.shape()[0] < static_cast<int64_t>(rows)) {
+      fail(Errc::invalid_file, "output \"{}\" has shape {} for a batch of {}", name,
+           to_string(result.shape()), rows);
+    }
   }
-  return end;
+  return results;
 }
 
 void TextModel::run(std::span<const TokenRow> rows, const std::vector<std::string>& outputs,
                     int batch_size, const RunOptions& options, RowDone done) const {
-  const auto limit =
-      static_cast<std::size_t>(fixed_batch_ > 0 ? fixed_batch_ : std::max(batch_size, 1));
-  std::vector<std::size_t> order(rows.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return rows[a].ids.size() > rows[b].ids.size();
-  });
-
-  std::vector<const TokenRow*> batch;
-  std::vector<Tensor> results(outputs.size());
-  for (std::size_t begin = 0; begin < order.size(); begin += batch.size()) {
-    batch.clear();
-    const std::size_t end = batch_end(rows, order, begin, limit);
-    for (std::size_t i = begin; i < end; ++i) batch.push_back(&rows[order[i]]);
-    NamedTensors computed = session_.run(make_inputs(batch), outputs, options);
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      results[i] = as_f32(computed[outputs[i]], outputs[i]);
-      if (results[i].rank() < 1 || results[i].shape()[0] < static_cast<int64_t>(batch.size())) {
-        fail(Errc::invalid_file, "output \"{}\" has shape {} for a batch of {}", outputs[i],
-             to_string(results[i].shape()), batch.size());
-      }
-    }
+  std::vector<data::RowSize> sizes;
+  for (const TokenRow& row : rows) sizes.push_back({static_cast<int64_t>(row.ids.size()), 0});
+  const auto batches = data::batches_by_length(sizes, batch_rule(batch_size));
+  std::mutex mutex;
+  replicas_.for_each(batches.size(), [&](const Session& session, std::size_t item) {
+    const std::vector<std::size_t>& batch = batches[item];
+    std::vector<data::Example> examples;
+    for (const std::size_t row : batch) examples.push_back(example_of(rows[row]));
+    const auto results = run_batch(session, collate_(examples), batch.size(), outputs, options);
+    const std::lock_guard lock(mutex);
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      done(order[begin + i], results, static_cast<int64_t>(i));
+      done(batch[i], results, static_cast<int64_t>(i));
     }
-  }
+  });
 }
 
 }  // namespace tercel::tasks

@@ -11,6 +11,9 @@
 #include <vector>
 
 #include "src/base/function_ref.h"
+#include "src/data/batching.h"
+#include "tercel/data_loader.h"
+#include "tercel/replicas.h"
 #include "tercel/session.h"
 #include "tercel/tokenizer.h"
 
@@ -24,10 +27,12 @@ struct TokenRow {
 
 class TextModel {
  public:
-  // Loads the session and the tokenizer at the same time. Throws tercel::Error.
+  // Loads the model and the tokenizer at the same time; a replica for each of options.devices.
+  // Throws tercel::Error.
   TextModel(const std::filesystem::path& path, const SessionOptions& options);
 
-  const Session& session() const { return session_; }
+  const Session& session() const { return replicas_[0]; }
+  const Replicas& replicas() const { return replicas_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::filesystem::path& folder() const { return folder_; }
 
@@ -45,10 +50,21 @@ class TextModel {
   // Called with the row's index, the wanted outputs as f32 [batch, …] and the row's place in them.
   using RowDone = FunctionRef<void(std::size_t row, std::span<const Tensor> outputs, int64_t at)>;
 
-  // Runs every row once, at most `batch_size` of them together, and no more than some thousand
-  // tokens: more would not stay in the cache between one operator and the next. Rows of similar
-  // length run together, so that padding is little where the graph computes it. Rows come back in
-  // no particular order.
+  // Which rows run together: at most `batch_size`, and no more than some thousand tokens, as more
+  // would not stay in the cache between one operator and the next. Rows of similar length, so that
+  // padding is little where the graph computes it.
+  data::BatchRule batch_rule(int batch_size) const;
+  // A row as the loader knows it; it refers to the row's memory.
+  static data::Example example_of(const TokenRow& row);
+  // From examples with the features input_ids and token_type_ids to the model's inputs.
+  const data::PadCollate& collate() const { return collate_; }
+  // The wanted outputs of a batch of `rows` examples, as f32 [rows or more, …].
+  std::vector<Tensor> run_batch(const Session& session, const NamedTensors& inputs,
+                                std::size_t rows, const std::vector<std::string>& outputs,
+                                const RunOptions& options) const;
+
+  // Runs every row once, on all replicas. `done` is called by one thread at a time, for rows in no
+  // particular order.
   void run(std::span<const TokenRow> rows, const std::vector<std::string>& outputs, int batch_size,
            const RunOptions& options, RowDone done) const;
 
@@ -59,21 +75,20 @@ class TextModel {
   TokenRow row_of(std::string_view first, std::string_view text) const;
 
  private:
-  TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Session> loaded);
+  TextModel(const std::filesystem::path& path, std::pair<Tokenizer, Replicas> loaded);
   void check_inputs();
+  data::PadCollate make_collate() const;
   EncodeOptions row_options() const;
-  std::size_t batch_end(std::span<const TokenRow> rows, std::span<const std::size_t> order,
-                        std::size_t begin, std::size_t limit) const;
-  NamedTensors make_inputs(std::span<const TokenRow* const> rows) const;
 
   std::filesystem::path folder_;
   Tokenizer tokenizer_;
-  Session session_;
+  Replicas replicas_;
   int max_length_ = 0;
   int32_t pad_id_ = 0;
   int64_t fixed_batch_ = 0;   // 0: any
   int64_t fixed_length_ = 0;  // 0: any
   bool packed_ = false;       // the graph runs over rows of real tokens alone
+  data::PadCollate collate_{{}};
 };
 
 // "logits [batch, 3]": the name and shape of each output, for messages.

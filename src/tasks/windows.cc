@@ -95,6 +95,11 @@ std::size_t Windows::end(std::size_t index) const {
   return std::min(begin(index) + capacity_, tokens_.size());
 }
 
+std::size_t Windows::bytes() const {
+  constexpr std::size_t kToken = 2 * sizeof(int32_t) + sizeof(TextSpan);
+  return sizeof(Windows) + tokens_.size() * kToken;
+}
+
 TokenRow Windows::row(std::size_t index) const {
   TokenRow row = prefix_;
   row.ids.insert(row.ids.end(), tokens_.ids.begin() + begin(index),

@@ -29,6 +29,10 @@ class Windows {
   // The tokens of the text that window `index` holds: [begin, end).
   std::size_t begin(std::size_t index) const { return index * step_; }
   std::size_t end(std::size_t index) const;
+  // Tokens of the window in all.
+  std::size_t length(std::size_t index) const {
+    return prefix_.ids.size() + end(index) - begin(index) + suffix_.ids.size();
+  }
   // Where in the window they begin.
   std::size_t prefix() const { return prefix_.ids.size(); }
 
@@ -36,6 +40,8 @@ class Windows {
   TextSpan offsets(std::size_t token) const { return tokens_.offsets[token]; }
 
   TokenRow row(std::size_t index) const;
+  // Bytes that it holds, about.
+  std::size_t bytes() const;
 
  private:
   TokenList tokens_;

@@ -1,0 +1,356 @@
+#include "src/tasks/prediction.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "src/base/fail.h"
+#include "src/base/thread_pool.h"
+#include "src/data/checked_dataset.h"
+#include "src/tasks/replica_layout.h"
+#include "src/tasks/result_files.h"
+
+namespace tercel::tasks {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// What became of a record, until it is written.
+struct Outcome {
+  RecordResult result;
+  std::optional<data::Record> rejected;
+};
+
+// Records [.., end) that are written together.
+struct OpenBlock {
+  std::optional<int64_t> end;  // once all of its batches were taken
+  std::size_t jobs_left = 0;
+  std::map<int64_t, Outcome> outcomes;  // by record
+};
+
+class Prediction {
+ public:
+  Prediction(const PredictOptions& options, std::unique_ptr<RecordTask> task, bool measure_replicas,
+             const Commit& from, Journal* journal)
+      : options_(options),
+        task_(std::move(task)),
+        format_(ResultFiles::format_of(options)),
+        replicas_(task_->replicas()),
+        measure_replicas_(measure_replicas),
+        commit_(from),
+        journal_(journal) {
+    open_input();
+    files_ = std::make_unique<ResultFiles>(options_, *task_, commit_);
+  }
+
+  // All records behind the commit that it began with. Throws after what is complete was made safe.
+  void run() {
+    start_ = last_commit_ = Clock::now();
+    choose_replicas();
+    std::vector<std::jthread> threads;
+    serving_ = replicas_.size();
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+      threads.emplace_back([this, i] { serve(replicas_[i]); });
+    }
+    write_until_served();
+    threads.clear();
+    if (!error_) {
+      files_->end(commit_.records - commit_.rejected);
+      commit_.is_last = true;
+    }
+    commit();
+    if (error_) std::rethrow_exception(error_);
+    if (journal_ == nullptr) return;
+    ResultFiles::finish(options_);
+    journal_->remove();
+  }
+
+  PredictProgress progress() {
+    const std::lock_guard lock(mutex_);
+    PredictProgress now;
+    now.records = commit_.records;
+    now.rejected = commit_.rejected;
+    now.tokens = tokens_;
+    now.seconds = seconds_since(start_);
+    now.records_per_second = static_cast<double>(commit_.records - first_record_) / now.seconds;
+    now.tokens_per_second = static_cast<double>(tokens_) / now.seconds;
+    const double time = now.seconds * static_cast<double>(replicas_.size());
+    now.wait_share = std::min(1.0, wait_seconds_ / time);
+    now.fraction = reader_->fraction_read();
+    const double done = now.fraction - first_fraction_;
+    if (done > 0) now.seconds_left = now.seconds * (1 - now.fraction) / done;
+    return now;
+  }
+
+  PredictSummary summary() {
+    PredictSummary summary;
+    static_cast<PredictProgress&>(summary) = progress();
+    summary.resumed_at = first_record_;
+    summary.replicas = static_cast<int>(replicas_.size());
+    summary.threads = replicas_[0].options().threads;
+    return summary;
+  }
+
+ private:
+  void open_input() {
+    data::ReaderOptions reading{.format = options_.format,
+                                .fields = task_->fields(),
+                                .max_record_bytes = options_.max_record_bytes,
+                                .cancel = &stop_};
+    auto reader = data::open_reader(options_.inputs, reading);
+    reader_ = reader.get();
+    auto dataset = std::make_shared<data::ReaderDataset>(
+        std::move(reader), [this](data::Record& record) { return examples_of(record); });
+    dataset_ = std::make_shared<data::CheckedDataset>(std::move(dataset));
+    first_record_ = commit_.records;
+    if (!dataset_->skip(first_record_) ||
+        dataset_->checksum_before(first_record_) != commit_.checksum) {
+      fail(Errc::invalid_argument,
+           "the input does not begin with the {} records that the unfinished run has read: give "
+           "the same input, or begin anew with --overwrite",
+           first_record_);
+    }
+    first_fraction_ = reader_->fraction_read();
+    const data::BatchRule rule = task_->batch_rule(static_cast<int>(options_.batch_size));
+    loader_ = std::make_unique<data::DataLoader>(
+        std::shared_ptr<data::IterableDataset>(dataset_),
+        data::DataLoaderOptions{
+            .batch_size = rule.max_rows,
+            .max_tokens = options_.max_tokens > 0 ? options_.max_tokens : rule.max_tokens,
+            .count_padding = rule.count_padding,
+            .collate = task_->collate(),
+            .workers = options_.workers,
+            .prefetch = 2 * std::max(available_cpus(), static_cast<int>(replicas_.size())),
+            .look_ahead = options_.look_ahead,
+            .memory_limit = options_.loader_memory,
+            .strict = options_.strict,
+            .first_record = first_record_});
+  }
+
+  // On a worker of the loader.
+  std::vector<data::Example> examples_of(const data::Record& record) const {
+    Started started = task_->start(record);
+    if (started.examples.empty()) fail(Errc::invalid_argument, "it has nothing to compute");
+    started.job->record = record.index;
+    started.job->carried = ResultFiles::carried(record, options_, format_);
+    started.job->rows_left = started.examples.size();
+    const std::size_t share =
+        (started.bytes + started.job->carried.size()) / started.examples.size();
+    for (std::size_t i = 0; i < started.examples.size(); ++i) {
+      started.examples[i].context = std::make_shared<JobRow>(JobRow{started.job, i});
+      started.examples[i].context_bytes = share + sizeof(JobRow);
+    }
+    return std::move(started.examples);
+  }
+
+  // Replicas that nobody has chosen are chosen by the first batch, unless it is the only one.
+  void choose_replicas() {
+    if (!measure_replicas_ || available_cpus() == 1) return;
+    first_batch_ = take();
+    if (!first_batch_ || first_batch_->complete_up_to) return;
+    replicas_ = fastest_replicas(replicas_[0], [this](const Session& session) {
+      task_->run(session, first_batch_->inputs, first_batch_->examples.size(), run_options());
+    });
+  }
+
+  RunOptions run_options() const { return {.cancel = &stop_}; }
+
+  // A replica's thread.
+  void serve(const Session& session) {
+    try {
+      while (auto batch = take()) {
+        const auto outputs =
+            task_->run(session, batch->inputs, batch->examples.size(), run_options());
+        for (std::size_t i = 0; i < batch->examples.size(); ++i) {
+          add(*static_cast<JobRow*>(batch->examples[i].context.get()), outputs,
+              static_cast<int64_t>(i));
+        }
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+      stop_ = true;
+    }
+    const std::lock_guard lock(mutex_);
+    --serving_;
+    changed_.notify_all();
+  }
+
+  // The next batch, with its records known to be on their way; nothing at the end.
+  std::optional<data::Batch> take() {
+    const auto begin = Clock::now();
+    const std::lock_guard order(take_mutex_);  // batches are noted in the loader's order
+    if (first_batch_) return std::exchange(first_batch_, std::nullopt);
+    double written = 0;
+    {
+      constexpr std::size_t kBlocksAhead = 2;
+      const auto full = Clock::now();
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return blocks_.size() <= kBlocksAhead || stop_; });
+      written = seconds_since(full);
+    }
+    auto batch = stop_ ? std::nullopt : loader_->next();
+    const std::lock_guard lock(mutex_);
+    wait_seconds_ += seconds_since(begin) - written;
+    if (batch) note(*batch);
+    return batch;
+  }
+
+  void note(data::Batch& batch) {
+    if (blocks_.empty() || blocks_.back().end) blocks_.emplace_back();
+    OpenBlock& block = blocks_.back();
+    tokens_ += batch.tokens;
+    for (const data::Example& example : batch.examples) {
+      if (block.outcomes.try_emplace(example.record).second) ++block.jobs_left;
+    }
+    for (data::Record& record : batch.rejected) {
+      const int64_t index = record.index;
+      block.outcomes[index].rejected = std::move(record);
+    }
+    block.end = batch.complete_up_to;
+    if (block.end) changed_.notify_all();
+  }
+
+  void add(JobRow& row, std::span<const Tensor> outputs, int64_t at) {
+    Job& job = *row.job;
+    RecordResult result;
+    {
+      const std::lock_guard lock(job.mutex);
+      task_->add(job, row.row, outputs, at);
+      if (--job.rows_left > 0) return;
+      result = ResultFiles::render(*task_, job, format_);
+    }
+    const std::lock_guard lock(mutex_);
+    for (OpenBlock& block : blocks_) {
+      if (block.end && job.record >= *block.end) continue;
+      block.outcomes[job.record].result = std::move(result);
+      if (--block.jobs_left == 0) changed_.notify_all();
+      return;
+    }
+  }
+
+  // The thread of the caller, while replicas compute.
+  void write_until_served() {
+    constexpr auto kTick = std::chrono::milliseconds(50);
+    constexpr double kBetweenProgress = 0.2;
+    auto last_shown = start_;
+    std::unique_lock lock(mutex_);
+    while (true) {
+      if (options_.cancel != nullptr && *options_.cancel && !stop_) {
+        error_ = std::make_exception_ptr(Error(Errc::cancelled, "interrupted"));
+        stop_ = true;
+        changed_.notify_all();
+      }
+      while (is_ready()) write_block(lock);
+      if (serving_ == 0 && !is_ready()) return;
+      changed_.wait_for(lock, kTick);
+      if (options_.progress && seconds_since(last_shown) > kBetweenProgress) {
+        last_shown = Clock::now();
+        lock.unlock();
+        options_.progress(progress());
+        lock.lock();
+      }
+    }
+  }
+
+  bool is_ready() const {
+    return !blocks_.empty() && blocks_.front().end && blocks_.front().jobs_left == 0 &&
+           !write_failed_;
+  }
+
+  void write_block(std::unique_lock<std::mutex>& lock) {
+    const OpenBlock block = std::move(blocks_.front());
+    blocks_.pop_front();
+    changed_.notify_all();
+    lock.unlock();
+    try {
+      int64_t rejected = 0;
+      for (const auto& [record, outcome] : block.outcomes) {
+        if (outcome.rejected) {
+          ++rejected;
+          files_->reject(*outcome.rejected);
+        } else {
+          files_->add(record, outcome.result);
+        }
+      }
+      lock.lock();
+      commit_.records = *block.end;
+      commit_.rejected += rejected;
+      commit_.output_bytes = files_->output_bytes();
+      commit_.rejects_bytes = files_->rejects_bytes();
+      lock.unlock();
+      if (seconds_since(last_commit_) >= options_.commit_seconds) commit();
+      lock.lock();
+    } catch (...) {
+      if (!lock.owns_lock()) lock.lock();
+      write_failed_ = true;
+      if (!error_) error_ = std::current_exception();
+      stop_ = true;
+      changed_.notify_all();
+    }
+  }
+
+  // What was written so far is safe from here on.
+  void commit() {
+    last_commit_ = Clock::now();
+    if (journal_ == nullptr || write_failed_) return;
+    files_->sync();
+    commit_.output_bytes = files_->output_bytes();
+    commit_.checksum = dataset_->checksum_before(commit_.records);
+    journal_->commit(commit_);
+  }
+
+  const PredictOptions& options_;
+  std::unique_ptr<RecordTask> task_;
+  ResultFormat format_;
+  Replicas replicas_;
+  bool measure_replicas_;
+  std::atomic<bool> stop_{false};
+  std::shared_ptr<data::CheckedDataset> dataset_;
+  data::Reader* reader_ = nullptr;
+  int64_t first_record_ = 0;
+  double first_fraction_ = 0;
+  std::unique_ptr<data::DataLoader> loader_;
+  std::mutex take_mutex_;
+  std::optional<data::Batch> first_batch_;
+  Clock::time_point start_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::deque<OpenBlock> blocks_;
+  std::size_t serving_ = 0;
+  std::exception_ptr error_;
+  bool write_failed_ = false;
+  int64_t tokens_ = 0;
+  double wait_seconds_ = 0;
+
+  // Of the caller's thread (the numbers of records under the mutex too).
+  Commit commit_;
+  Journal* journal_;
+  std::unique_ptr<ResultFiles> files_;
+  Clock::time_point last_commit_;
+};
+
+}  // namespace
+
+PredictSummary run_prediction(const PredictOptions& options, std::unique_ptr<RecordTask> task,
+                              bool measure_replicas, const Commit& from, Journal* journal) {
+  Prediction prediction(options, std::move(task), measure_replicas, from, journal);
+  prediction.run();
+  if (options.progress) options.progress(prediction.progress());
+  return prediction.summary();
+}
+
+}  // namespace tercel::tasks

@@ -1,0 +1,293 @@
+"""`tercel predict`: the results of every task, bad records, and runs that are killed and continued."""
+
+import csv
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli import CHECKPOINTS, MODEL, SQUAD, TERCEL, output, output_json, refused, tercel
+
+EMBED = CHECKPOINTS / "sentence_mean"
+KILLS = int(os.environ.get("TERCEL_KILLS", "25"))
+WORDS = "a quick brown fox jumps over the lazy dog while seven keepers write letters about the sea".split()
+
+
+def texts(count: int, seed: int = 3) -> list[str]:
+    chance = random.Random(seed)
+    return [" ".join(chance.choices(WORDS, k=chance.randint(1, 40))) for _ in range(count)]
+
+
+def write_lines(path: Path, records: list[dict]) -> Path:
+    data = "".join(json.dumps(record) + "\n" for record in records).encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def predict(model: Path, task: str, source: object, target: Path, *more: object) -> dict:
+    return output_json("predict", model, "--task", task, "--input", source, "--output", target, *more)
+
+
+def test_embedding_is_that_of_embed(tmp_path: Path) -> None:
+    given = texts(700)
+    source = write_lines(tmp_path / "in.jsonl.gz", [{"id": f"r{i}", "text": t} for i, t in enumerate(given)])
+    summary = predict(EMBED, "embedding", source, tmp_path / "out.npy")
+    assert summary["records"] == 700 and summary["rejected"] == 0 and summary["tokens"] > 700
+    (tmp_path / "lines.txt").write_text("".join(text + "\n" for text in given))
+    output("embed", "--model", EMBED, "--input", tmp_path / "lines.txt", "--output", tmp_path / "expected.npy")
+    expected = np.load(tmp_path / "expected.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+    # The same numbers as text, from two files, on replicas.
+    for i, name in enumerate(["p-0.txt", "p-1.txt"]):
+        (tmp_path / name).write_text("".join(text + "\n" for text in given[i * 350 : i * 350 + 350]))
+    predict(EMBED, "embedding", tmp_path / "p-*.txt", tmp_path / "out.jsonl", "--devices", "cpu,cpu,cpu")
+    rows = lines(tmp_path / "out.jsonl")
+    assert [row["index"] for row in rows] == list(range(700))
+    np.testing.assert_array_equal(np.array([row["embedding"] for row in rows], np.float32), expected)
+    predict(EMBED, "embedding", source, tmp_path / "out.csv", "--workers", 3, "--max-tokens", 77)
+    with open(tmp_path / "out.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["id"] for row in table] == [f"r{i}" for i in range(700)]
+    numbers = np.array([row["embedding"].split() for row in table], np.float32)
+    np.testing.assert_array_equal(numbers, expected)
+    assert sorted(path.name for path in tmp_path.glob("out.*")) == ["out.csv", "out.jsonl", "out.npy"]
+
+
+def test_classification(tmp_path: Path) -> None:
+    model = CHECKPOINTS / "bert_classify"
+    given = texts(20)
+    with open(tmp_path / "in.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["review", "second", "stars"])
+        writer.writerows([text, 'say "so", twice\nor thrice', i] for i, text in enumerate(given))
+    options = ["--text-field", "review", "--keep", "stars", "--top-k", 0]
+    predict(model, "text-classification", tmp_path / "in.csv", tmp_path / "out.jsonl", *options)
+    expected = output_json("classify", "--model", model, *given)
+    rows = lines(tmp_path / "out.jsonl")
+    assert [row["stars"] for row in rows] == [str(i) for i in range(20)]
+    for row, entry in zip(rows, expected):
+        assert [label["label"] for label in row["labels"]] == [label["label"] for label in entry["labels"]]
+        np.testing.assert_allclose(
+            [label["score"] for label in row["labels"]], [label["score"] for label in entry["labels"]], rtol=1e-6
+        )
+    pair = ["--text-field", "review", "--pair-field", "second"]
+    predict(model, "text-classification", tmp_path / "in.csv", tmp_path / "out.tsv", *pair)
+    with open(tmp_path / "out.tsv", newline="") as file:
+        table = list(csv.DictReader(file, delimiter="\t"))
+    assert len(table) == 20 and set(table[0]) == {"index", "id", "label", "score"}
+    predict(model, "text-classification", tmp_path / "in.csv", tmp_path / "out.npy", *options)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy").sum(1), 1, atol=1e-5)
+
+
+def test_token_classification(tmp_path: Path) -> None:
+    model = CHECKPOINTS / "bert_tokens"
+    given = [text for text in texts(12) if text] + [" ".join(WORDS * 30)]
+    source = write_lines(tmp_path / "in.jsonl", [{"text": text} for text in given])
+    predict(model, "token-classification", source, tmp_path / "out.jsonl")
+    expected = output_json("classify", "--tokens", "--model", model, *given)
+    for row, entry in zip(lines(tmp_path / "out.jsonl"), expected, strict=True):
+        keys = ["text", "label", "begin", "end"]
+        assert [[t[k] for k in keys] for t in row["tokens"]] == [[t[k] for k in keys] for t in entry["tokens"]]
+    predict(model, "token-classification", source, tmp_path / "out.csv")
+    with open(tmp_path / "out.csv", newline="") as file:
+        assert sum(1 for _ in csv.DictReader(file)) == sum(len(entry["tokens"]) for entry in expected)
+    assert ".jsonl" in refused("predict", model, "--task", "token-classification", "--input", source,
+                               "--output", tmp_path / "out.npy")  # fmt: skip
+
+
+def test_question_answering_of_squad(tmp_path: Path) -> None:
+    data = json.loads((SQUAD / "squad-heldout.json").read_text("utf-8"))
+    data["data"] = data["data"][:1]
+    data["data"][0]["paragraphs"] = data["data"][0]["paragraphs"][:3]
+    (tmp_path / "in.json").write_text(json.dumps(data))
+    reference = json.loads((SQUAD / "predictions-f32.json").read_text("utf-8"))
+    predict(MODEL, "question-answering", tmp_path / "in.json", tmp_path / "out.jsonl", "--top-k", 2)
+    rows = lines(tmp_path / "out.jsonl")
+    assert len(rows) == sum(len(p["qas"]) for p in data["data"][0]["paragraphs"])
+    for row in rows:
+        assert row["answers"][0]["text"] == reference[row["id"]] and len(row["answers"]) == 2
+
+
+def test_tensors(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    info = helper.make_tensor_value_info
+    nodes = [helper.make_node("Mul", ["x", "x"], ["y"]), helper.make_node("Add", ["y", "x"], ["z"])]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [info("x", onnx.TensorProto.FLOAT, ["n", "k"])],
+        [info("y", onnx.TensorProto.FLOAT, ["n", "k"]), info("z", onnx.TensorProto.FLOAT, ["n", "k"])],
+    )
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    rows = np.random.default_rng(1).normal(size=(1000, 5)).astype(np.float32)
+    np.save(tmp_path / "in.npy", rows)
+    predict(model, "tensors", tmp_path / "in.npy", tmp_path / "out.npy", "--tensor", "z")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), rows * rows + rows)
+    message = refused("predict", model, "--task", "tensors", "--input", tmp_path / "in.npy",
+                      "--output", tmp_path / "two.npy")  # fmt: skip
+    assert "2 outputs" in message and not (tmp_path / "two.npy.journal").exists()
+    # Rows of different lengths, integers among them, and one that does not fit.
+    source = write_lines(tmp_path / "in.jsonl", [{"x": [1, 2]}, {"x": [0.5]}, {"x": "no"}, {"x": [3, 4]}])
+    summary = predict(model, "tensors", source, tmp_path / "out.jsonl", "--rejects", tmp_path / "bad.jsonl")
+    assert summary["rejected"] == 1
+    assert [row["y"] for row in lines(tmp_path / "out.jsonl")] == [[1, 4], [0.25], [9, 16]]
+    assert "no array" in lines(tmp_path / "bad.jsonl")[0]["reason"]
+
+
+def test_bad_records_do_not_stop_the_run(tmp_path: Path) -> None:
+    good = json.dumps({"text": "a good one"}).encode()
+    bad = [b'{"text": ', b'{"other": 1}', b'{"text": 5}', b'{"text": "\xff"}', b'{"text": "' + b"x" * 3000 + b'"}']
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join([good, bad[0], bad[1], good, *bad[2:], good]))
+    options = ["--rejects", tmp_path / "bad.jsonl", "--max-record", "2K"]
+    summary = predict(EMBED, "embedding", tmp_path / "in.jsonl", tmp_path / "out.jsonl", *options)
+    assert summary["records"] == 8 and summary["rejected"] == 5
+    assert [row["index"] for row in lines(tmp_path / "out.jsonl")] == [0, 3, 7]
+    rejects = lines(tmp_path / "bad.jsonl")
+    assert [(reject["index"], reject["line"]) for reject in rejects] == [(1, 2), (2, 3), (4, 5), (5, 6), (6, 7)]
+    for reject, word in zip(rejects, ["broken JSON", '"text"', "no text", "UTF-8", "2048 bytes"]):
+        assert word in reject["reason"] and reject["file"].endswith("in.jsonl")
+    assert rejects[1]["raw"] == bad[1].decode()
+    message = refused("predict", EMBED, "--task", "embedding", "--input", tmp_path / "in.jsonl",
+                      "--output", tmp_path / "strict.jsonl", "--strict")  # fmt: skip
+    assert "in.jsonl:2: broken JSON" in message and "--resume" in message
+
+
+def test_standard_input_to_standard_output(tmp_path: Path) -> None:
+    data = "".join(json.dumps({"text": text}) + "\n" for text in texts(5)).encode()
+    out = output("predict", EMBED, "--task", "embedding", "--input", "-", "--output", "-", stdin=data)
+    assert [json.loads(line)["index"] for line in out.splitlines()] == list(range(5))
+    empty = tercel("predict", EMBED, "--task", "embedding", "--input", "-", "--output", tmp_path / "e.npy")
+    assert empty.returncode == 0 and len(np.load(tmp_path / "e.npy")) == 0
+
+
+def test_refusals(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", [{"text": "x"}])
+    command = ["predict", EMBED, "--task", "embedding", "--input", source, "--output"]
+    assert "standard output" in refused(*command, "-", "--resume")
+    assert ".jsonl" in refused(*command, tmp_path / "out.bin")
+    assert "no task" in refused("predict", EMBED, "--task", "chess", "--input", source, "--output", "-")
+    assert "tercel ask" in refused("predict", MODEL, "--task", "embedding", "--input", source, "--output", "-")
+    assert "missing.jsonl" in refused("predict", EMBED, "--task", "embedding", "--input", "missing.jsonl",
+                                      "--output", "-")  # fmt: skip
+    output(*command, tmp_path / "out.jsonl")
+    assert "--overwrite" in refused(*command, tmp_path / "out.jsonl")
+    output(*command, tmp_path / "out.jsonl", "--overwrite")
+    assert "complete already" in tercel(*command, tmp_path / "out.jsonl", "--resume").stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[list, Path, dict[str, bytes]]:
+    """A command without its output, the folder, and what an uninterrupted run writes."""
+    folder = tmp_path_factory.mktemp("job")
+    given = [{"id": i, "text": text} for i, text in enumerate(texts(6000, 5))]
+    data = "".join(json.dumps(record) + "\n" for record in given).splitlines(keepends=True)
+    for place in range(7, len(data), 211):
+        data[place] = "{broken\n"
+    (folder / "in.jsonl").write_text("".join(data))
+    command = ["predict", EMBED, "--task", "embedding", "--input", folder / "in.jsonl", "--look-ahead", 256]
+    command += ["--threads", 1]
+    expected = {}
+    for name in ("out.jsonl", "out.npy", "out.csv"):
+        output(*command, "--output", folder / name, "--rejects", folder / "bad.jsonl", "--overwrite")
+        expected[name] = (folder / name).read_bytes()
+    expected["bad.jsonl"] = (folder / "bad.jsonl").read_bytes()
+    return command, folder, expected
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.npy", "out.csv"])
+def test_killed_at_any_moment(job: tuple, tmp_path: Path, name: str) -> None:
+    command, _, expected = job
+    words = [TERCEL, *map(str, command), "--output", str(tmp_path / name), "--rejects", str(tmp_path / "bad.jsonl")]
+    start = time.monotonic()
+    subprocess.run([*words, "--quiet"], check=True)
+    whole = time.monotonic() - start
+    (tmp_path / name).unlink()
+    (tmp_path / "bad.jsonl").unlink()
+    chance = random.Random(9)
+    kills = continued = 0
+    while kills < max(1, KILLS // 3):
+        process = subprocess.Popen([*words, "--resume", "--quiet", "--commit-seconds", "0"])
+        try:
+            process.wait(chance.uniform(0, whole * 1.1))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            continued += (tmp_path / f"{name}.journal").exists()
+            continue
+        assert process.returncode == 0
+        assert (tmp_path / name).read_bytes() == expected[name]
+        assert (tmp_path / "bad.jsonl").read_bytes() == expected["bad.jsonl"]
+        for path in tmp_path.iterdir():
+            path.unlink()
+    subprocess.run([*words, "--resume", "--quiet"], check=True)
+    assert (tmp_path / name).read_bytes() == expected[name]
+    assert (tmp_path / "bad.jsonl").read_bytes() == expected["bad.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", name]
+    assert continued > 0
+
+
+def interrupted(command: list, target: Path, *, stdin: object = None) -> str:
+    """Runs until something is committed, then presses Ctrl-C. Returns what was said."""
+    process = subprocess.Popen(
+        [TERCEL, *map(str, command), "--output", str(target)], stderr=subprocess.PIPE, stdin=stdin
+    )
+    journal = Path(f"{target}.journal")
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 1):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    message = process.communicate()[1].decode()
+    assert process.returncode == 130, message
+    return message
+
+
+def test_interrupted_and_continued(job: tuple, tmp_path: Path) -> None:
+    command, folder, expected = job
+    target = tmp_path / "out.jsonl"
+    slow = [*command, "--rejects", tmp_path / "bad.jsonl", "--commit-seconds", 0]
+    message = interrupted(slow, target)
+    assert "interrupted" in message and "--resume continues" in message and message.count("\n") == 1
+    assert not target.exists() and Path(f"{target}.part").stat().st_size > 0
+    again = [*slow, "--output", target]
+    assert "--resume" in refused(*again)
+    assert 'dtype = "f32"' in refused(*again, "--resume", "--dtype", "bf16")
+    assert "top_k" in refused(*again, "--resume", "--top-k", 3)
+    data = (folder / "in.jsonl").read_bytes()
+    try:
+        (folder / "in.jsonl").write_bytes(b'{"text": "now"}\n' + data)
+        assert "input" in refused(*again, "--resume")
+        (folder / "in.jsonl").write_bytes(data.replace(b"fox", b"cat", 1))
+        assert "does not begin with" in refused(*again, "--resume")
+    finally:
+        (folder / "in.jsonl").write_bytes(data)
+    output(*again, "--resume")
+    assert target.read_bytes() == expected["out.jsonl"]
+    assert (tmp_path / "bad.jsonl").read_bytes() == expected["bad.jsonl"]
+
+
+def test_interrupted_while_a_pipe_has_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [TERCEL, "predict", EMBED, "--task", "embedding", "--input", "-", "--output", tmp_path / "o.npy"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not (tmp_path / "o.npy.part").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    process.stdin.close()
+    process.stderr.close()
