@@ -13,7 +13,7 @@ _tercel() {
     mapfile -t COMPREPLY < <(compgen -W "$("$program" ${command:+"$command"} --help 2>/dev/null |
       grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)" -- "$word")
   elif [[ $previous == --dtype ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'f32 f16 bf16' -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W 'f32 f16 bf16 int8 auto' -- "$word")
   else
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
   fi
