@@ -44,6 +44,8 @@ class Options {
   // 512M, 2G, 1.5GiB: powers of 1024.
   void bytes(const std::string& name, std::size_t& value, const std::string& help);
   void dtype(const std::string& name, Dtype& value, const std::string& help);
+  // "auto" is Dtype::undefined.
+  void dtype_or_auto(const std::string& name, Dtype& value, const std::string& help);
 
  private:
   CLI::App& app_;

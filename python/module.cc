@@ -36,7 +36,7 @@ using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 Dtype dtype_named(const std::string& name) {
   if (const auto dtype = parse_dtype(name)) return *dtype;
   throw Error(Errc::invalid_argument,
-              "unknown dtype \"" + name + "\"; expected f32, f16, bf16 or int8");
+              "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8 or auto");
 }
 
 // An array's memory, held by a reference that may be dropped on any thread.
@@ -152,12 +152,16 @@ bool shares_memory(const Tensor& tensor, const NamedTensors& others) {
                      [&](const auto& entry) { return shares_memory(tensor, entry.second); });
 }
 
+NamedTensors to_tensors(const nb::dict& inputs) {
+  NamedTensors tensors;
+  for (const auto [name, value] : inputs)
+    tensors.emplace(nb::cast<std::string>(name), to_tensor(value));
+  return tensors;
+}
+
 nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<std::string>& wanted,
              std::optional<double> timeout) {
-  NamedTensors tensors;
-  for (const auto [name, value] : inputs) {
-    tensors.emplace(nb::cast<std::string>(name), to_tensor(value));
-  }
+  const NamedTensors tensors = to_tensors(inputs);
   RunOptions options;
   if (timeout) {
     const std::chrono::duration<double> seconds(*timeout);
@@ -181,11 +185,14 @@ nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<s
 template <class Made>
 Made load(const std::string& path, const std::string& dtype, int threads,
           const std::string& devices, std::size_t memory_limit, bool optimize,
-          const std::string& cpu_isa, const std::string& task, bool throughput, bool pin) {
+          const std::string& cpu_isa, const std::string& task, bool throughput, bool pin,
+          float least_cosine, const std::vector<nb::dict>& samples) {
   SessionOptions options;
+  options.least_cosine = least_cosine;
+  for (const nb::dict& sample : samples) options.samples.push_back(to_tensors(sample));
   options.devices = devices;
   options.threads = threads;
-  options.dtype = dtype_named(dtype);
+  options.dtype = dtype == "auto" ? Dtype::undefined : dtype_named(dtype);
   options.memory_limit = memory_limit;
   options.optimize = optimize;
   options.cpu_isa = cpu_isa;
@@ -210,7 +217,8 @@ nb::class_<Made> add_class(nb::module_& module, const char* name) {
                   "devices"_a = defaults.devices, "memory_limit"_a = defaults.memory_limit,
                   "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
                   "task"_a = defaults.task, "throughput"_a = defaults.throughput,
-                  "pin"_a = defaults.pin);
+                  "pin"_a = defaults.pin, "least_cosine"_a = defaults.least_cosine,
+                  "samples"_a = std::vector<nb::dict>());
 }
 
 nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {

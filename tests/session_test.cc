@@ -137,6 +137,42 @@ INSTANTIATE_TEST_SUITE_P(Session, Callers,
                                          SessionOptions{.threads = 2, .throughput = true},
                                          SessionOptions{.threads = 3, .pin = true}));
 
+TEST(AutomaticDtype, SaysWhatWasTriedAndWhatIsUsed) {
+  const Session session = Session::load(kCheckpoint, {.dtype = Dtype::undefined});
+  EXPECT_THAT(session.options().dtype, testing::AnyOf(Dtype::f32, Dtype::bf16, Dtype::i8));
+  EXPECT_THAT(session.explain(), testing::StartsWith("dtype: f32: "));
+  EXPECT_THAT(session.explain(), HasSubstr("\ndtype: int8: "));
+  const bool quantized = session.options().dtype == Dtype::i8;
+  const std::string used = quantized ? "int8" : std::string(to_string(session.options().dtype));
+  EXPECT_THAT(session.explain(), HasSubstr("\ndtype: " + used + " is used: "));
+}
+
+// Nothing but f32 has all of f32's bits.
+TEST(AutomaticDtype, KeepsTheCosine) {
+  std::mt19937 random(3);
+  const Batch batch = random_batch(random, {9, 4});
+  const Session session = Session::load(
+      kCheckpoint, {.dtype = Dtype::undefined, .least_cosine = 1.0F, .samples = {batch.inputs()}});
+  EXPECT_EQ(session.options().dtype, Dtype::f32);
+  const NamedTensors outputs = session.run(batch.inputs());
+  for (const auto& [name, expected] : Session::load(kCheckpoint).run(batch.inputs()))
+    EXPECT_EQ(std::memcmp(outputs.at(name).data(), expected.data(), expected.bytes()), 0) << name;
+}
+
+TEST(AutomaticDtype, RefusesSamplesThatTheModelCannotRun) {
+  SessionOptions options{.dtype = Dtype::undefined};
+  options.samples = {{{"input_ids", Tensor(Dtype::f32, {1, 4})}}};
+  const Error error = error_of([&] { Session::load(kCheckpoint, options); });
+  EXPECT_EQ(error.code(), Errc::invalid_argument);
+  EXPECT_THAT(error.what(), HasSubstr("input_ids"));
+  options.samples = {{{"words", Tensor(Dtype::i64, {1, 4})}}};
+  EXPECT_THAT(error_of([&] { Session::load(kCheckpoint, options); }).what(), HasSubstr("words"));
+  options.samples.clear();
+  options.least_cosine = 2;
+  EXPECT_THAT(error_of([&] { Session::load(kCheckpoint, options); }).what(),
+              HasSubstr("least_cosine"));
+}
+
 TEST(Session, WaitingForAThreadEndsAtTheDeadline) {
   const Session session = Session::load(kCheckpoint, {.threads = 1, .throughput = true});
   std::mt19937 random(14);

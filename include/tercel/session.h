@@ -35,7 +35,14 @@ struct SessionOptions {
   // them. A number: so many of the session's own.
   int threads = 0;
   // How weights are held: f32, f16, bf16; or i8: products of bytes, quantised as docs/int8.md says.
+  // undefined ("auto"): the fastest on this machine of f32, bf16 and i8 that keeps `least_cosine`,
+  // tried at load; Session::options() then says which it is, and explain() begins with the reason.
   Dtype dtype = Dtype::f32;
+  // For "auto": the least mean cosine to f32 that the rows of float outputs may have. Weights that
+  // i8 cannot hold so well stay bf16 or f32.
+  float least_cosine = 0.999F;
+  // For "auto": inputs to try on, as for Session::run. Empty: some are made up.
+  std::vector<std::map<std::string, Tensor>> samples;
   // Bytes that a session may hold for weights and requests together; 0: what the machine, or the
   // process's control group, has. Set it for files that you do not trust: docs/SECURITY.md.
   std::size_t memory_limit = 0;

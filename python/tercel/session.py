@@ -61,8 +61,9 @@ class Session:
     """A model that is loaded, optimised and ready. All methods may be called from many threads at once.
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
-    dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes), threads (0: as many as the
-    process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
+    dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes; "auto": the fastest of them that
+    keeps least_cosine to f32, tried at load on samples, a list of dictionaries of arrays by input name, or on inputs
+    that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
     (a thread for each request instead of all for one), pin (keep each worker on one CPU).
     """
 
@@ -128,6 +129,9 @@ class Embedding:
 
 
 def _load(kind: Any, path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
+    if "samples" in options:
+        carried = [{name: _carry(name, value, False) for name, value in sample.items()} for sample in options["samples"]]
+        options = {**options, "samples": carried}
     try:
         return kind.load(os.fspath(path), **options)
     except TypeError:

@@ -3,33 +3,47 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
 #include "src/base/cgroup.h"
 #include "src/base/fail.h"
+#include "src/device/lasting_memory.h"
 
 namespace tercel {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kChunk = 8 * kHugePage;  // of address space; pages come as they are touched
+
+// Memory of the system's, on huge pages when there is enough of it for one; null when there is
+// none.
+std::shared_ptr<std::byte> system_block(std::size_t bytes) {
+  const bool large = bytes >= kHugePage;
+  const std::size_t alignment = large ? kHugePage : kAlignment;
+  if (bytes > SIZE_MAX - alignment) return nullptr;
+  void* data = std::aligned_alloc(alignment, (bytes / alignment + 1) * alignment);
+  if (data == nullptr) return nullptr;
+  if (large) ::madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return {static_cast<std::byte*>(data), [](std::byte* block) { std::free(block); }};
+}
 
 class CpuBuffer final : public Buffer {
  public:
-  CpuBuffer(std::byte* data, std::size_t size, std::shared_ptr<Allocator> allocator,
+  // `data` may be a part of the block that it shares.
+  CpuBuffer(std::shared_ptr<std::byte> data, std::size_t size, std::shared_ptr<Allocator> allocator,
             std::atomic<std::size_t>& in_use)
-      : allocator_(std::move(allocator)), in_use_(in_use) {
-    data_ = data;
+      : block_(std::move(data)), allocator_(std::move(allocator)), in_use_(in_use) {
+    data_ = block_.get();
     size_ = size;
   }
-  ~CpuBuffer() override {
-    std::free(data_);
-    in_use_.fetch_sub(size_, std::memory_order_relaxed);
-  }
+  ~CpuBuffer() override { in_use_.fetch_sub(size_, std::memory_order_relaxed); }
 
  private:
+  std::shared_ptr<std::byte> block_;
   std::shared_ptr<Allocator> allocator_;
   std::atomic<std::size_t>& in_use_;
 };
@@ -41,19 +55,22 @@ class CpuAllocator final : public Allocator {
 
   std::shared_ptr<Buffer> allocate(std::size_t bytes, const char* what) override {
     reserve(bytes, what);
-    const bool large = bytes >= kHugePage;
-    const std::size_t alignment = large ? kHugePage : kAlignment;
-    void* data = nullptr;
-    if (bytes <= SIZE_MAX - alignment) {
-      data = std::aligned_alloc(alignment, (bytes / alignment + 1) * alignment);
+    return counted(system_block(bytes), bytes, what);
+  }
+
+  std::shared_ptr<Buffer> allocate_lasting(std::size_t bytes, const char* what) {
+    if (bytes > kChunk / 4) return allocate(bytes, what);
+    reserve(bytes, what);
+    const std::size_t whole = (bytes / kAlignment + 1) * kAlignment;
+    const std::lock_guard lock(mutex_);
+    if (chunk_ == nullptr || whole > kChunk - taken_) {
+      chunk_ = system_block(kChunk);
+      taken_ = 0;
     }
-    if (data == nullptr) {
-      in_use_.fetch_sub(bytes, std::memory_order_relaxed);
-      fail(Errc::out_of_memory, "{}: the system has no {} bytes left", what, bytes);
-    }
-    if (large) ::madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-    return std::make_shared<CpuBuffer>(static_cast<std::byte*>(data), bytes, shared_from_this(),
-                                       in_use_);
+    std::shared_ptr<std::byte> part;
+    if (chunk_ != nullptr) part = {chunk_, chunk_.get() + taken_};
+    taken_ += whole;
+    return counted(std::move(part), bytes, what);
   }
 
  private:
@@ -74,8 +91,21 @@ class CpuAllocator final : public Allocator {
     }
   }
 
+  // `bytes` have been reserved.
+  std::shared_ptr<Buffer> counted(std::shared_ptr<std::byte> data, std::size_t bytes,
+                                  const char* what) {
+    if (data == nullptr) {
+      in_use_.fetch_sub(bytes, std::memory_order_relaxed);
+      fail(Errc::out_of_memory, "{}: the system has no {} bytes left", what, bytes);
+    }
+    return std::make_shared<CpuBuffer>(std::move(data), bytes, shared_from_this(), in_use_);
+  }
+
   bool chosen_;
   std::size_t limit_;
+  std::mutex mutex_;                  // guards what follows
+  std::shared_ptr<std::byte> chunk_;  // where lasting blocks are taken from
+  std::size_t taken_ = 0;
 };
 
 class CpuStream final : public Stream {
@@ -118,6 +148,11 @@ std::size_t machine_memory() {
 
 std::shared_ptr<Allocator> make_cpu_allocator(std::size_t limit) {
   return std::make_shared<CpuAllocator>(limit);
+}
+
+std::shared_ptr<Buffer> allocate_lasting(Allocator& memory, std::size_t bytes, const char* what) {
+  auto* cpu = dynamic_cast<CpuAllocator*>(&memory);
+  return cpu != nullptr ? cpu->allocate_lasting(bytes, what) : memory.allocate(bytes, what);
 }
 
 Device& find_device(const std::string& name) {

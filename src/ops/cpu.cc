@@ -64,6 +64,15 @@ Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what) {
   return copy;
 }
 
+bool Epilogue::empty() const {
+  return !bias.defined() && !residual && !norm && activation == Activation::none &&
+         last == Activation::none;
+}
+
+KernelContext KernelContext::of(const Sibling& sibling) const {
+  return {sibling.node, facts, isa, pool, memory, weight_dtype, sibling.epilogue, layouts};
+}
+
 Dtype KernelContext::input_dtype(int index) const {
   return dtype_of_value(facts, node.input(index));
 }
@@ -127,11 +136,11 @@ namespace {
 
 // Empty when the implementation takes the node.
 std::string refusal(const CpuImplementation& implementation, const KernelContext& context) {
-  const Epilogue& epilogue = context.epilogue;
-  const bool has_epilogue = epilogue.bias.defined() || epilogue.residual ||
-                            epilogue.activation != Activation::none ||
-                            epilogue.last != Activation::none;
-  if (has_epilogue && !implementation.epilogues) return "takes no epilogue";
+  if (!context.epilogue.empty() && !implementation.epilogues) return "takes no epilogue";
+  if (!context.siblings.empty() && !implementation.siblings)
+    return "computes one product at a time";
+  if ((context.rounding.input || context.rounding.output) && !implementation.rounding)
+    return "takes and gives nothing in bf16 for f32";
   if ((context.layouts.input || context.layouts.output) && !implementation.layouts)
     return "takes no image that lies channels last";
   return implementation.refuse(context);

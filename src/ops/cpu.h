@@ -26,13 +26,30 @@ namespace tercel::ops {
 
 enum class Activation { none, relu, gelu_erf, gelu_tanh, silu, tanh, sigmoid };
 
+// LayerNormalization along the last axis by constants of [N].
+struct Normalization {
+  Tensor scale;
+  Tensor bias;  // may be undefined
+  float epsilon = 0;
+};
+
 // What the plan found behind a MatMul, Gemm or Conv and asks to be computed with it, in this order:
-// y = last(activation(x·w + bias) + residual). The residual becomes the kernel's last input.
+// y = norm(last(activation(x·w + bias) + residual)). The residual becomes the kernel's last input.
 struct Epilogue {
   Tensor bias;  // constant, [N]; may be undefined
   Activation activation = Activation::none;
   bool residual = false;
   Activation last = Activation::none;  // of a Conv with a constant weight alone
+  std::optional<Normalization> norm;   // of all but Conv
+
+  bool empty() const;
+};
+
+// A product of the same input 0 that is computed in the same step as the node, with an output of
+// its own behind the node's.
+struct Sibling {
+  const ir::Node& node;
+  Epilogue epilogue;
 };
 
 // Which values of a node, or of a group of nodes, lie channels last: as [N, H, W, C] under the
@@ -40,6 +57,13 @@ struct Epilogue {
 struct Layouts {
   bool input = false;   // input 0
   bool output = false;  // output 0, and the residual
+};
+
+// Which values of a node, or of a group of nodes, are held in bf16 though the graph has them in
+// f32: what a product of bf16 gives to others, which would round it. A decision of the plan.
+struct Rounding {
+  bool input = false;   // input 0
+  bool output = false;  // output 0
 };
 
 // What a kernel is chosen and made from.
@@ -52,6 +76,10 @@ struct KernelContext {
   Dtype weight_dtype;    // how packed f32 weights are kept: f32, f16 or bf16
   Epilogue epilogue;     // only implementations with `epilogues` see one that is not empty
   Layouts layouts = {};  // only implementations with `layouts` see any channels last
+  std::span<const Sibling> siblings = {};  // only implementations with `siblings` see any
+  Rounding rounding = {};  // only implementations with `rounding` see any that is true
+
+  KernelContext of(const Sibling& sibling) const;  // of the sibling alone
 
   Dtype input_dtype(int index) const;  // undefined when left out
   Dtype output_dtype(int index) const;
@@ -125,6 +153,8 @@ struct CpuImplementation {
   std::unique_ptr<CpuKernel> (*create)(const KernelContext& context);
   bool epilogues = false;  // takes KernelContext::epilogue
   bool layouts = false;    // heeds KernelContext::layouts, or refuses them
+  bool siblings = false;   // computes KernelContext::siblings, or refuses them
+  bool rounding = false;   // heeds KernelContext::rounding, or refuses it
 };
 
 struct CpuOp {

@@ -173,7 +173,7 @@ class Quantizing {
     if (added) {
       if (auto result = quantized(weight.constant->initializer(), weight.transposed)) {
         const std::string name = weight.constant->name();
-        values = b.constant(std::move(result->values), name + "_int8");
+        values = b.constant(std::move(result->values), quantized_name(name));
         scale = b.constant(std::move(result->scale), name + "_scale");
       }
     }
@@ -194,6 +194,8 @@ class Quantizing {
 };
 
 }  // namespace
+
+std::string quantized_name(const std::string& weight) { return weight + "_int8"; }
 
 std::vector<std::string> quantize_dynamic(ir::Model& model, const std::set<std::string>& keep) {
   auto names = Quantizing(model, keep).run();

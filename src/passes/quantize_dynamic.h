@@ -17,4 +17,7 @@ namespace tercel::passes {
 // of the nodes.
 std::vector<std::string> quantize_dynamic(ir::Model& model, const std::set<std::string>& keep = {});
 
+// The name of what a weight becomes (another when the graph has it already).
+std::string quantized_name(const std::string& weight);
+
 }  // namespace tercel::passes

@@ -4,15 +4,17 @@
 
 namespace tercel::runtime {
 
-Tensor allocate_output(const ir::Node& node, int index, const ops::Facts& facts,
-                       Allocator& memory) {
-  const ir::Type* type = facts.type(node.output(index));
+Tensor allocate_output(const ir::Value& output, const ops::Facts& facts, Allocator& memory,
+                       bool rounded) {
+  const ir::Node& node = *output.producer();
+  const ir::Type* type = facts.type(&output);
   const auto shape = type != nullptr ? type->shape() : std::nullopt;
   if (!shape || type->dtype == Dtype::undefined) {
-    fail(Errc::unsupported, "{} the shape of output {} cannot be told before it runs", node.label(),
-         index);
+    fail(Errc::unsupported, "{} the shape of its output \"{}\" cannot be told before it runs",
+         node.label(), output.name());
   }
-  return ops::allocate_tensor(type->dtype, *shape, memory, node.op_type().c_str());
+  return ops::allocate_tensor(rounded ? Dtype::bf16 : type->dtype, *shape, memory,
+                              node.op_type().c_str());
 }
 
 bool all_empty(std::span<const Tensor> tensors) {

@@ -41,7 +41,11 @@ ops::Facts infer_step(const Step& step, const std::vector<Tensor>& inputs) {
   const ir::Node& first = *step.nodes.front();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const ir::Value* value = first.input(static_cast<int>(i));
-    if (value != nullptr && inputs[i].defined()) facts.learn(value, inputs[i]);
+    if (value == nullptr || !inputs[i].defined()) continue;
+    if (i == 0 && step.rounds_input)
+      facts.set_type(value, ir::Type::tensor(Dtype::f32, ir::to_dims(inputs[i].shape())));
+    else
+      facts.learn(value, inputs[i]);
   }
   for (const ir::Node* node : step.nodes) {
     for (const ir::Value* input : node->inputs()) {
@@ -144,10 +148,9 @@ void Context::run_dynamic(const Step& step, const RunLimits& limits) {
 
 void Context::allocate_outputs(const Step& step) {
   const ops::Facts facts = infer_step(step, inputs_);
-  const ir::Node& last = *step.nodes.back();
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    if (last.output(static_cast<int>(i)) != nullptr)
-      outputs_[i] = allocate_output(last, static_cast<int>(i), facts, memory_);
+    if (step.output_values[i] != nullptr)
+      outputs_[i] = allocate_output(*step.output_values[i], facts, memory_, step.rounds_output);
   }
 }
 

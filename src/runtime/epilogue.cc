@@ -1,5 +1,6 @@
 #include "src/runtime/epilogue.h"
 
+#include <map>
 #include <optional>
 #include <unordered_set>
 
@@ -51,6 +52,28 @@ bool is_bias(const ir::Value* value, const ir::Value* result, const ops::Facts& 
   return type->dims->back().equals(value->initializer().shape()[0]);
 }
 
+// LayerNormalization of `value` along its last axis by constants, with nothing but its result read.
+std::optional<ops::Normalization> norm_of(const ir::Node& node, const ir::Value* value,
+                                          const ops::Facts& facts) {
+  if (!node.is("LayerNormalization") || node.input(0) != value) return std::nullopt;
+  if (node.int_or("stash_type", 1) != 1) return std::nullopt;
+  const ir::Type* type = facts.type(value);
+  const int64_t axis = node.int_or("axis", -1);
+  if (type == nullptr || !type->dims || (axis != -1 && axis != type->rank() - 1))
+    return std::nullopt;
+  for (int i = 1; i < node.num_outputs(); ++i) {
+    if (node.output(i) != nullptr) return std::nullopt;
+  }
+  const auto fits = [&](const ir::Value* parameter) {
+    return is_bias(parameter, value, facts) && is_f32(parameter, facts);
+  };
+  const ir::Value* bias = node.input(2);
+  if (!fits(node.input(1)) || (bias != nullptr && !fits(bias))) return std::nullopt;
+  return ops::Normalization{node.input(1)->initializer(),
+                            bias != nullptr ? bias->initializer() : Tensor(),
+                            node.float_or("epsilon", 1e-5F)};
+}
+
 bool takes_epilogue(const ir::Node& node) {
   if (node.is("MatMul") || node.is("Gemm") || node.is("Conv")) return true;
   return node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
@@ -98,6 +121,11 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
       take(next);
     }
   }
+  if (first.is("Conv") || next == nullptr) return group;
+  if (auto norm = norm_of(*next, value, facts)) {
+    group.epilogue.norm = std::move(norm);
+    take(next);
+  }
   return group;
 }
 
@@ -115,6 +143,36 @@ std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& 
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));
   }
   return groups;
+}
+
+namespace {
+
+// What may be computed with others: nothing is read but input 0 and constants.
+bool may_be_together(const ir::Node& node, const FusedGroup* group, const ops::Facts& facts) {
+  const bool dynamic = node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
+  if ((!node.is("MatMul") && !dynamic) || !is_f32(node.output(), facts)) return false;
+  return group == nullptr || (group->residual == nullptr && !group->epilogue.norm);
+}
+
+}  // namespace
+
+std::vector<std::vector<FusedGroup>> find_together(
+    const ir::Graph& graph, const ops::Facts& facts,
+    const std::unordered_map<const ir::Node*, FusedGroup>& groups) {
+  std::vector<std::vector<FusedGroup>> found;
+  std::map<std::pair<const ir::Value*, std::string_view>, std::size_t> by_input;
+  for (const auto& node : graph.nodes()) {
+    const auto group = groups.find(node.get());
+    if (!may_be_together(*node, group != groups.end() ? &group->second : nullptr, facts)) continue;
+    if (node->input(0) == nullptr || node->input(0)->is_constant()) continue;
+    const auto [at, added] = by_input.emplace(
+        std::pair{node->input(0), std::string_view(node->op_type())}, found.size());
+    if (added) found.emplace_back();
+    found[at->second].push_back(group != groups.end() ? group->second
+                                                      : FusedGroup{{node.get()}, {}, nullptr});
+  }
+  std::erase_if(found, [](const auto& together) { return together.size() < 2; });
+  return found;
 }
 
 }  // namespace tercel::runtime

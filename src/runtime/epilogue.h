@@ -1,6 +1,7 @@
 #pragma once
-// Finds what can be computed with a MatMul, Gemm or Conv while its result is in registers: a
-// constant bias, an activation, a residual. A decision of the plan: the graph stays as it is.
+// Finds what can be computed with a MatMul, Gemm or Conv while its result is in registers or a near
+// cache: a constant bias, an activation, a residual, a LayerNormalization; and products that can be
+// computed together. Decisions of the plan: the graph stays as it is.
 
 #include <unordered_map>
 #include <vector>
@@ -21,5 +22,12 @@ struct FusedGroup {
 // use.
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
                                                                const ops::Facts& facts);
+
+// Groups, of one node each at least, whose products have one input 0 (queries, keys and values of
+// an attention): kernels may compute them in one step, where the first node stands. The weights
+// need not be constant.
+std::vector<std::vector<FusedGroup>> find_together(
+    const ir::Graph& graph, const ops::Facts& facts,
+    const std::unordered_map<const ir::Node*, FusedGroup>& groups);
 
 }  // namespace tercel::runtime

@@ -25,7 +25,7 @@ std::vector<Tensor> evaluated(const ir::Node& node, const std::vector<Tensor>& i
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const ir::Value* value = node.output(static_cast<int>(i));
     if (value == nullptr || choice.kernel->allocates_outputs()) continue;
-    outputs[i] = allocate_output(node, static_cast<int>(i), facts, memory);
+    outputs[i] = allocate_output(*node.output(static_cast<int>(i)), facts, memory);
     output_shapes[i] = outputs[i].shape();
   }
   if (all_empty(outputs)) return outputs;

@@ -43,7 +43,7 @@ class Planner {
     for (int i = 0; i < program_.num_slots(); ++i) {
       const ir::Type* type = facts_.type(program_.value(i));
       if (type == nullptr) continue;
-      slot(i).dtype = type->dtype;
+      slot(i).dtype = program_.rounded(i) ? Dtype::bf16 : type->dtype;
       const auto shape = type->shape();
       if (shape) slot(i).shape = *shape;
       known_shape_.push_back(shape.has_value() && type->dtype != Dtype::undefined);

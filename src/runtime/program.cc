@@ -9,6 +9,7 @@
 #include "src/runtime/epilogue.h"
 #include "src/runtime/evaluate.h"
 #include "src/runtime/layout.h"
+#include "src/runtime/rounding.h"
 #include "src/runtime/subgraph.h"
 
 namespace tercel::runtime {
@@ -28,28 +29,45 @@ class Program::Compiler {
                                           })) {}
 
   void compile() {
+    program_.rounded_ =
+        find_rounded(graph_, groups_, [&](const ir::Node& node, const ops::Epilogue& epilogue) {
+          return context(node, epilogue);
+        });
     cut_sizing_steps();
     for (const ir::Value* input : graph_.inputs()) program_.inputs_.push_back(program_.slot(input));
     for (const auto& [first, group] : groups_) {
       last_of_group_.emplace(group.nodes.back(), first);
       for (const ir::Node* node : group.nodes) grouped_.insert(node);
     }
-    for (const ir::Value* constant : graph_.initializers())
-      load_budget_ += 16 * constant->initializer().bytes();
-    for (const auto& node : graph_.nodes()) {
-      if (is_load_time(*node) && take_from_budget(*node)) {
-        for (int i = 0; i < node->num_outputs(); ++i) load_time_.insert(node->output(i));
-      } else if (const auto last = last_of_group_.find(node.get()); last != last_of_group_.end()) {
-        add_group(groups_.at(last->second));
-      } else if (!grouped_.contains(node.get()) && !cut_.contains(node.get())) {
-        add_step(*node);
-      }
-    }
+    compile_nodes();
     for (const ir::Value* output : graph_.outputs()) program_.outputs_.push_back(read_slot(output));
     drop_unread_constants();
   }
 
  private:
+  void compile_nodes() {
+    for (auto& groups : find_together(graph_, facts_, groups_)) {
+      const ir::Node* first = groups.front().nodes.front();
+      together_.emplace(first, std::move(groups));
+    }
+    for (const ir::Value* constant : graph_.initializers())
+      load_budget_ += 16 * constant->initializer().bytes();
+    for (const auto& node : graph_.nodes()) {
+      if (is_load_time(*node) && take_from_budget(*node)) {
+        for (int i = 0; i < node->num_outputs(); ++i) load_time_.insert(node->output(i));
+        continue;
+      }
+      if (const auto found = together_.find(node.get()); found != together_.end())
+        add_together(found->second);
+      if (done_.contains(node.get())) continue;
+      if (const auto last = last_of_group_.find(node.get()); last != last_of_group_.end()) {
+        add_group(groups_.at(last->second));
+      } else if (!grouped_.contains(node.get()) && !cut_.contains(node.get())) {
+        add_step(*node);
+      }
+    }
+  }
+
   void cut_sizing_steps() {
     program_.given_ = graph_.inputs().size();
     std::vector<ir::Node*> nodes;
@@ -110,6 +128,15 @@ class Program::Compiler {
   }
 
   // Of a node, with all that is computed with it up to `output`.
+  ops::KernelContext context(const ir::Node& node, const ops::Epilogue& epilogue,
+                             const ir::Value* output) const {
+    ops::KernelContext wanted = context(node, epilogue, layouts(node, output));
+    wanted.rounding = {program_.rounded_.contains(node.input(0)),
+                       program_.rounded_.contains(output)};
+    return wanted;
+  }
+
+  // Of a node, with all that is computed with it up to `output`.
   ops::Layouts layouts(const ir::Node& node, const ir::Value* output) const {
     if (is_pointwise(node)) return {};
     return {channels_last_.contains(node.input(0)), channels_last_.contains(output)};
@@ -132,7 +159,7 @@ class Program::Compiler {
     if (def->view_of_input && node.num_outputs() == 1) {
       step.implementation = "view";
     } else {
-      choose(step, context(node, {}, layouts(node, node.output())));
+      choose(step, context(node, {}, node.output()));
     }
     connect(step, node, node);
     program_.steps_.push_back(std::move(step));
@@ -147,12 +174,33 @@ class Program::Compiler {
     program_.steps_.push_back(std::move(step));
   }
 
+  // Products of one input, where the first of them stands, if a kernel takes them all.
+  void add_together(const std::vector<FusedGroup>& groups) {
+    std::vector<ops::Sibling> siblings;
+    for (std::size_t i = 1; i < groups.size(); ++i)
+      siblings.push_back({*groups[i].nodes.front(), groups[i].epilogue});
+    const FusedGroup& first = groups.front();
+    ops::KernelContext wanted =
+        context(*first.nodes.front(), first.epilogue, first.nodes.back()->output());
+    wanted.siblings = siblings;
+    if (!ops::has_cpu_kernel(wanted)) return;
+    Step step;
+    choose(step, wanted);
+    for (const FusedGroup& group : groups)
+      step.nodes.insert(step.nodes.end(), group.nodes.begin(), group.nodes.end());
+    connect(step, *first.nodes.front(), *first.nodes.back());
+    for (std::size_t i = 1; i < groups.size(); ++i)
+      add_output(step, groups[i].nodes.back()->output());
+    done_.insert(step.nodes.begin(), step.nodes.end());
+    program_.steps_.push_back(std::move(step));
+  }
+
   void add_group(const FusedGroup& group) {
     const ir::Node& first = *group.nodes.front();
     Step step;
     step.nodes = group.nodes;
     try {
-      choose(step, context(first, group.epilogue, layouts(first, group.nodes.back()->output())));
+      choose(step, context(first, group.epilogue, group.nodes.back()->output()));
     } catch (const Error& error) {
       if (error.code() != Errc::unsupported) throw;
       for (const ir::Node* node : group.nodes) add_step(*node);
@@ -164,6 +212,8 @@ class Program::Compiler {
   }
 
   static void choose(Step& step, const ops::KernelContext& context) {
+    step.rounds_input = context.rounding.input;
+    step.rounds_output = context.rounding.output;
     ops::Choice choice = ops::choose_cpu_kernel(context);
     step.kernel = std::move(choice.kernel);
     step.implementation = choice.implementation;
@@ -176,9 +226,12 @@ class Program::Compiler {
       const bool absorbed = step.kernel != nullptr && step.kernel->absorbs(i);
       step.inputs.push_back(input == nullptr || absorbed ? -1 : read_slot(input));
     }
-    for (int i = 0; i < last.num_outputs(); ++i) {
-      step.outputs.push_back(last.output(i) != nullptr ? program_.slot(last.output(i)) : -1);
-    }
+    for (int i = 0; i < last.num_outputs(); ++i) add_output(step, last.output(i));
+  }
+
+  void add_output(Step& step, const ir::Value* output) {
+    step.outputs.push_back(output != nullptr ? program_.slot(output) : -1);
+    step.output_values.push_back(output);
   }
 
   // What is computed at load stays in proportion to the file. What is larger, or of a size that
@@ -278,7 +331,9 @@ class Program::Compiler {
   ValueSet channels_last_;
   std::unordered_map<const ir::Node*, const ir::Node*> last_of_group_;
   std::unordered_set<const ir::Node*> grouped_;
-  std::unordered_set<const ir::Node*> cut_;  // sizing steps
+  std::unordered_map<const ir::Node*, std::vector<FusedGroup>> together_;  // by their first node
+  std::unordered_set<const ir::Node*> done_;  // in steps of several groups
+  std::unordered_set<const ir::Node*> cut_;   // sizing steps
   std::unordered_set<const ir::Value*> load_time_;
   std::unordered_set<const ir::Node*> computed_;
   std::size_t load_budget_ = std::size_t{64} << 20;

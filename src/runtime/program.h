@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "src/ops/cpu.h"
@@ -22,8 +23,11 @@ struct Step {
   std::unique_ptr<ops::CpuKernel> kernel;  // null: a view of input 0
   std::string implementation;
   std::vector<std::string> refusals;
-  std::vector<int> inputs;   // slots; -1: left out, or packed into the kernel
-  std::vector<int> outputs;  // slots; -1: left out
+  std::vector<int> inputs;                      // slots; -1: left out, or packed into the kernel
+  std::vector<int> outputs;                     // slots; -1: left out
+  std::vector<const ir::Value*> output_values;  // null: left out
+  bool rounds_input = false;                    // input 0 is held in bf16, though its value is f32
+  bool rounds_output = false;                   // and output 0
 };
 
 class Program {
@@ -37,6 +41,8 @@ class Program {
   const std::vector<Step>& steps() const { return steps_; }
   int num_slots() const { return static_cast<int>(values_.size()); }
   const ir::Value* value(int slot) const { return values_[static_cast<std::size_t>(slot)]; }
+  // Held in bf16, though its value is f32.
+  bool rounded(int slot) const { return rounded_.contains(value(slot)); }
   // Defined for slots that hold the same at every run.
   const Tensor& constant(int slot) const { return constants_[static_cast<std::size_t>(slot)]; }
   // Steps that read nothing but the model's inputs and whose outputs have sizes that the data
@@ -62,6 +68,7 @@ class Program {
   std::vector<const ir::Value*> values_;
   std::vector<Tensor> constants_;
   std::unordered_map<const ir::Value*, int> slots_;
+  std::unordered_set<const ir::Value*> rounded_;
   std::vector<int> inputs_;
   std::vector<int> outputs_;
 };

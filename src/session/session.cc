@@ -7,10 +7,8 @@
 
 #include "src/base/fail.h"
 #include "src/base/request_threads.h"
-#include "src/passes/quantize_dynamic.h"
-#include "src/runtime/executor.h"
+#include "src/session/choose_dtype.h"
 #include "src/session/info.h"
-#include "src/session/load_model.h"
 
 namespace tercel {
 namespace {
@@ -31,11 +29,15 @@ CpuIsa choose_isa(const std::string& wanted) {
 bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
 
 void check_options(const SessionOptions& options) {
-  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i8};
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i8, Dtype::undefined};
   if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
     fail(Errc::invalid_argument,
-         "dtype {} cannot be chosen for a session; choose f32, f16, bf16 or int8",
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8 or auto",
          to_string(options.dtype));
+  }
+  if (!(options.least_cosine <= 1)) {
+    fail(Errc::invalid_argument, "least_cosine = {}: expected a number of at most 1",
+         options.least_cosine);
   }
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {
@@ -104,6 +106,7 @@ struct Session::State {
         outputs(first->outputs),
         metadata(first->metadata),
         warnings(first->warnings),
+        why(first->why),
         weight_bytes(first->weight_bytes),
         load_milliseconds(first->load_milliseconds) {
     options.threads = own_threads;
@@ -124,6 +127,7 @@ struct Session::State {
   std::vector<TensorInfo> outputs;
   std::map<std::string, std::string> metadata;
   std::vector<std::string> warnings;
+  std::string why;  // the weights are of their type, when that was left to the session
   std::size_t weight_bytes = 0;
   double load_milliseconds = 0;
 
@@ -131,25 +135,29 @@ struct Session::State {
   std::span<ir::Value* const> given() const { return program->given_inputs(); }
 
   void load(const std::filesystem::path& path) {
-    auto model = read_model(path, options.task);
-    prepare_model(*model, {isa, pool, *memory}, options.optimize);
-    if (options.dtype == Dtype::i8) {
-      passes::quantize_dynamic(*model);
-      if (!multiplies_bytes(isa)) {
-        model->warnings.push_back(fmt::format(
+    const ModelSource source{path, options.task, options.optimize, isa, pool, memory};
+    CompiledModel compiled;
+    if (options.dtype == Dtype::undefined) {
+      ChosenModel chosen = choose_dtype(source, options.samples, options.least_cosine);
+      options.dtype = chosen.dtype;
+      options.samples.clear();
+      compiled = std::move(chosen.model);
+      why = std::move(chosen.why);
+    } else {
+      const bool quantized = options.dtype == Dtype::i8;
+      compiled = compile_model(source, {quantized ? Dtype::f32 : options.dtype, quantized, {}});
+      if (quantized && !multiplies_bytes(isa)) {
+        compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and is likely slower than f32",
             to_string(isa)));
       }
     }
-    inputs = describe(model->graph.inputs());
-    outputs = describe(model->graph.outputs());
-    metadata.insert(model->metadata.begin(), model->metadata.end());
-    warnings = model->warnings;
-    program = std::make_shared<const runtime::Program>(
-        std::move(model),
-        runtime::ProgramOptions{isa, options.dtype == Dtype::i8 ? Dtype::f32 : options.dtype}, pool,
-        *memory);
-    executor = std::make_unique<runtime::Executor>(*program, pool, memory);
+    program = std::move(compiled.program);
+    executor = std::move(compiled.executor);
+    warnings = std::move(compiled.warnings);
+    inputs = std::move(compiled.inputs);
+    outputs = std::move(compiled.outputs);
+    metadata = std::move(compiled.metadata);
     weight_bytes = memory->in_use();
   }
 
@@ -250,7 +258,7 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
 std::string Session::explain() const {
   const auto rows = state_->metadata.find("tercel.rows");
   const bool known = rows != state_->metadata.end();
-  return (known ? "rows: " + rows->second + "\n" : "") + state_->program->explain();
+  return state_->why + (known ? "rows: " + rows->second + "\n" : "") + state_->program->explain();
 }
 
 SessionStats Session::stats() const {

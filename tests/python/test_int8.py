@@ -72,6 +72,17 @@ def test_int8_is_near_f32_and_does_not_depend_on_the_batch(network, isa):
         assert np.array_equal(quantised.run({"x": x[rows]})["y"], y[rows])
 
 
+def test_auto_says_what_it_tried(network):
+    x = normal(40, 70)
+    chosen = tercel.Session(network, dtype="auto", samples=[{"x": x}], least_cosine=0.999)
+    lines = [line for line in chosen.explain().splitlines() if line.startswith("dtype: ")]
+    assert lines[0].startswith("dtype: f32: ") and "is used" in lines[-1]
+    assert any(line.startswith("dtype: int8: ") for line in lines)
+    assert cosine(tercel.Session(network).run({"x": x})["y"], chosen.run({"x": x})["y"]) > 0.999
+    with pytest.raises(tercel.errors.NotFoundError, match="no input of the model"):
+        tercel.Session(network, dtype="auto", samples=[{"z": x}])
+
+
 def test_the_saved_model_is_the_same_elsewhere(network, tmp_path):
     saved = tmp_path / "int8.onnx"
     tercel.export_onnx(network, saved, dtype="int8")

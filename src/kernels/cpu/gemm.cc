@@ -88,8 +88,7 @@ struct ChunkGrid {
 
 template <class T>
 void gemm_chunks(const GemmArgs& args, double cost, ThreadPool& pool) {
-  const auto* b = static_cast<const T*>(args.packed_b);
-  const int64_t panels = ceil_div(args.n, kPanel);
+  const int64_t panels = count_panels(args, kPanel);
   const int threads = pool_size(pool);
   const ChunkGrid grid(args.m, panels, args.k, threads);
   const int64_t tasks = grid.rows * grid.groups;
@@ -97,22 +96,32 @@ void gemm_chunks(const GemmArgs& args, double cost, ThreadPool& pool) {
     const int64_t next = (i + threads) % grid.groups;
     const T* after = i + threads >= tasks
                          ? nullptr
-                         : b + part(panels, next, grid.groups).begin * args.k * kPanel;
-    run_panels(args, part(args.m, i / grid.groups, grid.rows),
-               part(panels, i % grid.groups, grid.groups), after,
+                         : panel_at<T>(args, part(panels, next, grid.groups).begin, 0);
+    const Range m = part(args.m, i / grid.groups, grid.rows);
+    run_panels(args, m, part(panels, i % grid.groups, grid.groups), after,
                static_cast<float*>(args.workspace) + slot * floats_of_a(args.m));
+    if (grid.groups > 1) return;
+    for (const GemmArgs* own = &args; own != nullptr; own = own->also) normalize_rows(*own, m);
   });
+  if (grid.groups > 1) normalize_all(args, pool);
+}
+
+// About the nanoseconds of all products.
+template <class T>
+double cost_of(const GemmArgs& args) {
+  double columns = 0;
+  for (const GemmArgs* own = &args; own != nullptr; own = own->also)
+    columns += static_cast<double>(own->n);
+  const double size = columns * static_cast<double>(args.k);
+  return most(2 * size * static_cast<double>(args.m) / kFlopsPerNanosecond,
+              size * sizeof(T) / kBytesPerNanosecond);
 }
 
 template <class T>
-void gemm_packed(const GemmArgs& args, ThreadPool& pool) {
+void gemm_without_memory(const GemmArgs& args, double cost, ThreadPool& pool) {
   const auto* b = static_cast<const T*>(args.packed_b);
   const int64_t panels = ceil_div(args.n, kPanel);
   const Grid grid(args.m, panels, pool_size(pool));
-  const double size = static_cast<double>(args.n) * static_cast<double>(args.k);
-  const double cost = most(2 * size * static_cast<double>(args.m) / kFlopsPerNanosecond,
-                           size * sizeof(T) / kBytesPerNanosecond);
-  if (args.workspace != nullptr) return gemm_chunks<T>(args, cost, pool);
   const double grain_cost = cost < kNanosecondsWorthSharing ? 0 : kNanosecondsWorthSharing;
   for_ranges(pool, grid.rows * grid.groups, grain_cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -125,8 +134,19 @@ void gemm_packed(const GemmArgs& args, ThreadPool& pool) {
   });
 }
 
+template <class T>
+void gemm_packed(const GemmArgs& args, ThreadPool& pool) {
+  if (count_panels(args, kPanel) == 0) return;
+  const double cost = cost_of<T>(args);
+  if (args.workspace != nullptr) return gemm_chunks<T>(args, cost, pool);
+  for (const GemmArgs* own = &args; own != nullptr; own = own->also) {
+    if (own->n > 0) gemm_without_memory<T>(*own, cost, pool);
+  }
+  normalize_all(args, pool);
+}
+
 void gemm(const GemmArgs& args, ThreadPool& pool) {
-  if (args.m <= 0 || args.n <= 0) return;
+  if (args.m <= 0) return;
   switch (args.packed) {
     case Dtype::f32:
       return gemm_packed<float>(args, pool);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "src/kernels/cpu/row_norm.h"
 #include "tercel/dtype.h"
 
 namespace tercel {
@@ -23,13 +24,15 @@ namespace tercel::kernels {
 
 enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh, sigmoid };
 
-// y = activation(x + bias) + residual
+// y = activation(x + bias) + residual, and where asked for the layer normalisation of y's rows.
 struct GemmEpilogue {
   const float* bias = nullptr;  // [n]
   Activation activation = Activation::none;
   const float* residual = nullptr;  // [m, n]; it may not overlap C
   int64_t residual_stride = 0;      // elements between rows
   const float* row_bias = nullptr;  // [m], added with the other
+  bool normalize = false;           // rows of C; of a packed product whose C is f32
+  RowNorm norm = {};
 };
 
 // B[k, n] at element k * k_stride + n * n_stride: [K, N] has {N, 1}, a transposed [N, K] {1, K}.
@@ -52,6 +55,8 @@ struct GemmArgs {
   int64_t c_row = 0;
   GemmEpilogue epilogue = {};
   void* workspace = nullptr;  // gemm_workspace() bytes, 64-byte aligned; slower without
+  // Another product of the same A, k and `packed`, done in the same steps: A is copied once.
+  const GemmArgs* also = nullptr;
 };
 
 // C[i] = A[i] · B[i], all of them activations. Matrix i begins `offsets[i]` elements into its

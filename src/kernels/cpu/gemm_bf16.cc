@@ -104,54 +104,61 @@ void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, 
                  last ? args.epilogue : GemmEpilogue{});
 }
 
-// Rows [m), panels [p) of C, all of K.
+// Rows [m), panels [p) of the Cs of all products, all of K.
 template <class A, class C>
 void run_bf16_task(const GemmBf16Args& args, int64_t tile_rows, Range m, Range panels) {
   PairRows<kBf16ChunkRows> a;
   const int64_t blocks = blocks_of(args.k);
-  const int64_t groups = ceil_div(panels.size(), kBf16GroupPanels);
   const int64_t tiles = ceil_div(m.size(), tile_rows);
   for (int64_t chunk = 0; chunk < tiles; chunk += kBf16ChunkTiles) {
     const int64_t end = least(tiles, chunk + kBf16ChunkTiles);
     const int64_t begin = m.begin + part(m.size(), chunk, tiles).begin;
     const auto rows = static_cast<int>(m.begin + part(m.size(), end - 1, tiles).end - begin);
     for (int64_t i = 0; i < blocks; ++i) {
-      const Block block = block_of(args.packed_b, args.k, args.n, i);
       const int64_t k = 2 * i * kBlockPairs;
       copy_pairs(static_cast<const A*>(args.a) + begin * args.a_row + k * args.a_column, args.a_row,
-                 args.a_column, rows, least(2 * block.pairs, args.k - k), a.values);
-      for (int64_t g = 0; g < groups; ++g) {
-        const Range of_group = part(panels.size(), g, groups);
-        const Range p{panels.begin + of_group.begin, panels.begin + of_group.end};
-        for (int64_t t = chunk; t < end; ++t) {
-          const Range tile = part(m.size(), t, tiles);
-          const int64_t row = m.begin + tile.begin;
-          run_bf16_tile<C>(args, a.values + (row - begin) * kStridePairs, block, row,
-                           static_cast<int>(tile.size()), p, i == 0, i == blocks - 1);
+                 args.a_column, rows, least<int64_t>(2 * kBlockPairs, args.k - k), a.values);
+      for_products(args, kPairPanel, panels, [&](const GemmBf16Args& own, Range of_own) {
+        const Block block = block_of(own.packed_b, own.k, own.n, i);
+        const int64_t groups = ceil_div(of_own.size(), kBf16GroupPanels);
+        for (int64_t g = 0; g < groups; ++g) {
+          const Range of_group = part(of_own.size(), g, groups);
+          const Range p{of_own.begin + of_group.begin, of_own.begin + of_group.end};
+          for (int64_t t = chunk; t < end; ++t) {
+            const Range tile = part(m.size(), t, tiles);
+            const int64_t row = m.begin + tile.begin;
+            run_bf16_tile<C>(own, a.values + (row - begin) * kStridePairs, block, row,
+                             static_cast<int>(tile.size()), p, i == 0, i == blocks - 1);
+          }
         }
-      }
+      });
     }
   }
 }
 
 template <class A, class C>
 void gemm_of(const GemmBf16Args& args, ThreadPool& pool) {
-  const int64_t panels = ceil_div(args.n, kPairPanel);
+  const int64_t panels = count_panels(args, kPairPanel);
+  if (panels == 0) return;
   const Cut cut(args.m, panels, pool_size(pool));
-  const double size = static_cast<double>(args.n) * static_cast<double>(args.k);
+  const double size = static_cast<double>(panels * kPairPanel) * static_cast<double>(args.k);
   const double cost = most(2 * size * static_cast<double>(args.m) / kBf16FlopsPerNanosecond,
                            2 * size / kBytesPerNanosecond);
   const double grain_cost = cost < kNanosecondsWorthSharing ? 0 : kNanosecondsWorthSharing;
   for_ranges(pool, cut.rows * cut.groups, grain_cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      run_bf16_task<A, C>(args, cut.tile_rows, part(args.m, i / cut.groups, cut.rows),
-                          part(panels, i % cut.groups, cut.groups));
+      const Range m = part(args.m, i / cut.groups, cut.rows);
+      run_bf16_task<A, C>(args, cut.tile_rows, m, part(panels, i % cut.groups, cut.groups));
+      if (cut.groups > 1) continue;
+      for (const GemmBf16Args* own = &args; own != nullptr; own = own->also)
+        normalize_rows(*own, m);
     }
   });
+  if (cut.groups > 1) normalize_all(args, pool);
 }
 
 void gemm(const GemmBf16Args& args, ThreadPool& pool) {
-  if (args.m <= 0 || args.n <= 0) return;
+  if (args.m <= 0) return;
   const bool narrow_a = args.a_type == Dtype::bf16;
   if (args.c_type == Dtype::bf16) {
     return narrow_a ? gemm_of<bf16, bf16>(args, pool) : gemm_of<float, bf16>(args, pool);

@@ -29,6 +29,8 @@ struct GemmBf16Args {
   Dtype c_type = Dtype::f32;  // f32, or bf16 when K is at most bf16_c_depth
   int64_t c_row = 0;
   GemmEpilogue epilogue = {};
+  // Another product of the same A and k, done in the same steps: A is rounded and copied once.
+  const GemmBf16Args* also = nullptr;
 };
 
 struct GemmBf16Kernels {

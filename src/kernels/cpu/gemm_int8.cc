@@ -256,9 +256,9 @@ void multiply(const Int8GemmArgs& args, const Block& block, Range panels, Out* c
   }
 }
 
-// Rows [m) by panels [p).
-void run_part(const Int8GemmArgs& args, Range m, Range panels, const RowsLayout& layout,
-              char* memory) {
+// Rows [m) by panels [p) of all products; `whole_rows`: by all of them.
+void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
+              const RowsLayout& layout, char* memory) {
   auto* rows = reinterpret_cast<RowElement*>(memory);
   auto* facts = reinterpret_cast<float*>(memory + layout.facts);
   const RowFacts row_facts{facts, reinterpret_cast<int32_t*>(facts + layout.rows),
@@ -281,11 +281,14 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, const RowsLayout&
       for (int64_t k = args.k; k < padded; ++k) row[k] = 0;
     }
     const Block one{rows, layout.stride, row_facts, block};
-    if (args.sums != nullptr) {
-      multiply(args, one, panels, args.sums);
-    } else {
-      multiply(args, one, panels, args.c);
-    }
+    for_products(args, kInt8Panel, panels, [&](const Int8GemmArgs& own, Range of_own) {
+      if (own.sums != nullptr) {
+        multiply(own, one, of_own, own.sums);
+      } else {
+        multiply(own, one, of_own, own.c);
+        if (whole_rows) normalize_rows(own, block);
+      }
+    });
   }
 #if defined(TERCEL_ISA_amx)
   end_tiles();
@@ -294,19 +297,20 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, const RowsLayout&
 
 // By rows, so that each is quantised once; by columns where there are too few rows.
 void int8_gemm(const Int8GemmArgs& args, ThreadPool& pool) {
-  if (args.m <= 0 || args.n <= 0) return;
+  const int64_t panels = count_panels(args, kInt8Panel);
+  if (args.m <= 0 || panels == 0) return;
   const int64_t threads = pool_size(pool);
-  const int64_t panels = ceil_div(args.n, kInt8Panel);
   const RowsLayout layout(args.m, args.k);
   int64_t rows = least(threads, most<int64_t>(1, args.m / (2 * kMostTileRows)));
   const int64_t columns = least(panels, ceil_div(threads, rows));
   if (rows == threads) rows = round_up(most(rows, ceil_div(args.m, layout.rows)), threads);
-  const double cost = static_cast<double>(args.m) * static_cast<double>(args.n) *
+  const double cost = static_cast<double>(args.m) * static_cast<double>(panels * kInt8Panel) *
                       static_cast<double>(args.k) / kProductsPerNanosecond;
   for_items(pool, rows * columns, cost, [&](int64_t item, int64_t slot) {
     run_part(args, part(args.m, item / columns, rows), part(panels, item % columns, columns),
-             layout, static_cast<char*>(args.workspace) + slot * layout.bytes);
+             columns == 1, layout, static_cast<char*>(args.workspace) + slot * layout.bytes);
   });
+  if (columns > 1) normalize_all(args, pool);
 }
 
 TERCEL_ISA_END

@@ -49,6 +49,8 @@ struct Int8GemmArgs {
   int64_t c_row = 0;
   GemmEpilogue epilogue = {};  // with `c`
   void* workspace = nullptr;   // workspace() bytes, 64-byte aligned
+  // Another product of the same rows in f32 or bytes and of the same k: rows are quantised once.
+  const Int8GemmArgs* also = nullptr;
 };
 
 struct GemmInt8Kernels {

@@ -4,7 +4,7 @@
 
 #include "src/kernels/cpu/gemm.h"
 #include "src/kernels/cpu/gemm_tile.h"
-#include "src/kernels/cpu/vmath.h"
+#include "src/kernels/cpu/row.h"
 
 TERCEL_ISA_BEGIN
 
@@ -87,6 +87,49 @@ struct Range {
   int64_t begin = 0, end = 0;
   int64_t size() const { return end - begin; }
 };
+
+// Rows [m) of a C that is finished but for the normalisation.
+template <class Args>
+inline void normalize_rows(const Args& args, Range m) {
+  if (!args.epilogue.normalize) return;
+  for (int64_t r = m.begin; r < m.end; ++r) {
+    auto* row = static_cast<float*>(args.c) + r * args.c_row;
+    normalize_row(row, row, args.n, args.epilogue.norm, true);
+  }
+}
+
+// All rows of all products.
+template <class Args>
+inline void normalize_all(const Args& args, ThreadPool& pool) {
+  constexpr double kNanosecondsPerElement = 0.4;
+  for (const Args* own = &args; own != nullptr; own = own->also) {
+    if (!own->epilogue.normalize) continue;
+    for_ranges(pool, own->m, kNanosecondsPerElement * static_cast<double>(own->n),
+               [&](int64_t begin, int64_t end) {
+                 normalize_rows(*own, {begin, end});
+               });
+  }
+}
+
+// How many panels of `width` columns the products have together, side by side.
+template <class Args>
+inline int64_t count_panels(const Args& args, int64_t width) {
+  int64_t panels = 0;
+  for (const Args* own = &args; own != nullptr; own = own->also) panels += ceil_div(own->n, width);
+  return panels;
+}
+
+// body(product, its own panels) for those of the panels [p) of all products that it has.
+template <class Args, class Body>
+inline void for_products(const Args& args, int64_t width, Range p, const Body& body) {
+  int64_t first = 0;
+  for (const Args* own = &args; own != nullptr; own = own->also) {
+    const int64_t panels = ceil_div(own->n, width);
+    const Range part{most(p.begin, first) - first, least(p.end, first + panels) - first};
+    if (part.size() > 0) body(*own, part);
+    first += panels;
+  }
+}
 
 // Part i of n of [0, whole), parts as equal as can be.
 inline Range part(int64_t whole, int64_t i, int64_t n) {
@@ -189,28 +232,39 @@ void run_panel(const GemmArgs& args, Range m, int64_t panel, Range k, const floa
 // they fit into an L2 of 1 MB.
 constexpr int64_t kChunkRows = 140 / kTileRows * kTileRows;
 
-// run_task for a B that is packed whole, with memory for m rows of A at kStrideA. Panel after panel
+// Panel `p` of all products side by side, from step k on; null behind the last.
+template <class T>
+inline const T* panel_at(const GemmArgs& args, int64_t p, int64_t k) {
+  for (const GemmArgs* own = &args; own != nullptr; own = own->also) {
+    const int64_t panels = ceil_div(own->n, kPanel);
+    if (p < panels) return static_cast<const T*>(own->packed_b) + (p * own->k + k) * kPanel;
+    p -= panels;
+  }
+  return nullptr;
+}
+
+// run_task for Bs that are packed whole, with memory for m rows of A at kStrideA. Panel after panel
 // is read from memory once, while the one before is in use. `after` is what the thread probably
 // reads next, or null.
 template <class T>
 void run_panels(const GemmArgs& args, Range m, Range panels, const T* after, float* a) {
-  const auto* b = static_cast<const T*>(args.packed_b);
-  const int64_t stride = args.k * kPanel;
   const int64_t blocks = most<int64_t>(1, ceil_div(args.k, kBlockK));
   for (int64_t i = 0; i < blocks; ++i) {
     const Range k = part(args.k, i, blocks);
     copy_a(args.a + m.begin * args.a_row + k.begin * args.a_column, args.a_row, args.a_column,
            static_cast<int>(m.size()), k.size(), a);
-    for (int64_t p = panels.begin; p < panels.end; ++p) {
-      const T* from = b + p * stride + k.begin * kPanel;
-      const T* next = after;
-      if (p + 1 < panels.end) {
-        next = from + stride;
-      } else if (i + 1 < blocks) {
-        next = b + panels.begin * stride + k.end * kPanel;
+    int64_t place = panels.begin;
+    for_products(args, kPanel, panels, [&](const GemmArgs& own, Range of_own) {
+      for (int64_t p = of_own.begin; p < of_own.end; ++p, ++place) {
+        const T* next = after;
+        if (place + 1 < panels.end) {
+          next = panel_at<T>(args, place + 1, k.begin);
+        } else if (i + 1 < blocks) {
+          next = panel_at<T>(args, panels.begin, k.end);
+        }
+        run_panel(own, m, p, k, a, panel_at<T>(own, p, k.begin), next);
       }
-      run_panel(args, m, p, k, a, from, next);
-    }
+    });
   }
 }
 

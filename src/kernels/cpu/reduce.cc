@@ -1,53 +1,12 @@
 #include "src/kernels/cpu/reduce.h"
 
 #include "src/kernels/cpu/isa_tables.h"
+#include "src/kernels/cpu/row.h"
 #include "src/kernels/cpu/vmath.h"
 
 TERCEL_ISA_BEGIN
 
-constexpr int kParts = 4;  // independent vectors: L of the header is kParts * kLanes
 constexpr double kNanosecondsPerElement = 0.4;
-
-// One row: elements mapped, joined lane by lane in ascending order, then across the lanes.
-template <class Map, class Join>
-float fold_row(const float* x, int64_t count, float neutral, Map map, Join join) {
-  Vec part[kParts] = {splat(neutral), splat(neutral), splat(neutral), splat(neutral)};
-  int64_t i = 0;
-  for (; i + kParts * kLanes <= count; i += kParts * kLanes) {
-    for (int p = 0; p < kParts; ++p) part[p] = join(part[p], map(load(x + i + p * kLanes)));
-  }
-  for (int p = 0; i < count; ++p, i += kLanes) {
-    const int64_t left = count - i;
-    if (left >= kLanes) {
-      part[p] = join(part[p], map(load(x + i)));
-    } else {
-      const Vec value = map(load_some(x + i, left));
-      const Int there = lane_numbers() < static_cast<int32_t>(left);
-      part[p] = join(part[p], select(there, value, splat(neutral)));
-    }
-  }
-  float lanes[kLanes];
-  store(lanes, join(join(part[0], part[1]), join(part[2], part[3])));
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) {
-      lanes[lane] = join(splat(lanes[lane]), splat(lanes[lane + half]))[0];
-    }
-  }
-  return lanes[0];
-}
-
-// y[i] = function(x[i], i)
-template <class Function>
-void map_row(const float* x, float* y, int64_t count, Function function) {
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(y + i, function(load(x + i), i, kLanes));
-  if (i < count) {
-    store_some(y + i, function(load_some(x + i, count - i), i, count - i), count - i);
-  }
-}
-
-const auto kSame = [](Vec x) { return x; };
-const auto kAdd = [](Vec a, Vec b) { return a + b; };
 
 void softmax_row(const float* x, float* y, int64_t count, bool log_of_it) {
   const float top =
@@ -130,10 +89,6 @@ void softmax(const SoftmaxArgs& args, ThreadPool& pool) {
   });
 }
 
-Vec some_of(const float* from, int64_t at, int64_t count) {
-  return count >= kLanes ? load(from + at) : load_some(from + at, count);
-}
-
 // The row to normalise: x, or x + residual, which is kept in `sum`, or for want of it in y.
 const float* norm_input(const NormArgs& args, int64_t row) {
   const float* x = args.x + row * args.columns;
@@ -147,22 +102,10 @@ const float* norm_input(const NormArgs& args, int64_t row) {
 }
 
 void norm_row(const NormArgs& args, int64_t row, bool centred) {
-  const float* x = norm_input(args, row);
-  const int64_t n = args.columns;
-  const auto count = static_cast<float>(n);
-  const float mean = centred ? fold_row(x, n, 0.0F, kSame, kAdd) / count : 0.0F;
-  const Vec centre = splat(mean);
-  const float squares = fold_row(
-      x, n, 0.0F, [&](Vec value) { return (value - centre) * (value - centre); }, kAdd);
-  const Vec inverse = splat(1.0F) / square_root(splat(squares / count) + splat(args.epsilon));
-  map_row(x, args.y + row * n, n, [&](Vec value, int64_t i, int64_t width) {
-    Vec result = (value - centre) * inverse;
-    if (args.scale != nullptr) result *= some_of(args.scale, i, width);
-    if (args.bias != nullptr) result += some_of(args.bias, i, width);
-    return result;
-  });
-  if (args.mean != nullptr) args.mean[row] = mean;
-  if (args.inv_deviation != nullptr) args.inv_deviation[row] = inverse[0];
+  const Moments moments = normalize_row(norm_input(args, row), args.y + row * args.columns,
+                                        args.columns, args.norm, centred);
+  if (args.mean != nullptr) args.mean[row] = moments.mean;
+  if (args.inv_deviation != nullptr) args.inv_deviation[row] = moments.inverse;
 }
 
 void norm(const NormArgs& args, ThreadPool& pool, bool centred) {

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "src/kernels/cpu/row_norm.h"
+
 namespace tercel {
 class ThreadPool;
 }
@@ -29,9 +31,7 @@ struct NormArgs {
   const float* x = nullptr;
   const float* residual = nullptr;  // [rows, columns] or absent
   float* sum = nullptr;             // x + residual is written here when wanted; may equal x
-  const float* scale = nullptr;     // [columns] or absent
-  const float* bias = nullptr;      // [columns] or absent
-  float epsilon = 1e-5F;
+  RowNorm norm = {};                // of [columns]
   float* y = nullptr;
   float* mean = nullptr;           // [rows] when wanted; layer_norm only
   float* inv_deviation = nullptr;  // [rows] when wanted

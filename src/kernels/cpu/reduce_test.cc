@@ -70,8 +70,8 @@ TEST_P(Reduce, NormalisationsAgreeWithTheOracle) {
         NormArgs args{.rows = rows, .columns = columns, .x = x.data()};
         args.residual = with_residual ? residual.data() : nullptr;
         args.sum = with_residual ? sum.data() : nullptr;
-        args.scale = scale.data();
-        args.bias = centred ? bias.data() : nullptr;
+        args.norm.scale = scale.data();
+        args.norm.bias = centred ? bias.data() : nullptr;
         args.y = y.data();
         args.mean = centred ? mean.data() : nullptr;
         args.inv_deviation = inverse.data();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "src/ops/math/math_cpu.h"
 #include "src/ops/math/matmul_shape_cpu.h"
@@ -30,36 +31,47 @@ MatmulShape::MatmulShape(const Shape& a, const Shape& b) {
 
 namespace {
 
+// With its siblings.
 class PackedKernel final : public CpuKernel {
  public:
-  explicit PackedKernel(const KernelContext& context)
-      : weight_(context, 1, false), epilogue_(context.epilogue) {}
+  explicit PackedKernel(const KernelContext& context) : rounding_(context.rounding) {
+    add(context);
+    for (const Sibling& sibling : context.siblings) add(context.of(sibling));
+  }
 
   bool absorbs(int input) const override { return input == 1; }
 
-  std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
                         int threads) const override {
-    return weight_.workspace(element_count(outputs[0]) / std::max<int64_t>(1, weight_.n()),
-                             threads);
+    return weights_[0].workspace(rows(inputs[0]), threads);
   }
 
   void run(const KernelRun& run) const override {
-    const Tensor& a = run.inputs[0];
-    Tensor& out = run.outputs[0];
-    kernels::GemmArgs args;
-    args.m = weight_.n() == 0 ? 0 : out.size() / weight_.n();
-    args.a = elements<float>(a);
-    args.a_row = weight_.k();
-    args.c = elements<float>(out);
-    args.c_row = weight_.n();
-    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, weight_.n());
-    args.workspace = run.workspace;
-    weight_.multiply(args, run.pool);
+    std::array<kernels::GemmArgs, kMaxTogether> products;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      kernels::GemmArgs& args = products[i];
+      args.m = rows(run.inputs[0].shape());
+      args.a = elements<float>(run.inputs[0]);
+      args.a_row = weights_[0].k();
+      args.c = elements<float>(run.outputs[i]);
+      args.c_row = weights_[i].n();
+      args.epilogue = gemm_epilogue(epilogues_[i], run.inputs.back(), args.m, weights_[i].n());
+      args.workspace = run.workspace;
+    }
+    PackedWeight::multiply_together(weights_, {products.data(), weights_.size()}, rounding_,
+                                    run.pool);
   }
 
  private:
-  PackedWeight weight_;
-  Epilogue epilogue_;
+  void add(const KernelContext& context) {
+    weights_.emplace_back(context, 1, false);
+    epilogues_.push_back(context.epilogue);
+  }
+  static int64_t rows(const Shape& a) { return product(a, 0, static_cast<int>(a.size()) - 1); }
+
+  Rounding rounding_;
+  std::vector<PackedWeight> weights_;
+  std::vector<Epilogue> epilogues_;
 };
 
 // Both factors are activations.
@@ -136,13 +148,16 @@ class NaiveKernel final : public CpuKernel {
 };
 
 std::string refuse_packed(const KernelContext& context) {
-  const std::string reason = refuse_unless_f32(context);
-  return reason.empty() ? PackedWeight::refuse(context, 1) : reason;
+  if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  if (std::string reason = PackedWeight::refuse(context, 1); !reason.empty()) return reason;
+  return PackedWeight::refuse_together(context, 1);
 }
 
 std::string refuse_bf16(const KernelContext& context) {
-  const std::string reason = PackedWeight::refuse_bf16(context);
-  return reason.empty() ? refuse_packed(context) : reason;
+  if (std::string reason = PackedWeight::refuse_bf16(context); !reason.empty()) return reason;
+  if (std::string reason = PackedWeight::refuse_rounding(context, 1); !reason.empty())
+    return reason;
+  return refuse_packed(context);
 }
 
 std::unique_ptr<CpuKernel> create_packed(const KernelContext& context) {
@@ -156,8 +171,8 @@ std::unique_ptr<CpuKernel> create_naive(const KernelContext&) {
 }
 
 constexpr CpuImplementation kImplementations[] = {
-    {"gemm_bf16_packed", refuse_bf16, create_packed, true},
-    {"gemm_f32_packed", refuse_packed, create_packed, true},
+    {"gemm_bf16_packed", refuse_bf16, create_packed, true, false, true, true},
+    {"gemm_f32_packed", refuse_packed, create_packed, true, false, true},
     {"gemm_f32_batched", refuse_unless_f32, create_batched},
     {"gemm_naive", refuse_input0<ProductTypes>, create_naive}};
 constexpr CpuOp kOps[] = {{"", "MatMul", kImplementations}};

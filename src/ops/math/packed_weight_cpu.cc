@@ -1,9 +1,11 @@
 #include "src/ops/math/packed_weight_cpu.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "src/base/half.h"
+#include "src/device/lasting_memory.h"
 #include "src/ops/cpu_util.h"
 
 namespace tercel::ops {
@@ -59,6 +61,34 @@ std::string PackedWeight::refuse(const KernelContext& context, int index) {
   return refuse_dtype(Types<float, f16, bf16>{}, source->tensor.dtype());
 }
 
+std::string PackedWeight::refuse_together(const KernelContext& context, int index) {
+  const auto type = [&](const KernelContext& one) {
+    const Tensor stored = constant_source(one, index)->tensor;
+    return packed_dtype(stored, context.weight_dtype);
+  };
+  if (context.siblings.size() >= kMaxTogether) return "too many products for one step";
+  for (const Sibling& sibling : context.siblings) {
+    const KernelContext other = context.of(sibling);
+    if (std::string reason = refuse(other, index); !reason.empty()) return reason;
+    if (type(other) != type(context)) return "the weights are not held in one type";
+  }
+  return {};
+}
+
+std::string PackedWeight::refuse_rounding(const KernelContext& context, int index) {
+  if (!context.rounding.input && !context.rounding.output) return {};
+  if (std::string reason = refuse_bf16(context); !reason.empty()) return reason;
+  if (!context.rounding.output) return {};
+  const auto source = constant_source(context, index);
+  if (!source) return "the weight is not a constant matrix";
+  const int64_t k = source->tensor.shape()[source->transposed ? 1 : 0];
+  if (k > kernels::gemm_bf16_kernels(context.isa)->bf16_c_depth)
+    return "sums of so many products are kept in f32";
+  if (context.epilogue.norm || !context.siblings.empty())
+    return "what is normalised, or computed with others, is kept in f32";
+  return {};
+}
+
 std::string PackedWeight::refuse_bf16(const KernelContext& context) {
   if (context.weight_dtype != Dtype::bf16) return "the session's weights are not bf16";
   if (kernels::gemm_bf16_kernels(context.isa) == nullptr)
@@ -78,7 +108,7 @@ PackedWeight::PackedWeight(const KernelContext& context, int index, bool transpo
   if (refuse_bf16(context).empty()) bf16_ = kernels::gemm_bf16_kernels(context.isa);
   const std::size_t bytes =
       bf16_ != nullptr ? bf16_->packed_bytes(k_, n_) : gemm_.packed_bytes(k_, n_, packed_);
-  data_ = context.memory.allocate(bytes, "packed weight");
+  data_ = allocate_lasting(context.memory, bytes, "packed weight");
   const kernels::PackBArgs args{.k = k_,
                                 .n = n_,
                                 .b = stored.data(),
@@ -90,23 +120,43 @@ PackedWeight::PackedWeight(const KernelContext& context, int index, bool transpo
   (bf16_ != nullptr ? bf16_->pack_b : gemm_.pack_b)(args, context.pool);
 }
 
-void PackedWeight::multiply(kernels::GemmArgs args, ThreadPool& pool) const {
+void PackedWeight::fill(kernels::GemmArgs& args) const {
   args.n = n_;
   args.k = k_;
   args.packed_b = data_->data();
   args.packed = packed_;
-  if (bf16_ == nullptr) return gemm_.gemm(args, pool);
-  bf16_->gemm({.m = args.m,
-               .n = n_,
-               .k = k_,
-               .a = args.a,
-               .a_row = args.a_row,
-               .a_column = args.a_column,
-               .packed_b = args.packed_b,
-               .c = args.c,
-               .c_row = args.c_row,
-               .epilogue = args.epilogue},
-              pool);
+}
+
+void PackedWeight::multiply(kernels::GemmArgs args, ThreadPool& pool) const {
+  multiply_together({this, 1}, {&args, 1}, {}, pool);
+}
+
+void PackedWeight::multiply_together(std::span<const PackedWeight> weights,
+                                     std::span<kernels::GemmArgs> args, const Rounding& rounding,
+                                     ThreadPool& pool) {
+  const PackedWeight& first = weights[0];
+  std::array<kernels::GemmBf16Args, kMaxTogether> rounded;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    kernels::GemmArgs& one = args[i];
+    weights[i].fill(one);
+    TERCEL_CHECK(one.k == first.k_ && one.packed == first.packed_);
+    one.also = i + 1 < args.size() ? &args[i + 1] : nullptr;
+    rounded[i] = {.m = one.m,
+                  .n = one.n,
+                  .k = one.k,
+                  .a = one.a,
+                  .a_type = rounding.input ? Dtype::bf16 : Dtype::f32,
+                  .a_row = one.a_row,
+                  .a_column = one.a_column,
+                  .packed_b = one.packed_b,
+                  .c = one.c,
+                  .c_type = rounding.output ? Dtype::bf16 : Dtype::f32,
+                  .c_row = one.c_row,
+                  .epilogue = one.epilogue,
+                  .also = one.also != nullptr ? &rounded[i + 1] : nullptr};
+  }
+  if (first.bf16_ != nullptr) return first.bf16_->gemm(rounded[0], pool);
+  first.gemm_.gemm(args[0], pool);
 }
 
 kernels::GemmEpilogue gemm_epilogue(const Epilogue& epilogue, const Tensor& residual, int64_t m,
@@ -121,6 +171,12 @@ kernels::GemmEpilogue gemm_epilogue(const Epilogue& epilogue, const Tensor& resi
     TERCEL_CHECK(residual.dtype() == Dtype::f32 && residual.size() == m * n);
     result.residual = elements<float>(residual);
     result.residual_stride = n;
+  }
+  if (const auto& norm = epilogue.norm) {
+    TERCEL_CHECK(norm->scale.size() == n && (!norm->bias.defined() || norm->bias.size() == n));
+    result.normalize = true;
+    result.norm = {elements<float>(norm->scale),
+                   norm->bias.defined() ? elements<float>(norm->bias) : nullptr, norm->epsilon};
   }
   return result;
 }

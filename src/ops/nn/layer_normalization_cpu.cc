@@ -40,15 +40,15 @@ class VectorKernel final : public CpuKernel {
   void run(const KernelRun& run) const override {
     const Sizes sizes(run.inputs[0].shape(), axis_);
     const Tensor* bias = operand(run, 2);
-    const kernels::NormArgs args{.rows = sizes.rows,
-                                 .columns = sizes.columns,
-                                 .x = elements<float>(run.inputs[0]),
-                                 .scale = elements<float>(run.inputs[1]),
-                                 .bias = bias != nullptr ? elements<float>(*bias) : nullptr,
-                                 .epsilon = epsilon_,
-                                 .y = elements<float>(run.outputs[0]),
-                                 .mean = statistics(run, 1),
-                                 .inv_deviation = statistics(run, 2)};
+    const kernels::NormArgs args{
+        .rows = sizes.rows,
+        .columns = sizes.columns,
+        .x = elements<float>(run.inputs[0]),
+        .norm = {elements<float>(run.inputs[1]), bias != nullptr ? elements<float>(*bias) : nullptr,
+                 epsilon_},
+        .y = elements<float>(run.outputs[0]),
+        .mean = statistics(run, 1),
+        .inv_deviation = statistics(run, 2)};
     if (rms_)
       kernels_.reduce.rms_norm(args, run.pool);
     else

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/quantization/packed_bytes_cpu.h"
 #include "src/ops/quantization/quantization_cpu.h"
@@ -5,38 +7,49 @@
 namespace tercel::ops {
 namespace {
 
+// With its siblings: rows are quantised once for all of them.
 class PackedKernel final : public CpuKernel {
  public:
   explicit PackedKernel(const KernelContext& context)
-      : gemm_(kernels::gemm_int8_kernels(context.isa)),
-        weight_(context, *dequantized_constant(context, 1)),
-        epilogue_(context.epilogue) {}
+      : gemm_(kernels::gemm_int8_kernels(context.isa)) {
+    add(context);
+    for (const Sibling& sibling : context.siblings) add(context.of(sibling));
+  }
 
   bool absorbs(int input) const override { return input == 1; }
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
                         int threads) const override {
-    const int64_t m = product(inputs[0], 0, static_cast<int>(inputs[0].size()) - 1);
-    return gemm_.workspace(m, weight_.k(), threads);
+    return gemm_.workspace(rows(inputs[0]), weights_[0].k(), threads);
   }
 
   void run(const KernelRun& run) const override {
-    kernels::Int8GemmArgs args;
-    weight_.fill(args);
-    args.m = args.n == 0 ? 0 : run.outputs[0].size() / args.n;
-    args.a = elements<float>(run.inputs[0]);
-    args.a_row = args.k;
-    args.c = elements<float>(run.outputs[0]);
-    args.c_row = args.n;
-    args.epilogue = gemm_epilogue(epilogue_, run.inputs.back(), args.m, args.n);
-    args.workspace = run.workspace;
-    gemm_.gemm(args, run.pool);
+    std::array<kernels::Int8GemmArgs, kMaxTogether> products;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      kernels::Int8GemmArgs& args = products[i];
+      weights_[i].fill(args);
+      args.m = rows(run.inputs[0].shape());
+      args.a = elements<float>(run.inputs[0]);
+      args.a_row = args.k;
+      args.c = elements<float>(run.outputs[i]);
+      args.c_row = args.n;
+      args.epilogue = gemm_epilogue(epilogues_[i], run.inputs.back(), args.m, args.n);
+      args.workspace = run.workspace;
+      if (i > 0) products[i - 1].also = &args;
+    }
+    gemm_.gemm(products[0], run.pool);
   }
 
  private:
+  void add(const KernelContext& context) {
+    weights_.emplace_back(context, *dequantized_constant(context, 1));
+    epilogues_.push_back(context.epilogue);
+  }
+  static int64_t rows(const Shape& a) { return product(a, 0, static_cast<int>(a.size()) - 1); }
+
   const kernels::GemmInt8Kernels& gemm_;
-  PackedBytes weight_;
-  Epilogue epilogue_;
+  std::vector<PackedBytes> weights_;
+  std::vector<Epilogue> epilogues_;
 };
 
 // As the function's body says, for weights that are not packed.
@@ -96,7 +109,7 @@ class PlainKernel final : public CpuKernel {
   const kernels::GemmKernels& gemm_;
 };
 
-std::string refuse_packed(const KernelContext& context) {
+std::string refuse_weight(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   const auto weight = dequantized_constant(context, 1);
   if (!weight) return "the weight is not a dequantised constant";
@@ -110,6 +123,15 @@ std::string refuse_packed(const KernelContext& context) {
   return PackedBytes::refuse(*weight);
 }
 
+std::string refuse_packed(const KernelContext& context) {
+  if (context.siblings.size() >= kMaxTogether) return "too many products for one step";
+  std::string reason = refuse_weight(context);
+  for (const Sibling& sibling : context.siblings) {
+    if (reason.empty()) reason = refuse_weight(context.of(sibling));
+  }
+  return reason;
+}
+
 std::string refuse_plain(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   const ir::Type* weight = context.facts.type(context.node.input(1));
@@ -120,7 +142,7 @@ std::string refuse_plain(const KernelContext& context) {
 }  // namespace
 
 const CpuImplementation kDynamicMatMulCpu[2] = {
-    {"gemm_int8_dynamic", refuse_packed, create_kernel<PackedKernel>, true},
+    {"gemm_int8_dynamic", refuse_packed, create_kernel<PackedKernel>, true, false, true},
     {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel>}};
 
 }  // namespace tercel::ops

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "src/device/lasting_memory.h"
 #include "src/ops/cpu_util.h"
 
 namespace tercel::ops {
@@ -60,7 +61,7 @@ PackedBytes::PackedBytes(const KernelContext& context, const QuantizedMatrix& ma
     if (matrix.zero.defined())
       zeros.push_back(byte_at(matrix.zero, matrix.zero.size() == 1 ? 0 : j));
   }
-  data_ = context.memory.allocate(gemm.packed_bytes(k_, n_), "packed weight");
+  data_ = allocate_lasting(context.memory, gemm.packed_bytes(k_, n_), "packed weight");
   gemm.pack_b({.k = k_,
                .n = n_,
                .b = matrix.values.data(),
