@@ -47,8 +47,11 @@ struct AttentionArgs {
   const int64_t* kv_lengths = nullptr;  // [batch], on the device: keys beyond are not seen
 
   // Ragged batches: sequence b is rows [offsets[b], offsets[b + 1]) of q, k, v and out, whose batch
-  // strides are not used; q_length and kv_length are then the longest sequence's, or more.
+  // strides are not used; q_length and kv_length are then the longest sequence's, or more. Offsets
+  // outside [0, rows], not ascending, or further apart than q_length are clamped and set *error.
   const int64_t* offsets = nullptr;  // [batch + 1], on the device
+  int64_t rows = 0;
+  int* error = nullptr;
 };
 
 void attention(const AttentionArgs& args, cudaStream_t stream);
