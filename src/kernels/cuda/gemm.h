@@ -21,7 +21,7 @@ enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh, sigmoid };
 struct GemmEpilogue {
   const void* bias = nullptr;  // [n]
   Activation activation = Activation::none;
-  const void* residual = nullptr;  // [m, n]; it may be C
+  const void* residual = nullptr;  // [m, n]; it may be C where there is no activation
   int64_t residual_row = 0;        // elements between rows
 };
 
@@ -44,6 +44,8 @@ struct GemmArgs {
   int64_t a_batch = 0, b_batch = 0, c_batch = 0;
 
   bool batch_invariant = false;
+  // B was written long before: it may be read while the kernels in front of this one still run.
+  bool b_is_weight = false;
   void* scratch = nullptr;  // GemmLibrary::scratch() bytes; fewer are allowed, and slower
   std::size_t scratch_bytes = 0;
 };
