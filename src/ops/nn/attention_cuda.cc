@@ -160,6 +160,13 @@ class PackedAttentionKernel final : public Kernel {
     args.v = run.inputs[2].data();
     args.out = run.outputs[0].data();
     args.offsets = elements<int64_t>(run.inputs[3]);
+    args.rows = q[0];
+    args.error = run.fault;
+    if (run.inputs[1].shape()[0] != q[0] || run.inputs[2].shape()[0] != q[0] ||
+        run.inputs[3].size() != args.batch + 1) {
+      fail(Errc::invalid_argument, "{} its offsets are not those of {} sequences of {} rows in all",
+           label_, args.batch, q[0]);
+    }
     if (bias.size() > 1) set_bias(bias, args);
     // With a row for every place, some may be no token's.
     if (q[0] == run.inputs[5].size()) {
@@ -190,14 +197,6 @@ class PackedAttentionKernel final : public Kernel {
   cuda::AttentionArgs base_;
   std::string label_;
 };
-
-// Offsets of another origin would have to be read back before they can be trusted.
-std::string refuse_packed(const KernelContext& context) {
-  if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
-  const ir::Value* offsets = context.node.input(3);
-  const bool own = offsets != nullptr && offsets->is_graph_input();
-  return own ? std::string() : "its offsets do not come from the index of packed rows";
-}
 
 class RotaryKernel final : public Kernel {
  public:
@@ -281,7 +280,7 @@ class UnpackedRowsKernel final : public Kernel {
 constexpr Implementation kAttention[] = {
     {"attention", refuse_attention, create_kernel<AttentionKernel>}};
 constexpr Implementation kPacked[] = {
-    {"packed_attention", refuse_packed, create_kernel<PackedAttentionKernel>}};
+    {"packed_attention", refuse_unless_float, create_kernel<PackedAttentionKernel>}};
 constexpr Implementation kRotary[] = {
     {"rotary_embedding", refuse_unless_float, create_kernel<RotaryKernel>}};
 constexpr Implementation kUnpacked[] = {
