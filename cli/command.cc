@@ -137,7 +137,10 @@ void add_session_options(Options& options, SessionOptions& session) {
                "A thread for each request instead of all for one");
   options.flag("--pin", session.pin, "Keep each worker thread on a CPU of its own");
   options.text("--devices", session.devices, "LIST",
-               "Where to run: cpu, or a list with an entry for each replica of the model: cpu,cpu");
+               "Where to run: cpu, cuda, cuda:1; or a list with an entry for each replica of the "
+               "model: cpu,cpu");
+  options.flag("--strict", session.strict,
+               "Refuse a model of which something would run on the CPU though a GPU was asked for");
   options.text(
       "--cpu-isa", session.cpu_isa, "NAME",
       "Best instruction set to use: avx512_bf16, avx512_vnni, avx512, avx2, generic; or, only when "

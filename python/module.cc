@@ -186,7 +186,7 @@ template <class Made>
 Made load(const std::string& path, const std::string& dtype, int threads,
           const std::string& devices, std::size_t memory_limit, bool optimize,
           const std::string& cpu_isa, const std::string& task, bool throughput, bool pin,
-          float least_cosine, const std::vector<nb::dict>& samples) {
+          float least_cosine, const std::vector<nb::dict>& samples, bool strict) {
   SessionOptions options;
   options.least_cosine = least_cosine;
   for (const nb::dict& sample : samples) options.samples.push_back(to_tensors(sample));
@@ -199,6 +199,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
   options.task = task;
   options.throughput = throughput;
   options.pin = pin;
+  options.strict = strict;
   const nb::gil_scoped_release released;
   if constexpr (std::is_same_v<Made, Session>) {
     return Session::load(path, options);
@@ -218,7 +219,7 @@ nb::class_<Made> add_class(nb::module_& module, const char* name) {
                   "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
                   "task"_a = defaults.task, "throughput"_a = defaults.throughput,
                   "pin"_a = defaults.pin, "least_cosine"_a = defaults.least_cosine,
-                  "samples"_a = std::vector<nb::dict>());
+                  "samples"_a = std::vector<nb::dict>(), "strict"_a = defaults.strict);
 }
 
 nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {

@@ -27,14 +27,18 @@ namespace tercel {
 // Every option of a session is listed here once; the command line and Python read it from this
 // struct.
 struct SessionOptions {
-  // Where to run: "cpu". Tasks and tercel::Replicas also take a list, "cpu,cpu": a replica of the
-  // model for each entry.
+  // Where to run: "cpu", "cuda" or "cuda:1". What the GPU has no kernel for runs on the CPU. Tasks
+  // and tercel::Replicas also take a list, "cpu,cpu": a replica of the model for each entry.
   std::string devices = "cpu";
+  // Refuse a model of which something would run on the CPU though a GPU was asked for. Integers
+  // that only say shapes are not counted.
+  bool strict = false;
   // Threads of a request, the caller's among them. 0: as many as the process may use (affinity,
   // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
   // them. A number: so many of the session's own.
   int threads = 0;
-  // How weights are held: f32, f16, bf16; or i8: products of bytes, quantised as docs/int8.md says.
+  // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
+  // the CPU: products of bytes, quantised as docs/int8.md says.
   // undefined ("auto"): the fastest on this machine of f32, bf16 and i8 that keeps `least_cosine`,
   // tried at load; Session::options() then says which it is, and explain() begins with the reason.
   Dtype dtype = Dtype::f32;
@@ -43,8 +47,9 @@ struct SessionOptions {
   float least_cosine = 0.999F;
   // For "auto": inputs to try on, as for Session::run. Empty: some are made up.
   std::vector<std::map<std::string, Tensor>> samples;
-  // Bytes that a session may hold for weights and requests together; 0: what the machine, or the
-  // process's control group, has. Set it for files that you do not trust: docs/SECURITY.md.
+  // Bytes that a session may hold for weights and requests together, of the CPU's memory and as
+  // many of the GPU's; 0: what the machine, or the process's control group, has. Set it for files
+  // that you do not trust: docs/SECURITY.md.
   std::size_t memory_limit = 0;
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;

@@ -5,7 +5,7 @@
 namespace tercel::runtime {
 
 Tensor allocate_output(const ir::Value& output, const ops::Facts& facts, Allocator& memory,
-                       bool rounded) {
+                       Dtype floats) {
   const ir::Node& node = *output.producer();
   const ir::Type* type = facts.type(&output);
   const auto shape = type != nullptr ? type->shape() : std::nullopt;
@@ -13,8 +13,8 @@ Tensor allocate_output(const ir::Value& output, const ops::Facts& facts, Allocat
     fail(Errc::unsupported, "{} the shape of its output \"{}\" cannot be told before it runs",
          node.label(), output.name());
   }
-  return ops::allocate_tensor(rounded ? Dtype::bf16 : type->dtype, *shape, memory,
-                              node.op_type().c_str());
+  const Dtype dtype = type->dtype == Dtype::f32 ? floats : type->dtype;
+  return ops::allocate_tensor(dtype, *shape, memory, node.op_type().c_str());
 }
 
 bool all_empty(std::span<const Tensor> tensors) {

@@ -5,13 +5,14 @@
 
 #include "src/device/memory.h"
 #include "src/ops/infer.h"
+#include "src/runtime/accelerator.h"
 
 namespace tercel::runtime {
 
 // A node's output whose type the facts know in full; otherwise throws Errc::unsupported naming it.
-// `rounded`: what is f32 is held in bf16.
+// `floats`: what is f32 is held as this.
 Tensor allocate_output(const ir::Value& output, const ops::Facts& facts, Allocator& memory,
-                       bool rounded = false);
+                       Dtype floats = Dtype::f32);
 
 // There are tensors, and none has an element: no kernel need run, whose loops may go over
 // dimensions that say more than the memory holds ([2^60, 0]).

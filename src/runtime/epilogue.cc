@@ -80,7 +80,7 @@ bool takes_epilogue(const ir::Node& node) {
 }
 
 FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
-                const std::unordered_set<const ir::Node*>& taken) {
+                const std::unordered_set<const ir::Node*>& taken, bool with_norms) {
   FusedGroup group{{&first}, {}, nullptr};
   const ir::Value* value = first.output();
   const auto take = [&](const ir::Node* node) {
@@ -121,7 +121,7 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
       take(next);
     }
   }
-  if (first.is("Conv") || next == nullptr) return group;
+  if (!with_norms || first.is("Conv") || next == nullptr) return group;
   if (auto norm = norm_of(*next, value, facts)) {
     group.epilogue.norm = std::move(norm);
     take(next);
@@ -132,13 +132,14 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
 }  // namespace
 
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
-                                                               const ops::Facts& facts) {
+                                                               const ops::Facts& facts,
+                                                               bool with_norms) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
   std::unordered_set<const ir::Node*> taken;
   for (const auto& node : graph.nodes()) {
     if (!takes_epilogue(*node)) continue;
     if (!is_f32(node->output(), facts)) continue;
-    FusedGroup group = grow(*node, facts, taken);
+    FusedGroup group = grow(*node, facts, taken, with_norms);
     taken.insert(group.nodes.begin(), group.nodes.end());
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));
   }

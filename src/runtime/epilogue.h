@@ -19,9 +19,10 @@ struct FusedGroup {
 };
 
 // Groups by their first node. A group is only made where every value between its nodes has no other
-// use.
+// use. `with_norms`: a LayerNormalization may end one.
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
-                                                               const ops::Facts& facts);
+                                                               const ops::Facts& facts,
+                                                               bool with_norms);
 
 // Groups, of one node each at least, whose products have one input 0 (queries, keys and values of
 // an attention): kernels may compute them in one step, where the first node stands. The weights

@@ -34,8 +34,9 @@ CompiledModel compile_model(const ModelSource& source, const WeightTypes& types)
   compiled.metadata.insert(model->metadata.begin(), model->metadata.end());
   compiled.warnings = model->warnings;
   compiled.program = std::make_unique<runtime::Program>(
-      std::move(model), runtime::ProgramOptions{source.isa, types.dtype}, source.pool,
-      *source.memory);
+      std::move(model),
+      runtime::ProgramOptions{source.isa, types.dtype, source.accelerator, source.strict},
+      source.pool, *source.memory);
   compiled.executor =
       std::make_unique<runtime::Executor>(*compiled.program, source.pool, source.memory);
   return compiled;

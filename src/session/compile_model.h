@@ -21,6 +21,8 @@ struct ModelSource {
   CpuIsa isa;
   ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
+  runtime::Accelerator* accelerator = nullptr;  // null: the CPU alone
+  bool strict = false;                          // with an accelerator: nothing may run on the CPU
 };
 
 // How weights are held: those that `quantized` does not ask for, or that cannot be, as `dtype`.

@@ -55,6 +55,17 @@ const std::string& one_device(const std::string& devices) {
   return devices;
 }
 
+// Null for the CPU.
+std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
+  if (find_device(one_device(options.devices)).kind() == DeviceKind::cpu) return nullptr;
+  if (options.dtype == Dtype::i8 || options.dtype == Dtype::undefined) {
+    fail(Errc::unsupported, "devices = {}: dtype {} is for the CPU; choose f32, f16 or bf16",
+         options.devices, options.dtype == Dtype::i8 ? "int8" : "auto");
+  }
+  return std::make_shared<runtime::Accelerator>(options.devices, options.memory_limit,
+                                                options.dtype);
+}
+
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
                      const char* kind) {
   const auto found = std::find_if(values.begin(), values.end(),
@@ -90,7 +101,8 @@ struct Session::State {
         threads(chosen.threads == 0 ? RequestThreads::shared(chosen.pin)
                                     : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
         pool(threads->pool()),
-        memory(find_device(one_device(chosen.devices)).make_allocator(chosen.memory_limit)) {}
+        memory(make_cpu_allocator(chosen.memory_limit)),
+        accelerator(open_accelerator(chosen)) {}
 
   // A replica: it shares the program, and with it the weights, and the cap on memory.
   State(const std::shared_ptr<const State>& first, int own_threads)
@@ -100,6 +112,7 @@ struct Session::State {
         threads(std::make_shared<RequestThreads>(own_threads, first->options.pin)),
         pool(threads->pool()),
         memory(first->memory),
+        accelerator(first->accelerator),
         program(first->program),
         executor(std::make_unique<runtime::Executor>(*program, pool, memory)),
         inputs(first->inputs),
@@ -121,6 +134,7 @@ struct Session::State {
   std::shared_ptr<RequestThreads> threads;
   ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
+  std::shared_ptr<runtime::Accelerator> accelerator;  // null: the CPU alone
   std::shared_ptr<const runtime::Program> program;
   std::unique_ptr<runtime::Executor> executor;
   std::vector<TensorInfo> inputs;
@@ -135,7 +149,8 @@ struct Session::State {
   std::span<ir::Value* const> given() const { return program->given_inputs(); }
 
   void load(const std::filesystem::path& path) {
-    const ModelSource source{path, options.task, options.optimize, isa, pool, memory};
+    const ModelSource source{path, options.task, options.optimize,  isa,
+                             pool, memory,       accelerator.get(), options.strict};
     CompiledModel compiled;
     if (options.dtype == Dtype::undefined) {
       ChosenModel chosen = choose_dtype(source, options.samples, options.least_cosine);
@@ -158,7 +173,14 @@ struct Session::State {
     inputs = std::move(compiled.inputs);
     outputs = std::move(compiled.outputs);
     metadata = std::move(compiled.metadata);
-    weight_bytes = memory->in_use();
+    weight_bytes = held();
+  }
+
+  std::size_t held() const {
+    return memory->in_use() + (accelerator != nullptr ? accelerator->memory().in_use() : 0);
+  }
+  std::size_t peak() const {
+    return memory->peak() + (accelerator != nullptr ? accelerator->memory().peak() : 0);
   }
 
   void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
@@ -262,7 +284,7 @@ std::string Session::explain() const {
 }
 
 SessionStats Session::stats() const {
-  return {state_->weight_bytes, state_->memory->peak(), state_->executor->num_plans(),
+  return {state_->weight_bytes, state_->peak(), state_->executor->num_plans(),
           state_->load_milliseconds};
 }
 

@@ -1,0 +1,9 @@
+#include "src/kernels/cuda/attention_half.cuh"
+
+namespace tercel::kernels::cuda {
+
+void attention_f16(const AttentionArgs& args, cudaStream_t stream) {
+  attention_half<Half>(args, stream);
+}
+
+}  // namespace tercel::kernels::cuda

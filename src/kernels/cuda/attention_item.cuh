@@ -1,0 +1,110 @@
+#pragma once
+// What a block of attention works on, and which keys its queries see.
+
+#include "src/kernels/cuda/attention.h"
+#include "src/kernels/cuda/element.cuh"
+
+namespace tercel::kernels::cuda {
+
+// One head of one batch item, and the first of a block's queries.
+template <class T>
+struct AttentionItem {
+  int64_t batch, head, first;
+  int64_t q_length, kv_length, position;  // `position` of query 0
+  const T* q;
+  const T* k;
+  const T* v;
+  T* out;
+
+  // Blocks come in order of query tile, head, batch item.
+  __device__ AttentionItem(const AttentionArgs& args, int tile, int64_t block) {
+    const int64_t tiles = (args.q_length + tile - 1) / tile;
+    first = block % tiles * tile;
+    head = block / tiles % args.q_heads;
+    batch = block / tiles / args.q_heads;
+    q_length = args.q_length;
+    kv_length = args.kv_length;
+    const int64_t kv_head = head / (args.q_heads / args.kv_heads);
+    int64_t row = 0, by_batch = batch;
+    if (args.offsets != nullptr) {
+      row = ragged(args);
+      by_batch = 0;
+    }
+    if (args.kv_lengths != nullptr)
+      kv_length = min(kv_length, max(args.kv_lengths[batch], int64_t{0}));
+    position =
+        args.position_offsets != nullptr ? args.position_offsets[batch] : args.position_offset;
+    const auto at = [&](const HeadStrides& s, int64_t h) {
+      return by_batch * s.batch + h * s.head + row * s.row;
+    };
+    q = static_cast<const T*>(args.q) + at(args.q_strides, head);
+    k = static_cast<const T*>(args.k) + at(args.k_strides, kv_head);
+    v = static_cast<const T*>(args.v) + at(args.v_strides, kv_head);
+    out = static_cast<T*>(args.out) + at(args.out_strides, head);
+  }
+
+  // The keys that some query of the block may see, [begin, end); begin is a multiple of `tile`.
+  __device__ void range(const AttentionArgs& args, int queries, int tile, int64_t& begin,
+                        int64_t& end) const {
+    begin = 0;
+    end = kv_length;
+    if (args.left_window >= 0) begin = max(first + position - args.left_window, int64_t{0});
+    const int64_t last = min(first + queries, q_length) - 1;
+    if (args.right_window >= 0) end = min(end, last + position + args.right_window + 1);
+    begin = begin / tile * tile;
+  }
+
+ private:
+  // The sequence's first row; its length is set.
+  __device__ int64_t ragged(const AttentionArgs& args) {
+    const int64_t from = args.offsets[batch], to = args.offsets[batch + 1];
+    const int64_t begin = min(max(from, int64_t{0}), args.rows);
+    const int64_t length = min(min(max(to, begin), args.rows) - begin, args.q_length);
+    if (args.error != nullptr && (begin != from || begin + length != to)) *args.error = 1;
+    q_length = kv_length = length;
+    return begin;
+  }
+};
+
+// The score of a query and a key by their places, -inf where the key is not seen.
+template <class T>
+__device__ __forceinline__ float masked_score(const AttentionArgs& args,
+                                              const AttentionItem<T>& item, int64_t query,
+                                              int64_t key, float score) {
+  if (args.softcap > 0.0F) score = args.softcap * tanhf(score / args.softcap);
+  const int64_t place = query + item.position;
+  bool seen = key < item.kv_length && query < item.q_length;
+  if (args.left_window >= 0) seen = seen && key >= place - args.left_window;
+  if (args.right_window >= 0) seen = seen && key <= place + args.right_window;
+  if (!seen) return -INFINITY;
+  if (args.mask_bool != nullptr &&
+      args.mask_bool[item.batch * args.bool_batch + item.head * args.bool_head +
+                     query * args.bool_query + key * args.bool_key] == 0)
+    return -INFINITY;
+  if (args.mask != nullptr)
+    score += widen(
+        static_cast<const T*>(args.mask)[item.batch * args.mask_batch + item.head * args.mask_head +
+                                         query * args.mask_query + key * args.mask_key]);
+  return score;
+}
+
+// Where a row's exponents are taken from: 0 while it has seen no key.
+__device__ __forceinline__ float exponent_base(float most) {
+  return most == -INFINITY ? 0.0F : most;
+}
+
+constexpr float kLog2E = 1.44269504088896340736F;
+
+__device__ __forceinline__ float exp_of(float x) { return exp2f(x * kLog2E); }
+
+// Blocks for tiles of so many queries; 0 when there is nothing to do.
+inline int64_t attention_blocks(const AttentionArgs& args, int tile) {
+  return (args.q_length + tile - 1) / tile * args.q_heads * args.batch;
+}
+
+// attention_half.cu, attention_f32.cu
+void attention_f16(const AttentionArgs& args, cudaStream_t stream);
+void attention_bf16(const AttentionArgs& args, cudaStream_t stream);
+void attention_f32(const AttentionArgs& args, cudaStream_t stream);
+
+}  // namespace tercel::kernels::cuda

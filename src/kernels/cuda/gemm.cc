@@ -1,0 +1,362 @@
+#include "src/kernels/cuda/gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <sstream>
+#include <unordered_map>
+#include <vector>
+
+#include "src/base/fail.h"
+#include "src/kernels/cuda/elementwise.h"
+#include "src/kernels/cuda/gemm_lt.h"
+#include "src/kernels/cuda/gemm_tile.h"
+#include "src/kernels/cuda/norm.h"
+
+namespace tercel::kernels::cuda {
+namespace {
+
+constexpr std::size_t kMostScratch = std::size_t{32} << 20;
+
+// How one shape runs: own tiles with so many parts of K, or an algorithm of cuBLASLt.
+struct Choice {
+  int splits = 0;  // 0: cuBLASLt
+  cublasLtMatmulAlgo_t algorithm{};
+};
+
+constexpr int kAlgorithms = 8;   // of cuBLASLt, that are measured
+constexpr int kMostSplits = 64;  // that a line of load() may ask for
+
+std::size_t partial_bytes(const GemmArgs& args, int splits) {
+  return static_cast<std::size_t>(splits) * static_cast<std::size_t>(args.m * args.n) *
+         sizeof(float);
+}
+
+// The median of some runs, in milliseconds; negative when `run` says that it cannot.
+template <class Run>
+float measured(Run&& run, cudaStream_t stream) {
+  constexpr int kRuns = 7;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  check_cuda(cudaEventCreate(&begin), "cudaEventCreate");
+  check_cuda(cudaEventCreate(&end), "cudaEventCreate");
+  std::array<float, kRuns> times{};
+  bool runs = run() && run();
+  for (int i = 0; i < kRuns && runs; ++i) {
+    check_cuda(cudaEventRecord(begin, stream), "cudaEventRecord");
+    runs = run() && run() && run();
+    check_cuda(cudaEventRecord(end, stream), "cudaEventRecord");
+    check_cuda(cudaEventSynchronize(end), "cudaEventSynchronize");
+    check_cuda(cudaEventElapsedTime(&times[static_cast<std::size_t>(i)], begin, end),
+               "cudaEventElapsedTime");
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  std::sort(times.begin(), times.end());
+  return runs ? times[kRuns / 2] : -1.0F;
+}
+
+// The fastest of those that can run.
+class Race {
+ public:
+  explicit Race(cudaStream_t stream) : stream_(stream) {}
+
+  template <class Run>
+  void enter(const Choice& choice, Run&& run) {
+    const float time = measured(run, stream_);
+    if (time < 0.0F || (least_ >= 0.0F && time >= least_)) return;
+    least_ = time;
+    best_ = choice;
+  }
+  bool won() const { return least_ >= 0.0F; }
+  const Choice& best() const { return best_; }
+
+ private:
+  cudaStream_t stream_;
+  float least_ = -1.0F;
+  Choice best_;
+};
+
+GemmArgs plain(const Fp8GemmArgs& args) {
+  GemmArgs result;
+  result.type = args.type;
+  result.m = args.m;
+  result.n = args.n;
+  result.c = args.c;
+  result.c_row = args.n;
+  return result;
+}
+
+std::string heading() {
+  return fmt::format("tercel gemm 1, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
+                     cublas_lt().version(), compute_capability(), multiprocessors());
+}
+
+void finish(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream) {
+  for (int64_t i = 0; i < args.batch; ++i) {
+    const int64_t at = i * args.c_batch * (bits_of(args.type) / 8);
+    BiasActivationArgs part{args.type,  args.m,
+                            args.n,     static_cast<char*>(args.c) + at,
+                            args.c_row, static_cast<char*>(args.c) + at,
+                            args.c_row, rest};
+    if (rest.residual != nullptr)
+      part.epilogue.residual = static_cast<const char*>(rest.residual) + at;
+    bias_activation(part, stream);
+  }
+}
+
+}  // namespace
+
+struct GemmLibrary::State {
+  State() {
+    if (cublas_lt().create(&handle) != CUBLAS_STATUS_SUCCESS)
+      fail(Errc::internal, "cublasLtCreate: cuBLASLt does not start on this device");
+  }
+  ~State() { cublas_lt().destroy(handle); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  bool find(const std::string& key, Choice& choice) {
+    const std::lock_guard lock(mutex);
+    const auto found = choices.find(key);
+    if (found == choices.end()) return false;
+    choice = found->second;
+    return true;
+  }
+  void remember(const std::string& key, const Choice& choice) {
+    const std::lock_guard lock(mutex);
+    choices[key] = choice;
+  }
+
+  // Runs the product through cuBLASLt; the first choice of the heuristics when none is known.
+  void run_lt(const LtProduct& product, Choice choice, bool known, cudaStream_t stream) {
+    if (!known) {
+      const auto algorithms = product.algorithms(1);
+      if (algorithms.empty())
+        fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
+      choice.algorithm = algorithms[0];
+      remember(product.key(), choice);
+    }
+    if (!product.run(choice.algorithm, stream))
+      fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
+  }
+
+  cublasLtHandle_t handle = nullptr;
+  std::mutex mutex;
+  std::unordered_map<std::string, Choice> choices;
+};
+
+GemmLibrary::GemmLibrary() : state_(std::make_unique<State>()) {}
+GemmLibrary::~GemmLibrary() = default;
+
+std::size_t GemmLibrary::scratch(const GemmArgs& args) {
+  const double flops = 2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) *
+                       static_cast<double>(args.k) * static_cast<double>(args.batch);
+  return flops < 1e9 ? kMostScratch / 8 : kMostScratch;
+}
+std::size_t GemmLibrary::scratch(const GemmNormArgs& args) {
+  return std::max(scratch(args.gemm), partial_bytes(args.gemm, gemm_tile_splits(args.gemm)));
+}
+std::size_t GemmLibrary::scratch(const Fp8GemmArgs&) { return kMostScratch; }
+
+namespace {
+
+// Few enough tiles that cuBLASLt's large ones would leave most of the device idle.
+bool prefers_tiles(const GemmArgs& args) {
+  if (!gemm_tile_takes(args)) return false;
+  const int64_t blocks = (args.m + 63) / 64 * ((args.n + 63) / 64) * args.batch;
+  return blocks <= int64_t{2} * multiprocessors() && args.k <= 8192;
+}
+
+// What cuBLASLt cannot do: an empty K, and a residual in C that an activation comes before.
+bool needs_tiles(const GemmArgs& args) {
+  const GemmEpilogue& epilogue = args.epilogue;
+  const bool aliased = epilogue.residual == args.c && epilogue.activation != Activation::none;
+  if (aliased && !gemm_tile_takes(args))
+    fail(Errc::unsupported, "the CUDA kernel gemm takes no residual in C behind an activation");
+  return aliased || (gemm_tile_takes(args) && (args.batch_invariant || args.k == 0));
+}
+
+void product_of_nothing(const GemmArgs& args, cudaStream_t stream) {
+  if (args.epilogue.residual == args.c)
+    fail(Errc::unsupported, "the CUDA kernel gemm takes no residual in C with an empty K");
+  const auto element = static_cast<std::size_t>(bits_of(args.type) / 8);
+  for (int64_t i = 0; i < args.batch; ++i) {
+    check_cuda(
+        cudaMemset2DAsync(
+            static_cast<char*>(args.c) + static_cast<std::size_t>(i * args.c_batch) * element,
+            static_cast<std::size_t>(args.c_row) * element, 0,
+            static_cast<std::size_t>(args.n) * element, static_cast<std::size_t>(args.m), stream),
+        "cudaMemset2DAsync");
+  }
+  finish(args, args.epilogue, stream);
+}
+
+bool empty(const GemmArgs& args) { return args.m == 0 || args.n == 0 || args.batch == 0; }
+
+}  // namespace
+
+void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
+  if (empty(args)) return;
+  if (needs_tiles(args)) return gemm_tile(args, nullptr, 1, stream);
+  if (args.k == 0) return product_of_nothing(args, stream);
+  const LtProduct product(state_->handle, args);
+  Choice choice;
+  const bool known = state_->find(product.key(), choice);
+  if (known ? choice.splits > 0 : prefers_tiles(args)) return gemm_tile(args, nullptr, 1, stream);
+  state_->run_lt(product, choice, known, stream);
+  if (product.has_rest()) finish(args, product.rest(), stream);
+}
+
+void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
+  if (empty(args) || args.k == 0 || needs_tiles(args)) return;
+  const LtProduct product(state_->handle, args);
+  Race race(stream);
+  if (gemm_tile_takes(args))
+    race.enter({.splits = 1}, [&] { return gemm_tile(args, nullptr, 1, stream), true; });
+  for (const auto& algorithm : product.algorithms(kAlgorithms)) {
+    race.enter({.algorithm = algorithm}, [&] {
+      if (!product.run(algorithm, stream)) return false;
+      if (product.has_rest()) finish(args, product.rest(), stream);
+      return true;
+    });
+  }
+  if (race.won()) state_->remember(product.key(), race.best());
+}
+
+namespace {
+
+NormArgs norm_of(const GemmNormArgs& args) {
+  NormArgs norm;
+  norm.type = args.gemm.type;
+  norm.rms = args.rms;
+  norm.rows = args.gemm.m;
+  norm.columns = args.gemm.n;
+  norm.scale = args.scale;
+  norm.shift = args.shift;
+  norm.epsilon = args.epsilon;
+  norm.y = args.y;
+  norm.y_row = args.y_row;
+  return norm;
+}
+
+// Parts of K into scratch; the norm adds them up, with bias and residual.
+void split_gemm_norm(const GemmNormArgs& args, int splits, cudaStream_t stream) {
+  auto* partial_sums = static_cast<float*>(args.gemm.scratch);
+  gemm_tile(args.gemm, partial_sums, splits, stream);
+  NormArgs norm = norm_of(args);
+  norm.partial_sums = partial_sums;
+  norm.partials = splits;
+  norm.bias = args.gemm.epilogue.bias;
+  norm.residual = args.gemm.epilogue.residual;
+  norm.residual_row = args.gemm.epilogue.residual_row;
+  norm.sum = args.gemm.c;
+  norm.sum_row = args.gemm.c_row;
+  kernels::cuda::norm(norm, stream);
+}
+
+// The product with bias and residual, into c or y, and the norm of it.
+GemmArgs whole_gemm(const GemmNormArgs& args) {
+  GemmArgs gemm = args.gemm;
+  if (gemm.c == nullptr) {
+    gemm.c = args.y;
+    gemm.c_row = args.y_row;
+  }
+  return gemm;
+}
+
+bool may_split(const GemmNormArgs& args, int splits) {
+  const GemmArgs gemm = whole_gemm(args);
+  return !gemm.batch_invariant && gemm.alpha == 1.0F && gemm.k > 0 && gemm_tile_takes(gemm) &&
+         gemm.scratch_bytes >= partial_bytes(gemm, splits);
+}
+
+std::string norm_key(const GemmArgs& gemm) {
+  return fmt::format("norm {} {}x{}x{} {}", to_string(gemm.type), gemm.m, gemm.n, gemm.k,
+                     gemm.b_transposed ? "t" : "n");
+}
+
+}  // namespace
+
+void GemmLibrary::gemm_norm(const GemmNormArgs& args, cudaStream_t stream) {
+  if (empty(args.gemm)) return;
+  const GemmArgs gemm_args = whole_gemm(args);
+  Choice choice;
+  if (!state_->find(norm_key(gemm_args), choice) && prefers_tiles(gemm_args))
+    choice.splits = gemm_tile_splits(gemm_args);
+  if (choice.splits > 0 && may_split(args, choice.splits))
+    return split_gemm_norm(args, choice.splits, stream);
+  gemm(gemm_args, stream);
+  NormArgs norm = norm_of(args);
+  norm.x = gemm_args.c;
+  norm.x_row = gemm_args.c_row;
+  kernels::cuda::norm(norm, stream);
+}
+
+void GemmLibrary::tune(const GemmNormArgs& args, cudaStream_t stream) {
+  if (empty(args.gemm) || args.gemm.k == 0) return;
+  const GemmArgs gemm_args = whole_gemm(args);
+  tune(gemm_args, stream);
+  Race race(stream);
+  state_->remember(norm_key(gemm_args), {});
+  race.enter({}, [&] { return gemm_norm(args, stream), true; });
+  for (int splits = 1; splits <= 2 * gemm_tile_splits(gemm_args); ++splits) {
+    if (may_split(args, splits))
+      race.enter({.splits = splits}, [&] { return split_gemm_norm(args, splits, stream), true; });
+  }
+  if (race.won()) state_->remember(norm_key(gemm_args), race.best());
+}
+
+void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
+  if (compute_capability() < 89)
+    fail(Errc::unsupported, "products of f8e4m3fn need compute capability 8.9; this is {}.{}",
+         compute_capability() / 10, compute_capability() % 10);
+  if (args.m == 0 || args.n == 0) return;
+  const LtProduct product(state_->handle, args);
+  Choice choice;
+  const bool known = state_->find(product.key(), choice);
+  state_->run_lt(product, choice, known, stream);
+  if (product.has_rest()) finish(plain(args), product.rest(), stream);
+}
+
+void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {
+  if (args.m == 0 || args.n == 0 || compute_capability() < 89) return;
+  const LtProduct product(state_->handle, args);
+  Race race(stream);
+  for (const auto& algorithm : product.algorithms(kAlgorithms))
+    race.enter({.algorithm = algorithm}, [&] { return product.run(algorithm, stream); });
+  if (race.won()) state_->remember(product.key(), race.best());
+}
+
+// A line: the key, a tab, the parts of K, and the algorithm's words. The first line says for what.
+std::string GemmLibrary::save() const {
+  const std::lock_guard lock(state_->mutex);
+  std::string text = heading();
+  for (const auto& [key, choice] : state_->choices) {
+    text += fmt::format("{}\t{}", key, choice.splits);
+    for (const uint64_t word : choice.algorithm.data) text += fmt::format(" {:x}", word);
+    text += '\n';
+  }
+  return text;
+}
+
+int GemmLibrary::load(std::string_view text) {
+  const std::string expected = heading();
+  if (text.substr(0, expected.size()) != expected) return 0;
+  std::istringstream lines{std::string(text.substr(expected.size()))};
+  int taken = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto tab = line.find('\t');
+    if (tab == std::string::npos) continue;
+    std::istringstream words(line.substr(tab + 1));
+    Choice choice;
+    words >> choice.splits >> std::hex;
+    for (uint64_t& word : choice.algorithm.data) words >> word;
+    if (!words || choice.splits < 0 || choice.splits > kMostSplits) continue;
+    state_->remember(line.substr(0, tab), choice);
+    ++taken;
+  }
+  return taken;
+}
+
+}  // namespace tercel::kernels::cuda

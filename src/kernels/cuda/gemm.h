@@ -1,0 +1,129 @@
+#pragma once
+// Matrix products C = epilogue(A · B) of f32, f16 and bf16, row-major, summed in f32. f32 products
+// are true f32: no TF32.
+//
+// Large products run through cuBLASLt, or own wgmma kernels where an epilogue is wanted that
+// cuBLASLt lacks (GELU by erf); products of few rows run through own kernels of small tiles and
+// split K. Which one, GemmLibrary decides per shape; the result is the same bits at every run, and
+// with `batch_invariant` a row's bits do not depend on M either.
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "src/kernels/cuda/launch.h"
+
+namespace tercel::kernels::cuda {
+
+enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh, sigmoid };
+
+// y = activation(x + bias) + residual. Elements have the product's type.
+struct GemmEpilogue {
+  const void* bias = nullptr;  // [n]
+  Activation activation = Activation::none;
+  const void* residual = nullptr;  // [m, n]; it may be C where there is no activation
+  int64_t residual_row = 0;        // elements between rows
+};
+
+struct GemmArgs {
+  Dtype type = Dtype::f32;  // of A, B, C, bias and residual
+  int64_t m = 0, n = 0, k = 0;
+  const void* a = nullptr;  // A[m, k] at m * a_row + k
+  int64_t a_row = 0;
+  const void* b = nullptr;
+  bool b_transposed = false;  // false: B[k, n] at k * b_row + n; true: at n * b_row + k
+  int64_t b_row = 0;
+  void* c = nullptr;  // C[m, n] at m * c_row + n
+  int64_t c_row = 0;
+  float alpha = 1.0F;  // C = epilogue(alpha · A · B)
+  GemmEpilogue epilogue = {};
+
+  // C[i] = A[i] · B[i]; a stride of 0 broadcasts. The epilogue's bias is that of all, the residual
+  // begins at i * c_batch.
+  int64_t batch = 1;
+  int64_t a_batch = 0, b_batch = 0, c_batch = 0;
+
+  bool batch_invariant = false;
+  // B was written long before: it may be read while the kernels in front of this one still run.
+  bool b_is_weight = false;
+  void* scratch = nullptr;  // GemmLibrary::scratch() bytes; fewer are allowed, and slower
+  std::size_t scratch_bytes = 0;
+};
+
+// y = norm(residual + bias + A · B) * scale + shift: what ends each half of a transformer layer.
+// Norm over the n columns: layer normalisation, or RMS normalisation with `rms` (no shift).
+struct GemmNormArgs {
+  GemmArgs gemm;  // batch 1, no activation; c receives the sum before the norm, or is null
+  bool rms = false;
+  float epsilon = 1e-5F;
+  const void* scale = nullptr;  // [n], may be null
+  const void* shift = nullptr;  // [n], may be null
+  void* y = nullptr;            // [m, n] at m * y_row + n; it may be the residual
+  int64_t y_row = 0;
+};
+
+// fp8 E4M3 on compute capability 8.9 and newer: C = epilogue(diag(a_scales) · A · Bᵀ ·
+// diag(b_scales)). n and k are multiples of 16, pointers 16-byte aligned.
+struct Fp8GemmArgs {
+  Dtype type = Dtype::f16;  // of C, bias and residual: f16 or bf16
+  int64_t m = 0, n = 0, k = 0;
+  const void* a = nullptr;          // [m, k], row-major
+  const float* a_scales = nullptr;  // [m]
+  const void* b = nullptr;          // [n, k], row-major
+  const float* b_scales = nullptr;  // [n]
+  void* c = nullptr;                // [m, n], contiguous
+  GemmEpilogue epilogue = {};
+  void* scratch = nullptr;
+  std::size_t scratch_bytes = 0;
+};
+
+// x[rows, columns] of f32, f16 or bf16 to E4M3 by rows: scales[r] = max |x[r]| / 448 (1 for a row
+// of zeros), y = x / scale, rounded to nearest, saturated. For weights a row is an output channel.
+struct Fp8QuantizeArgs {
+  Dtype type = Dtype::f16;
+  int64_t rows = 0, columns = 0;
+  const void* x = nullptr;
+  int64_t x_row = 0;
+  void* y = nullptr;  // [rows, columns] of f8e4m3fn
+  float* scales = nullptr;
+};
+void quantize_fp8_rows(const Fp8QuantizeArgs& args, cudaStream_t stream);
+
+// The products of one device: cuBLASLt's handle and the algorithm chosen for each shape. May be
+// used from several threads, on several streams.
+class GemmLibrary {
+ public:
+  GemmLibrary();  // for the current device; Errc::unsupported when cuBLASLt cannot be opened
+  ~GemmLibrary();
+  GemmLibrary(const GemmLibrary&) = delete;
+  GemmLibrary& operator=(const GemmLibrary&) = delete;
+
+  // Bytes of scratch with which every algorithm may run: 32 MiB at most, less for small products.
+  static std::size_t scratch(const GemmArgs& args);
+  static std::size_t scratch(const GemmNormArgs& args);
+  static std::size_t scratch(const Fp8GemmArgs& args);
+
+  void gemm(const GemmArgs& args, cudaStream_t stream);
+  void gemm_norm(const GemmNormArgs& args, cudaStream_t stream);
+  // Errc::unsupported below compute capability 8.9.
+  void gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream);
+
+  // Measures what could run the product, several times each, and remembers the fastest for its
+  // shape (its key: types, layouts, sizes, epilogue, compute capability). C is overwritten. It
+  // synchronises with the stream and may not be captured. Untuned shapes take the first choice of
+  // the heuristics.
+  void tune(const GemmArgs& args, cudaStream_t stream);
+  void tune(const GemmNormArgs& args, cudaStream_t stream);
+  void tune(const Fp8GemmArgs& args, cudaStream_t stream);
+
+  // The choices made by tune() as lines of text, and back. Lines of another version of cuBLASLt or
+  // another device are skipped; returns how many were taken.
+  std::string save() const;
+  int load(std::string_view text);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tercel::kernels::cuda

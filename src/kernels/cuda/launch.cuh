@@ -1,0 +1,42 @@
+#pragma once
+// Programmatic dependent launch: a kernel may start while the one before it on the stream still
+// runs, so that launch latency and what needs no earlier result (weights, set-up) are hidden. A
+// kernel launched by launch_early() must call wait_for_earlier() in every thread that goes on,
+// before it touches anything that an earlier kernel reads or writes. Below compute capability 9.0
+// it is an ordinary launch.
+
+#include "src/kernels/cuda/launch.h"
+
+namespace tercel::kernels::cuda {
+
+// Until the kernels before this one have ended and their writes can be seen.
+__device__ __forceinline__ void wait_for_earlier() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// The kernel behind this one may start once every block has called it or ended.
+__device__ __forceinline__ void let_next_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+template <class... Parameters, class... Arguments>
+void launch_early(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                  std::size_t shared, cudaStream_t stream, Arguments&&... arguments) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared;
+  config.stream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = compute_capability() >= 90 ? 1 : 0;
+  check_cuda(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
+}
+
+}  // namespace tercel::kernels::cuda
