@@ -27,14 +27,15 @@ endif()
 
 set(CMAKE_CUDA_COMPILER ${TERCEL_NVCC})
 set(CMAKE_CUDA_ARCHITECTURES ${TERCEL_CUDA_ARCHITECTURES})
-set(CMAKE_CUDA_STANDARD 20)
-set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
 if(CCACHE)
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
 endif()
 enable_language(CUDA)
+# Not before: the test of the compiler would ask for it when CMake does not know the compiler yet.
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 find_package(CUDAToolkit 13 REQUIRED)
 message(STATUS "CUDA: ${TERCEL_NVCC} for ${TERCEL_CUDA_ARCHITECTURES}")
 
