@@ -9,6 +9,7 @@
 
 #include "src/base/cgroup.h"
 #include "src/base/fail.h"
+#include "src/device/count.h"
 
 namespace tercel {
 namespace {
@@ -56,6 +57,13 @@ class CpuAllocator final : public Allocator {
                                        in_use_);
   }
 
+  std::shared_ptr<const void> count(std::size_t bytes, const char* what) {
+    reserve(bytes, what);
+    return {static_cast<const void*>(this), [self = shared_from_this(), this, bytes](const void*) {
+              in_use_.fetch_sub(bytes, std::memory_order_relaxed);
+            }};
+  }
+
  private:
   void reserve(std::size_t bytes, const char* what) {
     std::size_t used = in_use_.load(std::memory_order_relaxed);
@@ -101,6 +109,11 @@ class CpuDevice final : public Device {
 };
 
 }  // namespace
+
+std::shared_ptr<const void> count_bytes(Allocator& memory, std::size_t bytes, const char* what) {
+  auto* counting = dynamic_cast<CpuAllocator*>(&memory);
+  return counting != nullptr ? counting->count(bytes, what) : nullptr;
+}
 
 std::size_t machine_memory() {
   static const std::size_t bytes = [] {

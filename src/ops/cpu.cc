@@ -6,6 +6,7 @@
 
 #include "src/base/checked.h"
 #include "src/ops/cpu_tables.h"
+#include "src/ops/cpu_text.h"
 
 namespace tercel::ops {
 namespace {
@@ -54,10 +55,9 @@ Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const
 }
 
 Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what) {
+  if (tensor.dtype() == Dtype::string) return copy_text(tensor, memory, what);
   Tensor copy = allocate_tensor(tensor.dtype(), tensor.shape(), memory, what);
-  if (tensor.dtype() == Dtype::string)
-    std::copy(tensor.strings().begin(), tensor.strings().end(), copy.strings().begin());
-  else if (tensor.is_sequence())
+  if (tensor.is_sequence())
     std::copy(tensor.items().begin(), tensor.items().end(), copy.items().begin());
   else if (tensor.bytes() > 0)
     std::memcpy(copy.data(), tensor.data(), tensor.bytes());

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "src/ir/place.h"
+#include "src/ops/cpu_text.h"
 #include "src/runtime/allocate.h"
 
 namespace tercel::runtime {
@@ -105,8 +106,8 @@ void Context::run_step(const PlannedStep& planned, const RunLimits& limits) {
   } else if (!planned.is_view) {
     load(*planned.step);
     if (!all_empty(outputs_)) {
-      planned.step->kernel->run(
-          {inputs_, outputs_, arena_ + planned.workspace, pool_, memory_, limits});
+      ops::run_kernel(*planned.step->kernel,
+                      {inputs_, outputs_, arena_ + planned.workspace, pool_, memory_, limits});
     }
   }
 }
@@ -134,8 +135,8 @@ void Context::run_dynamic(const Step& step, const RunLimits& limits) {
     const std::size_t bytes =
         step.kernel->workspace(shapes_of(inputs_), shapes_of(outputs_), pool_.size());
     const auto scratch = bytes > 0 ? memory_.allocate(bytes, "workspace") : nullptr;
-    step.kernel->run(
-        {inputs_, outputs_, scratch ? scratch->data() : nullptr, pool_, memory_, limits});
+    ops::run_kernel(*step.kernel, {inputs_, outputs_, scratch ? scratch->data() : nullptr, pool_,
+                                   memory_, limits});
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (step.outputs[i] >= 0) slots_[static_cast<std::size_t>(step.outputs[i])] = outputs_[i];
