@@ -251,6 +251,27 @@ TEST_F(Bombs, OutputsThatOnlyTheRunKnows) {
   }
 }
 
+// A long string, again and again: what strings say counts, before it is copied.
+TEST_F(Bombs, LongStrings) {
+  const NamedTensors x{{"x", Tensor::from_strings({std::string(1 << 20, 'x')}, {1})}};
+  const std::string forever =
+      "<int64 n = {9223372036854775807}, bool yes = {1}, int64[1] z = {0}, int64[1] m = "
+      "{1000000}> ";
+  for (const char* nodes :
+       {"y = Expand (x, m)", "y = Tile (x, m)", "i = Expand (z, m)  y = Gather (x, i)",
+        "s = SequenceConstruct (x, x, x)  t = SequenceMap <body = b (a) => (c) { c = Expand (a, m) "
+        "}> "
+        "(s)  y = SequenceAt (t, z)",
+        "w, y = Loop <body = l (int64 i, bool c, string[1] a) => (bool d, string[1] b, string[1] "
+        "r) "
+        "{ d = Identity (c)  b = Identity (a)  r = Identity (a) }> (n, yes, x)",
+        "y = Loop <body = l (int64 i, bool c, string[N] a) => (bool d, string[M] b) "
+        "{ d = Identity (c)  b = Concat <axis = 0> (a, a) }> (n, yes, x)"}) {
+    expect("g (string[1] x) => (string[N] y) " + forever + "{ " + nodes + " }", "", x, true,
+           {kCap});
+  }
+}
+
 TEST_F(Bombs, NamesThatGrow) {
   const std::string name(1 << 16, 'n');
   std::string text = "g (float[1] x) => (float[1] y) {\n";

@@ -13,6 +13,7 @@
 #include "src/base/cgroup.h"
 #include "src/base/fail.h"
 #include "src/base/thread_pool.h"
+#include "src/device/count.h"
 #include "src/device/cpu_isa.h"
 #include "src/device/cuda_library.h"
 #include "src/device/lasting_memory.h"
@@ -76,6 +77,13 @@ class CpuAllocator final : public Allocator {
     if (chunk_ != nullptr) part = {chunk_, chunk_.get() + taken_};
     taken_ += whole;
     return counted(std::move(part), bytes, what);
+  }
+
+  std::shared_ptr<const void> count(std::size_t bytes, const char* what) {
+    reserve(bytes, what);
+    return {static_cast<const void*>(this), [self = shared_from_this(), this, bytes](const void*) {
+              in_use_.fetch_sub(bytes, std::memory_order_relaxed);
+            }};
   }
 
  private:
@@ -176,6 +184,11 @@ double CpuDevice::measure_bandwidth() {
 }
 
 }  // namespace
+
+std::shared_ptr<const void> count_bytes(Allocator& memory, std::size_t bytes, const char* what) {
+  auto* counting = dynamic_cast<CpuAllocator*>(&memory);
+  return counting != nullptr ? counting->count(bytes, what) : nullptr;
+}
 
 std::size_t machine_memory() {
   static const std::size_t bytes = [] {

@@ -1,8 +1,22 @@
 #include "src/ops/cpu.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "src/ops/cpu_tables.h"
+#include "src/ops/cpu_text.h"
 
 namespace tercel::ops {
+
+Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what) {
+  if (tensor.dtype() == Dtype::string) return copy_text(tensor, memory, what);
+  Tensor copy = allocate_tensor(tensor.dtype(), tensor.shape(), memory, what);
+  if (tensor.is_sequence())
+    std::copy(tensor.items().begin(), tensor.items().end(), copy.items().begin());
+  else if (tensor.bytes() > 0)
+    std::memcpy(copy.data(), tensor.data(), tensor.bytes());
+  return copy;
+}
 
 const KernelTable& cpu_kernel_table() {
   static const KernelTable table(cpu_families());

@@ -10,6 +10,9 @@ using CpuKernel = Kernel;
 using CpuImplementation = Implementation;
 using CpuOp = OperatorKernels;
 
+// A copy in the session's own memory; sequences share their items.
+Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what);
+
 const KernelTable& cpu_kernel_table();
 // Null when there is none.
 const CpuOp* find_cpu_op(std::string_view domain, std::string_view name);

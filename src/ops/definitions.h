@@ -23,6 +23,7 @@ Family quantization_ops();
 Family rnn_ops();
 Family sequence_ops();
 Family signal_ops();
+Family strings_ops();
 
 std::vector<Family> families();
 

@@ -51,17 +51,6 @@ Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const
   return Tensor::view_of(data, dtype, shape, std::move(buffer));
 }
 
-Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what) {
-  Tensor copy = allocate_tensor(tensor.dtype(), tensor.shape(), memory, what);
-  if (tensor.dtype() == Dtype::string)
-    std::copy(tensor.strings().begin(), tensor.strings().end(), copy.strings().begin());
-  else if (tensor.is_sequence())
-    std::copy(tensor.items().begin(), tensor.items().end(), copy.items().begin());
-  else if (tensor.bytes() > 0)
-    std::memcpy(copy.data(), tensor.data(), tensor.bytes());
-  return copy;
-}
-
 namespace {
 
 Dtype kept_as(const KernelContext& context, Dtype declared) {

@@ -133,8 +133,6 @@ struct KernelRun {
 // Elements of the session's own memory, which count against its cap: uninitialised numbers, empty
 // strings, undefined tensors. Throws Errc::out_of_memory naming `what`.
 Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const char* what);
-// A copy in the session's own memory; sequences share their items.
-Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what);
 
 class Kernel {
  public:

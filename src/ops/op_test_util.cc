@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "src/ops/cpu_text.h"
 #include "src/ops/cpu_util.h"
 
 namespace tercel::ops {
@@ -96,7 +97,7 @@ OpRun run_op_with(const RunOptions& options, const std::string& op_type,
     share_memory(*choice.kernel, given, results[0]);
   const auto workspace = memory->allocate(
       choice.kernel->workspace(input_shapes, output_shapes, pool.size()) + 1, "workspace");
-  choice.kernel->run({given, results, workspace->data(), pool, *memory});
+  run_kernel(*choice.kernel, {given, results, workspace->data(), pool, *memory});
   return {std::move(results), std::string(choice.implementation)};
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "src/ir/place.h"
+#include "src/ops/cpu_text.h"
 #include "src/runtime/allocate.h"
 #include "src/runtime/device_run.h"
 
@@ -126,7 +127,7 @@ void Context::run_step(const PlannedStep& planned, const RunLimits& limits) {
   } else if (!planned.is_view) {
     load(*planned.step);
     if (!all_empty(outputs_)) {
-      planned.step->kernel->run(kernel_run(arena_ + planned.workspace, limits));
+      ops::run_kernel(*planned.step->kernel, kernel_run(arena_ + planned.workspace, limits));
     }
   }
 }
@@ -159,7 +160,7 @@ void Context::run_dynamic(const Step& step, const RunLimits& limits, Queue queue
     const std::size_t bytes =
         step.kernel->workspace(shapes_of(inputs_), shapes_of(outputs_), pool_.size());
     const auto scratch = bytes > 0 ? memory_of(step).allocate(bytes, "workspace") : nullptr;
-    step.kernel->run(kernel_run(scratch ? scratch->data() : nullptr, limits, queue));
+    ops::run_kernel(*step.kernel, kernel_run(scratch ? scratch->data() : nullptr, limits, queue));
     if (queue.stream != nullptr) scratch_.push_back(scratch);
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {

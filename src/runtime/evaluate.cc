@@ -1,6 +1,7 @@
 #include "src/runtime/evaluate.h"
 
 #include "src/ir/place.h"
+#include "src/ops/cpu_text.h"
 #include "src/ops/op_def.h"
 #include "src/runtime/allocate.h"
 
@@ -31,7 +32,8 @@ std::vector<Tensor> evaluated(const ir::Node& node, const std::vector<Tensor>& i
   if (all_empty(outputs)) return outputs;
   const std::size_t bytes = choice.kernel->workspace(input_shapes, output_shapes, pool.size());
   const auto workspace = bytes > 0 ? memory.allocate(bytes, "workspace") : nullptr;
-  choice.kernel->run({inputs, outputs, workspace ? workspace->data() : nullptr, pool, memory});
+  ops::run_kernel(*choice.kernel,
+                  {inputs, outputs, workspace ? workspace->data() : nullptr, pool, memory});
   return outputs;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "src/ops/cpu_text.h"
 #include "src/ops/cpu_util.h"
 #include "src/ops/tensor/move_cpu.h"
 #include "src/runtime/body.h"
@@ -40,7 +41,7 @@ std::vector<Stack> make_stacks(const std::string& label, std::size_t count, Allo
   return stacks;
 }
 
-class LoopKernel final : public ops::CpuKernel {
+class LoopKernel final : public ops::TextKernel {
  public:
   LoopKernel(const ir::Node& node, Body body)
       : label_(node.label()),
@@ -113,7 +114,7 @@ std::vector<Direction> directions(const ir::Node& node, const char* axes_name,
   return all;
 }
 
-class ScanKernel final : public ops::CpuKernel {
+class ScanKernel final : public ops::TextKernel {
  public:
   ScanKernel(const ir::Node& node, Body body)
       : label_(node.label()),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/ops/cpu_text.h"
 #include "src/ops/tensor/move_cpu.h"
 
 namespace tercel::runtime {
@@ -21,6 +22,7 @@ void Stack::add(const Tensor& item) {
          to_string(item.shape()));
   }
   if (count_ == capacity_) grow();
+  if (dtype_ == Dtype::string) counts_->push_back(ops::count_text(item, memory_, "Loop"));
   ops::dispatch_element(item.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     std::copy_n(ops::elements<T>(item), item.size(),
@@ -63,7 +65,8 @@ Tensor Stack::finish(const ir::Type& type, int64_t axis, bool reversed, ThreadPo
     return ops::allocate_tensor(type.dtype, shape, memory_, "Loop");
   }
   const int64_t row = element_count(shape_);
-  if (at == 0 && !reversed) return rows_.slice(0, count_ * row).reshape(shape);
+  if (at == 0 && !reversed)
+    return ops::holding(rows_.slice(0, count_ * row).reshape(shape), counts_);
   Tensor out = ops::allocate_tensor(dtype_, shape, memory_, "Scan");
   const int64_t inner = ops::product(item, static_cast<int>(at), static_cast<int>(item.size()));
   ops::copy_strided({rows_.data(),
@@ -71,7 +74,7 @@ Tensor Stack::finish(const ir::Type& type, int64_t axis, bool reversed, ThreadPo
                      {ops::product(item, 0, static_cast<int>(at)), count_, inner},
                      {inner, reversed ? -row : row, 1}},
                     out.data(), out.dtype(), pool);
-  return out;
+  return ops::holding(out, counts_);
 }
 
 Tensor take_item(const Tensor& tensor, int64_t axis, int64_t index, const ops::KernelRun& run) {
@@ -87,7 +90,7 @@ Tensor take_item(const Tensor& tensor, int64_t axis, int64_t index, const ops::K
   ops::copy_strided(
       {tensor.data(), index * view.inner, {view.outer, view.inner}, {view.axis * view.inner, 1}},
       out.data(), out.dtype(), run.pool);
-  return out;
+  return ops::counted(out, run.memory, "Scan");
 }
 
 }  // namespace tercel::runtime

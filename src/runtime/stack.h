@@ -27,6 +27,9 @@ class Stack {
   Allocator& memory_;
   Dtype dtype_ = Dtype::undefined;  // of an item
   Shape shape_;
+  // Of the strings in the rows.
+  using Counts = std::vector<std::shared_ptr<const void>>;
+  std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
   Tensor rows_;  // flat, with room for capacity_ items
   int64_t count_ = 0;
   int64_t capacity_ = 0;

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "src/ops/cpu_text.h"
 #include "src/runtime/body.h"
 
 namespace tercel::runtime {
 namespace {
 
-class IfKernel final : public ops::CpuKernel {
+class IfKernel final : public ops::TextKernel {
  public:
   IfKernel(Body then_body, Body else_body)
       : then_(std::move(then_body)), else_(std::move(else_body)) {}
@@ -30,7 +31,7 @@ class IfKernel final : public ops::CpuKernel {
 };
 
 // Runs the body on each item of a sequence.
-class SequenceMapKernel final : public ops::CpuKernel {
+class SequenceMapKernel final : public ops::TextKernel {
  public:
   SequenceMapKernel(const ir::Node& node, Body body)
       : label_(node.label()),

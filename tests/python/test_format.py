@@ -20,8 +20,8 @@ A_FLOAT = onnx.AttributeProto.FLOAT
 RNG = np.random.default_rng(3)
 node = helper.make_node
 TOOL = (
-    pathlib.Path(os.environ.get("TERCEL_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build/tests"))
-    / "ir_tool"
+    pathlib.Path(os.environ.get("TERCEL_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
+    / "tests/ir_tool"
 )
 
 NUMBERS = [

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOL = pathlib.Path(os.environ.get("TERCEL_BUILD", ROOT / "build" / "tests")) / "ir_tool"
+TOOL = pathlib.Path(os.environ.get("TERCEL_BUILD", ROOT / "build")) / "tests" / "ir_tool"
 FIXTURES = sorted((ROOT / "tests" / "data" / "onnx").glob("*.onnx"))
 BACKEND = sorted(pathlib.Path(onnx.backend.test.__file__).parent.glob("data/**/*.onnx"))
 

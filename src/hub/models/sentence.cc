@@ -49,6 +49,28 @@ Value* pool_sum(Net& net, const Tokens& tokens, bool root) {
 Value* pool_mean(Net& net, const Tokens& tokens) { return pool_sum(net, tokens, false); }
 Value* pool_mean_sqrt_len(Net& net, const Tokens& tokens) { return pool_sum(net, tokens, true); }
 
+// Later tokens weigh more: by their places, from one at the first real token.
+Value* pool_weighted_mean(Net& net, const Tokens& tokens) {
+  ir::Builder& b = net.b;
+  Value* size = b.op("Shape", {tokens.mask}, {{"start", int64_t{1}}, {"end", int64_t{2}}});
+  Value* end = b.add(b.op("Squeeze", {size}), b.int_scalar(1));
+  Value* places = b.op("Range", {b.int_scalar(1), end, b.int_scalar(1)});
+  Value* from_first = b.sub(places, b.op("ArgMax", {tokens.mask}, {{"axis", int64_t{1}}}));
+  Value* weights = b.unsqueeze(b.cast(b.mul(tokens.mask, from_first), Dtype::f32), {2});
+  Value* sum =
+      b.op("ReduceSum", {b.mul(tokens.states, weights), b.ints({1})}, {{"keepdims", int64_t{0}}});
+  return b.div(sum, token_count(net, weights));
+}
+
+// The last real token; zeros for a sequence without any.
+Value* pool_last(Net& net, const Tokens& tokens) {
+  ir::Builder& b = net.b;
+  Value* real = b.unsqueeze(b.cast(tokens.mask, Dtype::f32), {2});
+  Value* last =
+      b.op("ArgMax", {tokens.mask}, {{"axis", int64_t{1}}, {"select_last_index", int64_t{1}}});
+  return b.op("GatherND", {b.mul(tokens.states, real), last}, {{"batch_dims", int64_t{1}}});
+}
+
 struct PoolingMode {
   std::string_view name;  // in "pooling_mode"
   std::string_view flag;  // the older boolean
@@ -61,6 +83,8 @@ constexpr PoolingMode kPoolingModes[] = {
     {"max", "pooling_mode_max_tokens", pool_max},
     {"mean", "pooling_mode_mean_tokens", pool_mean},
     {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", pool_mean_sqrt_len},
+    {"weightedmean", "pooling_mode_weightedmean_tokens", pool_weighted_mean},
+    {"lasttoken", "pooling_mode_lasttoken", pool_last},
 };
 
 const PoolingMode& find_mode(std::string_view name, const std::string& path) {
@@ -87,12 +111,6 @@ std::vector<const PoolingMode*> pooling_modes(const std::filesystem::path& path)
     }
   }
   if (modes.empty()) {
-    for (const char* other : {"weightedmean", "lasttoken"}) {
-      if (config.boolean_or(fmt::format("pooling_mode_{}_tokens", other), false) ||
-          config.boolean_or(fmt::format("pooling_mode_{}", other), false)) {
-        find_mode(other, path.string());
-      }
-    }
     for (const PoolingMode& mode : kPoolingModes) {
       if (config.boolean_or(mode.flag, false)) modes.push_back(&mode);
     }

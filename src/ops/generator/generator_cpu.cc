@@ -1,4 +1,5 @@
 #include "src/ops/cpu_tables.h"
+#include "src/ops/cpu_text.h"
 #include "src/ops/generator/generator.h"
 #include "src/ops/tensor/move_cpu.h"
 
@@ -8,7 +9,10 @@ namespace {
 class ConstantKernel final : public CpuKernel {
  public:
   explicit ConstantKernel(const KernelContext& context) : value_(constant_value(context.node)) {}
-  void run(const KernelRun& run) const override { copy_all(value_, run.outputs[0], run.pool); }
+  void run(const KernelRun& run) const override {
+    copy_all(value_, run.outputs[0], run.pool);
+    run.outputs[0] = counted(run.outputs[0], run.memory, "Constant");
+  }
 
  private:
   Tensor value_;

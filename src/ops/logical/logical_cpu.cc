@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "src/ops/cpu_tables.h"
+#include "src/ops/cpu_text.h"
 #include "src/ops/cpu_util.h"
 
 namespace tercel::ops {
@@ -61,7 +62,7 @@ class ComparisonKernel final : public CpuKernel {
   Comparison comparison_;
 };
 
-class EqualStringsKernel final : public CpuKernel {
+class EqualStringsKernel final : public TextKernel {
  public:
   void run(const KernelRun& run) const override {
     const auto a = run.inputs[0].strings();

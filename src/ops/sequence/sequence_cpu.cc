@@ -4,12 +4,13 @@
 #include <algorithm>
 
 #include "src/ops/cpu_tables.h"
+#include "src/ops/cpu_text.h"
 #include "src/ops/tensor/move_cpu.h"
 
 namespace tercel::ops {
 namespace {
 
-class SequenceKernel : public CpuKernel {
+class SequenceKernel : public TextKernel {
  public:
   explicit SequenceKernel(const KernelContext& context) : label_(context.node.label()) {}
   bool allocates_outputs() const override { return true; }
@@ -129,7 +130,7 @@ Tensor cut(const Tensor& in, int64_t axis, int64_t begin, int64_t count, Shape s
                 {view.outer, count, view.inner},
                 {view.axis * view.inner, view.inner, 1}},
                out.data(), in.dtype(), run.pool);
-  return out;
+  return counted(out, run.memory, "SplitToSequence");
 }
 
 class SplitToSequence final : public SequenceKernel {
@@ -216,7 +217,7 @@ class ConcatFromSequence final : public SequenceKernel {
     shape[axis] = total;
     Tensor out = allocate_tensor(parts[0].dtype(), shape, run.memory, "ConcatFromSequence");
     join(parts, view_axis(shape, static_cast<int64_t>(axis)), out);
-    run.outputs[0] = std::move(out);
+    run.outputs[0] = counted(out, run.memory, "ConcatFromSequence");
   }
 
  private:

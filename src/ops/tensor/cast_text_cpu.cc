@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "src/ops/cpu_text.h"
 #include "src/ops/tensor/cast_cpu.h"
 #include "src/ops/tensor/move_cpu.h"
 
@@ -58,7 +59,7 @@ T read(const std::string& text) {
   }
 }
 
-class TextCast final : public CpuKernel {
+class TextCast final : public TextKernel {
  public:
   explicit TextCast(const KernelContext&) {}
   void run(const KernelRun& run) const override {
@@ -75,6 +76,7 @@ class TextCast final : public CpuKernel {
         using T = typename decltype(tag)::type;
         for (std::size_t i = 0; i < size; ++i) out.strings()[i] = written(load(elements<T>(in)[i]));
       });
+      out = counted(out, run.memory, "Cast");
     }
   }
 };

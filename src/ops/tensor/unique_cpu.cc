@@ -1,6 +1,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "src/ops/cpu_text.h"
 #include "src/ops/tensor/tensor_cpu.h"
 
 namespace tercel::ops {
@@ -78,7 +79,7 @@ Found find(const Slices<T>& slices, bool sorted) {
   return placed;
 }
 
-class UniqueKernel final : public CpuKernel {
+class UniqueKernel final : public TextKernel {
  public:
   explicit UniqueKernel(const KernelContext& context)
       : flat_(!context.node.has_attribute("axis")),
@@ -112,6 +113,7 @@ class UniqueKernel final : public CpuKernel {
       for (const int64_t i : found.first)
         to = std::copy_n(elements<T>(in) + (outer * view.axis + i) * view.inner, view.inner, to);
     }
+    run.outputs[0] = counted(run.outputs[0], run.memory, "Unique");
     keep(run, 1, found.first);
     keep(run, 2, found.inverse);
     keep(run, 3, found.counts);

@@ -1,0 +1,12 @@
+#include "src/ops/strings/strings.h"
+
+#include "src/ops/definitions.h"
+
+namespace tercel::ops {
+
+Family strings_ops() {
+  static constexpr const OpDef* kOps[] = {&string_concat, &string_normalizer, &string_split};
+  return kOps;
+}
+
+}  // namespace tercel::ops

@@ -1,0 +1,12 @@
+#pragma once
+// Operators on what strings say (ONNX's text family).
+
+#include "src/ops/op_def.h"
+
+namespace tercel::ops {
+
+extern const OpDef string_concat;
+extern const OpDef string_normalizer;
+extern const OpDef string_split;
+
+}  // namespace tercel::ops

@@ -1,0 +1,12 @@
+#include "src/ops/strings/strings_cpu.h"
+
+namespace tercel::ops {
+
+CpuFamily strings_cpu_ops() {
+  static const CpuOp kOps[] = {{"", "StringConcat", kStringConcatCpu},
+                               {"", "StringNormalizer", kStringNormalizerCpu},
+                               {"", "StringSplit", kStringSplitCpu}};
+  return kOps;
+}
+
+}  // namespace tercel::ops

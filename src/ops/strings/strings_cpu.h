@@ -1,0 +1,14 @@
+#pragma once
+// The CPU implementations of the operators on strings.
+
+#include "src/ops/cpu_tables.h"
+
+namespace tercel::ops {
+
+CpuFamily strings_cpu_ops();
+
+extern const CpuImplementation kStringConcatCpu[1];
+extern const CpuImplementation kStringNormalizerCpu[1];
+extern const CpuImplementation kStringSplitCpu[1];
+
+}  // namespace tercel::ops
