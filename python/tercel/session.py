@@ -130,7 +130,9 @@ class Embedding:
 
 def _load(kind: Any, path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
     if "samples" in options:
-        carried = [{name: _carry(name, value, False) for name, value in sample.items()} for sample in options["samples"]]
+        carried = [
+            {name: _carry(name, value, False) for name, value in sample.items()} for sample in options["samples"]
+        ]
         options = {**options, "samples": carried}
     try:
         return kind.load(os.fspath(path), **options)
