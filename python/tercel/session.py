@@ -63,8 +63,9 @@ class Session:
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
     dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes; "auto": the fastest of them that
     keeps least_cosine to f32, tried at load on samples, a list of dictionaries of arrays by input name, or on inputs
-    that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
-    (a thread for each request instead of all for one), pin (keep each worker on one CPU).
+    that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes; 0: what the machine
+    has), optimize, cpu_isa, task, throughput (a thread for each request instead of all for one), pin (keep each
+    worker on one CPU).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):
