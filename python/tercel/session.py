@@ -63,9 +63,9 @@ class Session:
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
     dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes; "auto": the fastest of them that
     keeps least_cosine to f32, tried at load on samples, a list of dictionaries of arrays by input name, or on inputs
-    that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes; 0: what the
-    machine has), optimize, cpu_isa, task, throughput (a thread for each request instead of all for one), pin
-    (keep each worker on one CPU), strict (refuse a model of which something would run on the CPU though a GPU was asked for).
+    that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes; 0: what the machine
+    has), optimize, cpu_isa, task, throughput (a thread for each request instead of all for one), pin (keep each
+    worker on one CPU), strict (refuse a model of which something would run on the CPU though a GPU was asked for).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):
@@ -131,7 +131,9 @@ class Embedding:
 
 def _load(kind: Any, path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
     if "samples" in options:
-        carried = [{name: _carry(name, value, False) for name, value in sample.items()} for sample in options["samples"]]
+        carried = [
+            {name: _carry(name, value, False) for name, value in sample.items()} for sample in options["samples"]
+        ]
         options = {**options, "samples": carried}
     try:
         return kind.load(os.fspath(path), **options)

@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <memory>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "src/device/cpu_isa.h"
+#include "src/device/lasting_memory.h"
 #include "src/device/memory.h"
 #include "tercel/error.h"
 
@@ -43,6 +46,30 @@ TEST(CpuAllocator, WithoutACapTheMachineIsOne) {
   const auto allocator = make_cpu_allocator();
   EXPECT_THROW(allocator->allocate(std::size_t{1} << 50, "a petabyte"), Error);
   EXPECT_EQ(allocator->in_use(), 0U);
+}
+
+TEST(CpuAllocator, LastingBlocksAreCountedAndStandApart) {
+  auto allocator = make_cpu_allocator(std::size_t{64} << 20);
+  std::vector<std::shared_ptr<Buffer>> blocks;
+  std::size_t total = 0;
+  for (int i = 0; i < 40; ++i) {  // some share, some are too large to
+    const std::size_t bytes =
+        i % 10 == 9 ? (std::size_t{5} << 20) : 1 + 40000 * static_cast<std::size_t>(i);
+    blocks.push_back(allocate_lasting(*allocator, bytes, "a weight"));
+    total += bytes;
+    EXPECT_EQ(allocator->in_use(), total);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(blocks.back()->data()) % 64, 0U);
+    std::fill_n(blocks.back()->data(), bytes, static_cast<std::byte>(i));
+  }
+  EXPECT_THROW(allocate_lasting(*allocator, std::size_t{60} << 20, "too much"), Error);
+  EXPECT_EQ(allocator->in_use(), total);
+  allocator.reset();
+  blocks.erase(blocks.begin(), blocks.begin() + 20);
+  for (int i = 20; i < 40; ++i) {
+    const Buffer& block = *blocks[static_cast<std::size_t>(i - 20)];
+    EXPECT_TRUE(std::all_of(block.data(), block.data() + block.size(),
+                            [&](std::byte byte) { return byte == static_cast<std::byte>(i); }));
+  }
 }
 
 TEST(Device, OnlyTheCpuIsBuiltIn) {

@@ -25,7 +25,7 @@ CpuIsa choose_isa(const std::string& wanted) {
   return isa;
 }
 
-// Others widen the bytes first, exactly and slowly.
+// Others widen the bytes first, exactly, and gain less by them.
 bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
 
 void check_options(const SessionOptions& options) {
@@ -163,7 +163,8 @@ struct Session::State {
       compiled = compile_model(source, {quantized ? Dtype::f32 : options.dtype, quantized, {}});
       if (quantized && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
-            "{} has no product of bytes: int8 saves memory here, and is likely slower than f32",
+            "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "
+            "dtype auto tries both",
             to_string(isa)));
       }
     }
