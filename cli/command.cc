@@ -118,7 +118,7 @@ void Options::dtype(const std::string& name, Dtype& value, const std::string& he
   });
 }
 
-void add_session_options(Options& options, SessionOptions& session) {
+void add_running_options(Options& options, SessionOptions& session) {
   options.dtype("--dtype", session.dtype,
                 "How weights are held: f32 (default), f16, bf16; int8: products of bytes");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);
@@ -134,6 +134,10 @@ void add_session_options(Options& options, SessionOptions& session) {
   options.bytes("--memory-limit", session.memory_limit,
                 "Most memory for weights and requests: 512M, 2G");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");
+}
+
+void add_session_options(Options& options, SessionOptions& session) {
+  add_running_options(options, session);
   options.text("--task", session.task, "NAME",
                "What a checkpoint is loaded for, if not what its config says");
 }
