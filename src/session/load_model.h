@@ -23,7 +23,8 @@ struct Machine {
   Allocator& memory;
 };
 
-// Puts the model into evaluation mode, raises it to ir::kOpset, infers types, and runs the optimising passes when asked.
+// Puts the model into evaluation mode, raises it to ir::kOpset, infers types, and runs the
+// optimising passes when asked.
 void prepare_model(ir::Model& model, const Machine& machine, bool optimize);
 
 }  // namespace tercel
