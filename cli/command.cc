@@ -126,7 +126,7 @@ void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::st
   });
 }
 
-void add_session_options(Options& options, SessionOptions& session) {
+void add_running_options(Options& options, SessionOptions& session) {
   options.dtype_or_auto("--dtype", session.dtype,
                         "How weights are held: f32 (default), f16, bf16; int8: products of bytes; "
                         "auto: the fastest here that keeps --least-cosine");
@@ -148,6 +148,10 @@ void add_session_options(Options& options, SessionOptions& session) {
   options.bytes("--memory-limit", session.memory_limit,
                 "Most memory for weights and requests: 512M, 2G");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");
+}
+
+void add_session_options(Options& options, SessionOptions& session) {
+  add_running_options(options, session);
   options.text("--task", session.task, "NAME",
                "What a checkpoint is loaded for, if not what its config says");
 }

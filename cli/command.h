@@ -53,6 +53,8 @@ class Options {
 
 // The options of every command that loads a model, with the session's own defaults.
 void add_session_options(Options& options, SessionOptions& session);
+// The same without --task, for a command whose own it is.
+void add_running_options(Options& options, SessionOptions& session);
 
 // The options of every command that answers questions.
 void add_answering_options(Options& options, tasks::QuestionAnsweringOptions& answering);

@@ -177,7 +177,7 @@ void add_predict(CommandLine& line) {
   add_loader_options(options, predict);
   options.number("--commit-seconds", command.commit_seconds,
                  "Seconds between moments at which results are made safe on the disk");
-  add_session_options(options, predict.session);
+  add_running_options(options, predict.session);
   options.flag("--json", command.json, "Print the summary as JSON");
   options.flag("--quiet", command.quiet, "No progress bar, no summary");
 }

@@ -17,6 +17,7 @@ class NpyRows : public FileRecords {
     left_ = header_.shape.front();
     header_.shape.erase(header_.shape.begin());
     const std::size_t size = bytes_of(header_.dtype, element_count(header_.shape));
+    if (size == 0 && left_ > 0) malformed_npy(file_.name, "its rows have no elements");
     if (size > file_.max_record_bytes) {
       fail(Errc::invalid_file, "{}: a row of it is {}", file_.name,
            too_long(file_.max_record_bytes));

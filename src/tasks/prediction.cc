@@ -58,6 +58,7 @@ class Prediction {
   // All records behind the commit that it began with. Throws after what is complete was made safe.
   void run() {
     start_ = last_commit_ = Clock::now();
+    std::jthread watcher([this](const std::stop_token& done) { watch(done); });
     choose_replicas();
     std::vector<std::jthread> threads;
     serving_ = replicas_.size();
@@ -66,6 +67,8 @@ class Prediction {
     }
     write_until_served();
     threads.clear();
+    watcher.request_stop();
+    watcher.join();
     if (!error_) {
       files_->end(commit_.records - commit_.rejected);
       commit_.is_last = true;
@@ -241,6 +244,21 @@ class Prediction {
     }
   }
 
+  // Until the run is done: what waits for input or computes looks at stop_.
+  void watch(const std::stop_token& done) {
+    constexpr auto kTick = std::chrono::milliseconds(10);
+    while (options_.cancel != nullptr && !done.stop_requested()) {
+      if (*options_.cancel) {
+        const std::lock_guard lock(mutex_);
+        if (!error_) error_ = std::make_exception_ptr(Error(Errc::cancelled, "interrupted"));
+        stop_ = true;
+        changed_.notify_all();
+        return;
+      }
+      std::this_thread::sleep_for(kTick);
+    }
+  }
+
   // The thread of the caller, while replicas compute.
   void write_until_served() {
     constexpr auto kTick = std::chrono::milliseconds(50);
@@ -248,11 +266,6 @@ class Prediction {
     auto last_shown = start_;
     std::unique_lock lock(mutex_);
     while (true) {
-      if (options_.cancel != nullptr && *options_.cancel && !stop_) {
-        error_ = std::make_exception_ptr(Error(Errc::cancelled, "interrupted"));
-        stop_ = true;
-        changed_.notify_all();
-      }
       while (is_ready()) write_block(lock);
       if (serving_ == 0 && !is_ready()) return;
       changed_.wait_for(lock, kTick);
