@@ -10,7 +10,7 @@ constexpr int kTile = 64;  // rows and columns of C, and the step along K
 constexpr int kChunk = 8;  // elements in 16 bytes
 constexpr int kRowChunks = kTile / kChunk;
 constexpr int kStages = 4;
-constexpr int kTileThreads = 128;  // 2 x 2 warps of 32 x 32
+constexpr int kTileThreads = 256;  // 2 x 4 warps of 32 x 16
 constexpr int kTileBytes = kTile * kTile * 2;
 constexpr int kSharedBytes = 2 * kStages * kTileBytes;
 
@@ -20,50 +20,76 @@ __device__ __forceinline__ uint32_t tile_offset(int row, int chunk) {
   return static_cast<uint32_t>((row * kRowChunks + (chunk ^ (row % kRowChunks))) * 16);
 }
 
-// Copies a tile of 64 rows from `row` on, columns from `column` on, of a matrix [rows, columns].
-template <class T>
-__device__ __forceinline__ void copy_tile(uint32_t to, const T* from, int64_t stride, int64_t row,
-                                          int64_t rows, int64_t column, int64_t columns) {
-#pragma unroll
-  for (int i = 0; i < kTile * kRowChunks / kTileThreads; ++i) {
-    const int item = i * kTileThreads + static_cast<int>(threadIdx.x);
-    const int r = item / kRowChunks, chunk = item % kRowChunks;
-    const int64_t c = column + chunk * kChunk;
-    const bool inside = row + r < rows && c < columns;
-    copy_async(to + tile_offset(r, chunk), inside ? from + (row + r) * stride + c : from, inside);
+// What a thread copies of each tile of a matrix, tile after tile along K: some chunks, one below
+// the other. `Down`: K is the tile's rows, else its columns.
+template <class T, bool Down>
+class TileCopies {
+ public:
+  __device__ __forceinline__ TileCopies(const T* matrix, int64_t stride, int64_t fixed,
+                                        int64_t fixed_size, int64_t k, int64_t k_size)
+      : matrix_(matrix), k_left_(k_size - k) {
+    const int row = static_cast<int>(threadIdx.x) / kRowChunks;
+    const int chunk = static_cast<int>(threadIdx.x) % kRowChunks;
+    to_ = tile_offset(row, chunk);  // rows kRowsApart apart are shifted alike
+    k_ = Down ? row : chunk * kChunk;
+    fixed_left_ = fixed_size - fixed - (Down ? chunk * kChunk : row);
+    const int64_t first_row = Down ? k + row : fixed + row;
+    const int64_t column = Down ? fixed + chunk * kChunk : k + chunk * kChunk;
+    from_ = matrix + first_row * stride + column;
+    row_step_ = kRowsApart * stride;
+    tile_step_ = Down ? kTile * stride : kTile;
   }
-}
+
+  // The next tile, to `tile` in shared memory.
+  __device__ __forceinline__ void copy_next(uint32_t tile) {
+#pragma unroll
+    for (int i = 0; i < kTile / kRowsApart; ++i) {
+      const bool inside = Down ? k_ + i * kRowsApart < k_left_ && fixed_left_ > 0
+                               : k_ < k_left_ && i * kRowsApart < fixed_left_;
+      copy_async(tile + to_ + static_cast<uint32_t>(i * kRowsApart * kRowChunks * 16),
+                 inside ? from_ + i * row_step_ : matrix_, inside);
+    }
+    from_ += tile_step_;
+    k_left_ -= kTile;
+  }
+
+ private:
+  static constexpr int kRowsApart = kTileThreads / kRowChunks;
+  const T* matrix_;
+  const T* from_;
+  int64_t row_step_, tile_step_, k_left_, fixed_left_;
+  int k_;
+  uint32_t to_;
+};
 
 template <class T, bool Transposed>
-__device__ __forceinline__ void multiply_tiles(uint32_t a, uint32_t b, float (&sums)[2][4][4]) {
+__device__ __forceinline__ void multiply_tiles(uint32_t a, uint32_t b, float (&sums)[2][2][4]) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int row = warp / 2 * 32, column = warp % 2 * 32;
+  const int row = warp / 4 * 32, column = warp % 4 * 16;
+  uint32_t left[kTile / 16][2][4], right[kTile / 16][4];
 #pragma unroll
   for (int k = 0; k < kTile / 16; ++k) {
-    uint32_t left[2][4], right[2][4];
 #pragma unroll
     for (int i = 0; i < 2; ++i)
-      load_matrices(left[i], a + tile_offset(row + 16 * i + lane % 16, 2 * k + lane / 16));
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      if constexpr (Transposed)
-        load_matrices(right[j], b + tile_offset(column + 16 * j + lane / 16 * 8 + lane % 8,
-                                                2 * k + lane / 8 % 2));
-      else
-        load_transposed(
-            right[j], b + tile_offset(16 * k + lane % 16, (column + 16 * j) / kChunk + lane / 16));
-    }
-#pragma unroll
-    for (int i = 0; i < 2; ++i)
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-        multiply_add<T>(sums[i][j], left[i], right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]);
+      load_matrices(left[k][i], a + tile_offset(row + 16 * i + lane % 16, 2 * k + lane / 16));
+    if constexpr (Transposed)
+      load_matrices(right[k],
+                    b + tile_offset(column + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+    else
+      load_transposed(right[k], b + tile_offset(16 * k + lane % 16, column / kChunk + lane / 16));
   }
+#pragma unroll
+  for (int k = 0; k < kTile / 16; ++k)
+#pragma unroll
+    for (int i = 0; i < 2; ++i)
+#pragma unroll
+      for (int j = 0; j < 2; ++j)
+        multiply_add<T>(sums[i][j], left[k][i], right[k][2 * j], right[k][2 * j + 1]);
 }
 
 // One copy of the activations in the code.
 __device__ __noinline__ float activate_call(Activation activation, float x) {
-  return activate(activation, x);
+  return activation == Activation::gelu ? gelu_fast(x) : activate(activation, x);
 }
 
 // Two neighbouring columns of one row.
@@ -113,39 +139,32 @@ __global__ void __launch_bounds__(kTileThreads)
 
   const uint32_t a_tiles = shared_address(shared);
   const uint32_t b_tiles = a_tiles + kStages * kTileBytes;
-  const auto copy_a = [&](int64_t step) {
-    if (step < last)
-      copy_tile(a_tiles + static_cast<uint32_t>((step - first) % kStages) * kTileBytes, a,
-                args.a_row, row, args.m, step * kTile, args.k);
-  };
-  const auto copy_b = [&](int64_t step) {
-    const uint32_t to = b_tiles + static_cast<uint32_t>((step - first) % kStages) * kTileBytes;
-    if (step >= last) return;
-    if constexpr (Transposed)
-      copy_tile(to, b, args.b_row, column, args.n, step * kTile, args.k);
-    else
-      copy_tile(to, b, args.b_row, step * kTile, args.k, column, args.n);
-  };
+  const auto steps_here = static_cast<int>(last - first);
+  TileCopies<T, false> a_copies(a, args.a_row, row, args.m, first * kTile, args.k);
+  TileCopies<T, !Transposed> b_copies(b, args.b_row, column, args.n, first * kTile, args.k);
+  const auto stage = [](int step) { return static_cast<uint32_t>(step % kStages) * kTileBytes; };
 
   // Weights may be fetched while earlier kernels still write A.
   if (!args.b_is_weight) wait_for_earlier();
-  for (int s = 0; s < kStages - 1; ++s) copy_b(first + s);
+  for (int s = 0; s < kStages - 1; ++s)
+    if (s < steps_here) b_copies.copy_next(b_tiles + stage(s));
   if (args.b_is_weight) wait_for_earlier();
   let_next_start();
   for (int s = 0; s < kStages - 1; ++s) {
-    copy_a(first + s);
+    if (s < steps_here) a_copies.copy_next(a_tiles + stage(s));
     commit_copies();  // the first group holds all of B's first tiles
   }
 
-  float sums[2][4][4] = {};
-  for (int64_t step = first; step < last; ++step) {
+  float sums[2][2][4] = {};
+  for (int step = 0; step < steps_here; ++step) {
     wait_for_copies<kStages - 2>();
     __syncthreads();
-    copy_a(step + kStages - 1);
-    copy_b(step + kStages - 1);
+    if (step + kStages - 1 < steps_here) {
+      a_copies.copy_next(a_tiles + stage(step + kStages - 1));
+      b_copies.copy_next(b_tiles + stage(step + kStages - 1));
+    }
     commit_copies();
-    const auto stage = static_cast<uint32_t>((step - first) % kStages) * kTileBytes;
-    multiply_tiles<T, Transposed>(a_tiles + stage, b_tiles + stage, sums);
+    multiply_tiles<T, Transposed>(a_tiles + stage(step), b_tiles + stage(step), sums);
   }
   wait_for_copies<0>();
 
@@ -154,11 +173,11 @@ __global__ void __launch_bounds__(kTileThreads)
 #pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
-    for (int j = 0; j < 4; ++j)
+    for (int j = 0; j < 2; ++j)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        put<T>(args, partial, row + warp / 2 * 32 + 16 * i + 8 * half + lane / 4,
-               column + warp % 2 * 32 + 8 * j + lane % 4 * 2, sums[i][j][2 * half],
+        put<T>(args, partial, row + warp / 4 * 32 + 16 * i + 8 * half + lane / 4,
+               column + warp % 4 * 16 + 8 * j + lane % 4 * 2, sums[i][j][2 * half],
                sums[i][j][2 * half + 1]);
 }
 
