@@ -117,7 +117,9 @@ void add_session_options(Options& options, SessionOptions& session) {
   options.flag("--throughput", session.throughput,
                "A thread for each request instead of all for one");
   options.flag("--pin", session.pin, "Keep each worker thread on a CPU of its own");
-  options.text("--devices", session.devices, "LIST", "Where to run");
+  options.text("--devices", session.devices, "LIST", "Where to run: cpu, cuda, cuda:1");
+  options.flag("--strict", session.strict,
+               "Refuse a model of which something would run on the CPU though a GPU was asked for");
   options.text(
       "--cpu-isa", session.cpu_isa, "NAME",
       "Best instruction set to use: avx512_bf16, avx512_vnni, avx512, avx2, generic; or, only when "

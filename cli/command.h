@@ -77,6 +77,7 @@ class CommandLine {
 // One a file.
 void add_ask(CommandLine& line);
 void add_classify(CommandLine& line);
+void add_devices(CommandLine& line);
 void add_embed(CommandLine& line);
 void add_evaluate(CommandLine& line);
 void add_export(CommandLine& line);

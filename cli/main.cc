@@ -36,6 +36,7 @@ void run(int count, const char* const* arguments) {
   CommandLine line;
   add_ask(line);
   add_classify(line);
+  add_devices(line);
   add_embed(line);
   add_evaluate(line);
   add_show(line);

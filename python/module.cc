@@ -181,7 +181,8 @@ nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<s
 template <class Made>
 Made load(const std::string& path, const std::string& dtype, int threads,
           const std::string& devices, std::size_t memory_limit, bool optimize,
-          const std::string& cpu_isa, const std::string& task, bool throughput, bool pin) {
+          const std::string& cpu_isa, const std::string& task, bool throughput, bool pin,
+          bool strict) {
   SessionOptions options;
   options.devices = devices;
   options.threads = threads;
@@ -192,6 +193,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
   options.task = task;
   options.throughput = throughput;
   options.pin = pin;
+  options.strict = strict;
   const nb::gil_scoped_release released;
   if constexpr (std::is_same_v<Made, Session>) {
     return Session::load(path, options);
@@ -210,7 +212,7 @@ nb::class_<Made> add_class(nb::module_& module, const char* name) {
                   "devices"_a = defaults.devices, "memory_limit"_a = defaults.memory_limit,
                   "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
                   "task"_a = defaults.task, "throughput"_a = defaults.throughput,
-                  "pin"_a = defaults.pin);
+                  "pin"_a = defaults.pin, "strict"_a = defaults.strict);
 }
 
 nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {

@@ -31,6 +31,8 @@ LAYERS = {
     "ops interface": ["ir"],
     "ops": ["ops interface"],
     "ops cpu": ["ops", "kernels"],
+    "device cuda": ["device"],
+    "ops cuda": ["ops cpu", "device cuda"],
     "passes": ["ir", "ops interface"],
     "runtime": ["ops cpu"],
     "text": ["base"],
@@ -46,11 +48,13 @@ LAYERS = {
 PARTS = {
     "ops": [
         ("ops interface", ["op_def.h", "infer.h", "definitions.h"]),
-        ("ops cpu", ["*_cpu.cc", "*_cuda.cu", "*_cpu.h", "cpu*", "cuda*", "registry*"]),
+        ("ops cuda", ["*_cuda.cc", "*_cuda.h", "cuda_*"]),
+        ("ops cpu", ["*_cpu.cc", "*_cpu.h", "cpu*"]),
         ("ops", ["*"]),
     ],
     "device": [
         ("device isa", ["cpu_isa.*"]),
+        ("device cuda", ["cuda/*"]),
         ("device", ["*"]),
     ],
 }
@@ -90,10 +94,13 @@ MAY_INCLUDE = {layer: closure(layer) for layer in LAYERS}
 
 def part_of(path):
     """The row of LAYERS that a file under src/ belongs to, or None when its folder has no row."""
-    folder, name = path.parts[1], path.name
+    folder, name, below = path.parts[1], path.name, "/".join(path.parts[2:])
     if folder not in PARTS:
         return folder if folder in LAYERS else None
-    return next(part for part, globs in PARTS[folder] if any(fnmatch.fnmatch(name, g) for g in globs))
+    for part, globs in PARTS[folder]:
+        if any(fnmatch.fnmatch(below if "/" in glob else name, glob) for glob in globs):
+            return part
+    return None
 
 
 def is_free(path):

@@ -27,16 +27,20 @@ namespace tercel {
 // Every option of a session is listed here once; the command line and Python read it from this
 // struct.
 struct SessionOptions {
-  // Where to run: "cpu".
+  // Where to run: "cpu", "cuda" or "cuda:1". What the GPU has no kernel for runs on the CPU.
   std::string devices = "cpu";
+  // Refuse a model of which something would run on the CPU though a GPU was asked for. Integers that
+  // only say shapes are not counted.
+  bool strict = false;
   // Threads of a request, the caller's among them. 0: as many as the process may use (affinity,
   // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
   // them. A number: so many of the session's own.
   int threads = 0;
-  // How weights are held: f32, f16, bf16; or i8: products of bytes, quantised as docs/int8.md says.
+  // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
+  // the CPU: products of bytes, quantised as docs/int8.md says.
   Dtype dtype = Dtype::f32;
-  // Bytes that a session may hold for weights and requests together; 0: what the machine, or the
-  // process's control group, has. Set it for files that you do not trust: docs/SECURITY.md.
+  // Bytes that a session may hold for weights and requests together, of the CPU's memory and as many
+  // of the GPU's; 0: what the machine, or the process's control group, has. Set it for files that you do not trust: docs/SECURITY.md.
   std::size_t memory_limit = 0;
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;

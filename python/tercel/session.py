@@ -63,7 +63,8 @@ class Session:
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
     dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes), threads (0: as many as the
     process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
-    (a thread for each request instead of all for one), pin (keep each worker on one CPU).
+    (a thread for each request instead of all for one), pin (keep each worker on one CPU), strict (refuse a model of
+    which something would run on the CPU though a GPU was asked for).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

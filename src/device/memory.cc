@@ -1,14 +1,19 @@
 #include "src/device/memory.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "src/base/cgroup.h"
 #include "src/base/fail.h"
+#include "src/base/thread_pool.h"
+#include "src/device/cpu_isa.h"
+#include "src/device/cuda_library.h"
 
 namespace tercel {
 namespace {
@@ -51,6 +56,7 @@ class CpuAllocator final : public Allocator {
       in_use_.fetch_sub(bytes, std::memory_order_relaxed);
       fail(Errc::out_of_memory, "{}: the system has no {} bytes left", what, bytes);
     }
+    allocations_.fetch_add(1, std::memory_order_relaxed);
     if (large) ::madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
     return std::make_shared<CpuBuffer>(static_cast<std::byte*>(data), bytes, shared_from_this(),
                                        in_use_);
@@ -80,7 +86,7 @@ class CpuAllocator final : public Allocator {
 
 class CpuStream final : public Stream {
  public:
-  void synchronize() override {}
+  void synchronize() override { ++synchronizations_; }
 };
 
 class CpuDevice final : public Device {
@@ -88,7 +94,21 @@ class CpuDevice final : public Device {
   DeviceKind kind() const override { return DeviceKind::cpu; }
   int index() const override { return 0; }
   std::string name() const override { return "cpu"; }
+  DeviceProperties properties() const override {
+    DeviceProperties own;
+    own.model = std::string(to_string(best_cpu_isa()));
+    own.memory = machine_memory();
+    const auto pages = static_cast<std::size_t>(std::max(0L, ::sysconf(_SC_AVPHYS_PAGES)));
+    const auto page = static_cast<std::size_t>(std::max(0L, ::sysconf(_SC_PAGESIZE)));
+    own.free_memory = std::min(own.memory, pages * page);
+    own.processors = available_cpus();
+    return own;
+  }
+  double measure_bandwidth() override;
   std::shared_ptr<Allocator> make_allocator(std::size_t limit) override {
+    return make_cpu_allocator(limit);
+  }
+  std::shared_ptr<Allocator> make_host_allocator(std::size_t limit) override {
     return make_cpu_allocator(limit);
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(); }
@@ -98,7 +118,32 @@ class CpuDevice final : public Device {
   void copy_to_host(void* host, const void* device, std::size_t bytes, Stream&) override {
     std::memcpy(host, device, bytes);
   }
+  void copy(void* to, const void* from, std::size_t bytes, Stream&) override {
+    std::memmove(to, from, bytes);
+  }
 };
+
+// By all CPUs of the process together.
+double CpuDevice::measure_bandwidth() {
+  constexpr int64_t kBytes = int64_t{256} << 20;
+  constexpr int kRepeats = 4;
+  ThreadPool pool(0);
+  const auto memory = make_cpu_allocator();
+  const auto from = memory->allocate(kBytes, "measuring");
+  const auto to = memory->allocate(kBytes, "measuring");
+  std::memset(from->data(), 1, kBytes);
+  std::memset(to->data(), 1, kBytes);
+  double best = 0;
+  for (int i = 0; i < kRepeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    pool.parallel_for(kBytes, kBytes / pool.size(), [&](int64_t begin, int64_t end) {
+      std::memcpy(to->data() + begin, from->data() + begin, static_cast<std::size_t>(end - begin));
+    });
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, 2 * static_cast<double>(kBytes) / seconds.count());
+  }
+  return best;
+}
 
 }  // namespace
 
@@ -123,11 +168,9 @@ std::shared_ptr<Allocator> make_cpu_allocator(std::size_t limit) {
 Device& find_device(const std::string& name) {
   static CpuDevice cpu;
   if (name == "cpu") return cpu;
-  if (name.starts_with("cuda")) {
-    fail(Errc::unsupported,
-         "device \"{}\": this build of Tercel runs on the CPU only; use devices = cpu", name);
-  }
-  fail(Errc::invalid_argument, "unknown device \"{}\"; expected cpu", name);
+  if (name == "cuda" || name.starts_with("cuda:")) return find_cuda_device(name);
+  fail(Errc::invalid_argument, "unknown device \"{}\"; expected cpu, cuda or cuda:0, cuda:1, …",
+       name);
 }
 
 }  // namespace tercel

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "src/base/function_ref.h"
+
 namespace tercel {
 
 enum class DeviceKind { cpu, cuda };
@@ -36,10 +38,13 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
 
   std::size_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
   std::size_t peak() const { return peak_.load(std::memory_order_relaxed); }
+  // Calls of allocate() that gave a block.
+  std::size_t allocations() const { return allocations_.load(std::memory_order_relaxed); }
 
  protected:
   std::atomic<std::size_t> in_use_{0};
   std::atomic<std::size_t> peak_{0};
+  std::atomic<std::size_t> allocations_{0};
 };
 
 // Bytes that the process may have at most: the machine's memory and swap, or less when its control
@@ -54,7 +59,32 @@ std::shared_ptr<Allocator> make_cpu_allocator(std::size_t limit = 0);
 class Stream {
  public:
   virtual ~Stream() = default;
+  // Waits for the work. Throws Errc::internal for a fault of the device that happened meanwhile.
   virtual void synchronize() = 0;
+  // What the device's own kernels call a stream (cudaStream_t); null for the CPU's.
+  virtual void* native() const { return nullptr; }
+  // Calls of synchronize().
+  std::size_t synchronizations() const { return synchronizations_; }
+
+ protected:
+  std::size_t synchronizations_ = 0;
+};
+
+// Work that was recorded once and can be queued again and again at the cost of one call. It keeps
+// the addresses that it was recorded with.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(Stream& stream) = 0;
+};
+
+// What a device is, as `tercel devices` lists it.
+struct DeviceProperties {
+  std::string model;  // "NVIDIA H100 80GB HBM3"
+  std::size_t memory = 0;
+  std::size_t free_memory = 0;
+  int capability = 0;  // CUDA's compute capability, 90 for 9.0; 0 for the CPU
+  int processors = 0;  // multiprocessors, or CPUs
 };
 
 class Device {
@@ -63,15 +93,38 @@ class Device {
   virtual DeviceKind kind() const = 0;
   virtual int index() const = 0;
   virtual std::string name() const = 0;  // "cpu", "cuda:0"
+  virtual DeviceProperties properties() const = 0;
+  // Bytes a second, read and written, of a large copy within the device's memory: it is made.
+  virtual double measure_bandwidth() = 0;
+  // Of the device's memory; `limit` in bytes, 0 for all that there is.
   virtual std::shared_ptr<Allocator> make_allocator(std::size_t limit) = 0;
+  // Of host memory that the device copies to and from without the CPU's help.
+  virtual std::shared_ptr<Allocator> make_host_allocator(std::size_t limit) = 0;
   virtual std::unique_ptr<Stream> make_stream() = 0;
+  // Copies are queued; the bytes on the host must stay until the stream has passed them.
   virtual void copy_from_host(void* device, const void* host, std::size_t bytes,
                               Stream& stream) = 0;
   virtual void copy_to_host(void* host, const void* device, std::size_t bytes, Stream& stream) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
+  // What the calling thread queues goes to this device from here on.
+  virtual void use() {}
+  // Writes `value` to `place`, in memory of make_host_allocator(), when the stream gets there:
+  // after a fault it says how far the work came.
+  virtual void mark(uint32_t* place, uint32_t value, Stream& stream) {
+    (void)stream;
+    *place = value;
+  }
+  // Runs `work`, which queues on `stream`, and records instead of doing it. Null where the device
+  // records nothing.
+  virtual std::unique_ptr<Recording> record(Stream& stream, FunctionRef<void()> work) {
+    (void)stream, (void)work;
+    return nullptr;
+  }
 };
 
-// "cpu"; anything else throws Errc::unsupported or Errc::invalid_argument. The device lives as long
-// as the process.
+// "cpu", "cuda", "cuda:1". Throws Errc::unsupported where the machine has no such device or what it
+// needs is not installed, Errc::invalid_argument for another name. The device lives as long as the
+// process.
 Device& find_device(const std::string& name);
 
 }  // namespace tercel

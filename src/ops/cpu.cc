@@ -1,170 +1,33 @@
 #include "src/ops/cpu.h"
 
-#include <algorithm>
-#include <cstring>
-#include <unordered_map>
-
-#include "src/base/checked.h"
 #include "src/ops/cpu_tables.h"
 
 namespace tercel::ops {
-namespace {
 
-Dtype dtype_of_value(const Facts& facts, const ir::Value* value) {
-  const ir::Type* type = value != nullptr ? facts.type(value) : nullptr;
-  return type != nullptr ? type->dtype : Dtype::undefined;
-}
-
-// Elements that are objects of C++ and must be made and unmade.
-template <class T>
-Tensor allocate_objects(Dtype dtype, const Shape& shape, Allocator& memory, const char* what) {
-  const int64_t count = element_count(shape);
-  const int64_t bytes = checked_mul(count, static_cast<int64_t>(sizeof(T)));
-  auto buffer = memory.allocate(static_cast<std::size_t>(bytes), what);
-  T* first = reinterpret_cast<T*>(buffer->data());
-  std::uninitialized_value_construct_n(first, count);
-  const std::shared_ptr<const void> owner(
-      first, [buffer, count](T* elements) { std::destroy_n(elements, count); });
-  return Tensor::view_of(first, dtype, shape, owner);
-}
-
-bool swaps_last_two(const ir::Node& node, int rank) {
-  const auto perm = node.ints_or("perm", {});
-  if (perm.empty()) return rank == 2;
-  return rank == 2 && perm == std::vector<int64_t>{1, 0};
-}
-
-}  // namespace
-
-void RunLimits::check() const {
-  if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) {
-    fail(Errc::cancelled, "the run was cancelled");
-  }
-  if (deadline && std::chrono::steady_clock::now() >= *deadline) {
-    fail(Errc::deadline_exceeded, "the run's deadline has passed");
-  }
-}
-
-Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const char* what) {
-  if (dtype == Dtype::string) return allocate_objects<std::string>(dtype, shape, memory, what);
-  if (dtype == Dtype::sequence) return allocate_objects<Tensor>(dtype, shape, memory, what);
-  auto buffer = memory.allocate(bytes_of(dtype, element_count(shape)), what);
-  const std::byte* data = buffer->data();
-  return Tensor::view_of(data, dtype, shape, std::move(buffer));
-}
-
-Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what) {
-  Tensor copy = allocate_tensor(tensor.dtype(), tensor.shape(), memory, what);
-  if (tensor.dtype() == Dtype::string)
-    std::copy(tensor.strings().begin(), tensor.strings().end(), copy.strings().begin());
-  else if (tensor.is_sequence())
-    std::copy(tensor.items().begin(), tensor.items().end(), copy.items().begin());
-  else if (tensor.bytes() > 0)
-    std::memcpy(copy.data(), tensor.data(), tensor.bytes());
-  return copy;
-}
-
-Dtype KernelContext::input_dtype(int index) const {
-  return dtype_of_value(facts, node.input(index));
-}
-Dtype KernelContext::output_dtype(int index) const {
-  return dtype_of_value(facts, node.output(index));
-}
-
-const Tensor* KernelContext::constant(int index) const {
-  const ir::Value* value = node.input(index);
-  return value != nullptr && value->is_constant() ? &value->initializer() : nullptr;
-}
-
-std::optional<ConstantSource> constant_source(const KernelContext& context, int index) {
-  const ir::Value* value = context.node.input(index);
-  constexpr int kLongestChain = 32;
-  ConstantSource source;
-  for (int i = 0; value != nullptr && !value->is_constant(); ++i) {
-    if (i == kLongestChain) return std::nullopt;
-    const ir::Node* node = value->producer();
-    const ir::Type* type = context.facts.type(value);
-    if (node == nullptr || type == nullptr || !type->dims) return std::nullopt;
-    if (node->is("Transpose") && swaps_last_two(*node, type->rank()))
-      source.transposed = !source.transposed;
-    else if (!node->is("Cast") || !is_floating_point(type->dtype))
-      return std::nullopt;
-    value = node->input(0);
-  }
-  if (value == nullptr || value->initializer().rank() != 2) return std::nullopt;
-  // A Cast that narrows loses bits on the way: only widening ones are looked through.
-  if (bits_of(value->initializer().dtype()) > bits_of(context.input_dtype(index)))
-    return std::nullopt;
-  source.tensor = value->initializer();
-  return source;
-}
-
-std::span<const CpuOp* const> all_cpu_ops() {
-  static const std::vector<const CpuOp*> all = [] {
-    std::vector<const CpuOp*> ops;
-    for (const auto& family : cpu_families()) {
-      for (const CpuOp& op : family) ops.push_back(&op);
-    }
-    return ops;
-  }();
-  return all;
+const KernelTable& cpu_kernel_table() {
+  static const KernelTable table(cpu_families());
+  return table;
 }
 
 const CpuOp* find_cpu_op(std::string_view domain, std::string_view name) {
-  static const auto index = [] {
-    std::unordered_multimap<std::string_view, const CpuOp*> by_name;
-    for (const CpuOp* op : all_cpu_ops()) by_name.emplace(op->name, op);
-    return by_name;
-  }();
-  const auto [begin, end] = index.equal_range(name);
-  for (auto it = begin; it != end; ++it) {
-    if (it->second->domain == domain) return it->second;
-  }
-  return nullptr;
+  return cpu_kernel_table().find(domain, name);
 }
 
-namespace {
-
-// Empty when the implementation takes the node.
-std::string refusal(const CpuImplementation& implementation, const KernelContext& context) {
-  const Epilogue& epilogue = context.epilogue;
-  const bool has_epilogue = epilogue.bias.defined() || epilogue.residual ||
-                            epilogue.activation != Activation::none ||
-                            epilogue.last != Activation::none;
-  if (has_epilogue && !implementation.epilogues) return "takes no epilogue";
-  if ((context.layouts.input || context.layouts.output) && !implementation.layouts)
-    return "takes no image that lies channels last";
-  return implementation.refuse(context);
-}
-
-}  // namespace
+std::span<const CpuOp* const> all_cpu_ops() { return cpu_kernel_table().all(); }
 
 bool has_cpu_kernel(const KernelContext& context) {
-  const CpuOp* op = find_cpu_op(context.node.domain(), context.node.op_type());
-  return op != nullptr && std::any_of(op->implementations.begin(), op->implementations.end(),
-                                      [&](const CpuImplementation& implementation) {
-                                        return refusal(implementation, context).empty();
-                                      });
+  return has_kernel(cpu_kernel_table(), context);
 }
 
 Choice choose_cpu_kernel(const KernelContext& context) {
   const ir::Node& node = context.node;
-  const CpuOp* op = find_cpu_op(node.domain(), node.op_type());
-  if (op == nullptr) {
+  if (find_cpu_op(node.domain(), node.op_type()) == nullptr) {
     fail(Errc::unsupported,
          "{} the operator has no CPU kernel; `tercel show --operators` lists those that have",
          node.label());
   }
-  Choice choice;
-  for (const CpuImplementation& implementation : op->implementations) {
-    const std::string reason = refusal(implementation, context);
-    if (reason.empty()) {
-      choice.kernel = implementation.create(context);
-      choice.implementation = implementation.name;
-      return choice;
-    }
-    choice.refusals.push_back(fmt::format("{}: {}", implementation.name, reason));
-  }
+  Choice choice = choose_kernel(cpu_kernel_table(), context);
+  if (choice.kernel != nullptr) return choice;
   std::string reasons;
   for (const std::string& refusal : choice.refusals)
     reasons += (reasons.empty() ? "" : "; ") + refusal;

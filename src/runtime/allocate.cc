@@ -4,15 +4,16 @@
 
 namespace tercel::runtime {
 
-Tensor allocate_output(const ir::Node& node, int index, const ops::Facts& facts,
-                       Allocator& memory) {
+Tensor allocate_output(const ir::Node& node, int index, const ops::Facts& facts, Allocator& memory,
+                       const Accelerator* accelerator) {
   const ir::Type* type = facts.type(node.output(index));
   const auto shape = type != nullptr ? type->shape() : std::nullopt;
   if (!shape || type->dtype == Dtype::undefined) {
     fail(Errc::unsupported, "{} the shape of output {} cannot be told before it runs", node.label(),
          index);
   }
-  return ops::allocate_tensor(type->dtype, *shape, memory, node.op_type().c_str());
+  const Dtype dtype = accelerator != nullptr ? accelerator->kept_as(type->dtype) : type->dtype;
+  return ops::allocate_tensor(dtype, *shape, memory, node.op_type().c_str());
 }
 
 bool all_empty(std::span<const Tensor> tensors) {

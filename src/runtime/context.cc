@@ -5,6 +5,7 @@
 
 #include "src/ir/place.h"
 #include "src/runtime/allocate.h"
+#include "src/runtime/device_run.h"
 
 namespace tercel::runtime {
 namespace {
@@ -36,12 +37,17 @@ std::vector<Shape> shapes_of(const std::vector<Tensor>& tensors) {
 
 // Shapes that depend on the data of this run: the step's nodes are inferred again from the tensors
 // themselves.
-ops::Facts infer_step(const Step& step, const std::vector<Tensor>& inputs) {
+ops::Facts infer_step(const Step& step, const std::vector<Tensor>& inputs, const Plan& plan) {
   ops::Facts facts;
   const ir::Node& first = *step.nodes.front();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const ir::Value* value = first.input(static_cast<int>(i));
-    if (value != nullptr && inputs[i].defined()) facts.learn(value, inputs[i]);
+    if (value == nullptr || !inputs[i].defined()) continue;
+    const bool readable = !plan.slots[static_cast<std::size_t>(step.inputs[i])].on_device;
+    if (readable)
+      facts.learn(value, inputs[i]);
+    else
+      facts.set_type(value, ir::Type::tensor(value->type.dtype, ir::to_dims(inputs[i].shape())));
   }
   for (const ir::Node* node : step.nodes) {
     for (const ir::Value* input : node->inputs()) {
@@ -54,21 +60,31 @@ ops::Facts infer_step(const Step& step, const std::vector<Tensor>& inputs) {
 
 }  // namespace
 
-Context::Context(const Plan& plan, ThreadPool& pool, Allocator& memory)
-    : plan_(plan), pool_(pool), memory_(memory), slots_(plan.slots.size()) {
+Context::Context(const Plan& plan, ThreadPool& pool, Allocator& memory, Accelerator* accelerator)
+    : plan_(plan),
+      pool_(pool),
+      memory_(memory),
+      accelerator_(accelerator),
+      slots_(plan.slots.size()) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (plan.slots[i].place == Place::constant) slots_[i] = plan.slots[i].constant;
   }
+  if (accelerator != nullptr) device_run_ = std::make_unique<DeviceRun>(*this);
 }
 
-void Context::bind_arena(std::byte* arena) {
-  if (arena_ == arena) return;
+Context::~Context() = default;
+
+void Context::bind_arena(std::byte* arena, std::byte* device_arena) {
+  if (arena_ == arena && device_arena_ == device_arena) return;
   arena_ = arena;
+  device_arena_ = device_arena;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const PlannedSlot& slot = plan_.slots[i];
-    if (slot.place == Place::arena)
-      slots_[i] = Tensor::view_of(arena + slot.offset, slot.dtype, slot.shape);
+    if (slot.place != Place::arena) continue;
+    std::byte* base = slot.on_device ? device_arena : arena;
+    slots_[i] = Tensor::view_of(base + slot.offset, slot.dtype, slot.shape);
   }
+  if (device_run_ != nullptr) device_run_->forget();
 }
 
 void Context::attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
@@ -90,9 +106,11 @@ void Context::detach() {
   }
   for (Tensor& tensor : inputs_) tensor = Tensor();
   for (Tensor& tensor : outputs_) tensor = Tensor();
+  scratch_.clear();
 }
 
 void Context::run(const RunLimits& limits) {
+  if (device_run_ != nullptr) return device_run_->run(limits);
   for (const PlannedStep& planned : plan_.steps) {
     limits.check();
     ir::at_node(*planned.step->nodes.front(), [&] { run_step(planned, limits); });
@@ -105,10 +123,14 @@ void Context::run_step(const PlannedStep& planned, const RunLimits& limits) {
   } else if (!planned.is_view) {
     load(*planned.step);
     if (!all_empty(outputs_)) {
-      planned.step->kernel->run(
-          {inputs_, outputs_, arena_ + planned.workspace, pool_, memory_, limits});
+      planned.step->kernel->run(kernel_run(arena_ + planned.workspace, limits));
     }
   }
+}
+
+ops::KernelRun Context::kernel_run(std::byte* workspace, const RunLimits& limits, Queue queue) {
+  return {inputs_, outputs_,     workspace,   pool_,     memory_,
+          limits,  queue.stream, queue.fault, queue.tune};
 }
 
 void Context::load(const Step& step) {
@@ -123,47 +145,55 @@ void Context::load(const Step& step) {
   }
 }
 
-void Context::run_dynamic(const Step& step, const RunLimits& limits) {
+void Context::run_dynamic(const Step& step, const RunLimits& limits, Queue queue) {
   load(step);
   for (Tensor& output : outputs_) output = Tensor();
-  if (step.kernel == nullptr)
-    outputs_[0] = view(step);
+  if (step.is_view())
+    outputs_[0] = view(step, queue);
   else if (!step.kernel->allocates_outputs())
     allocate_outputs(step);
-  if (step.kernel != nullptr && !all_empty(outputs_)) {
+  if (!step.is_view() && !all_empty(outputs_)) {
     const std::size_t bytes =
         step.kernel->workspace(shapes_of(inputs_), shapes_of(outputs_), pool_.size());
-    const auto scratch = bytes > 0 ? memory_.allocate(bytes, "workspace") : nullptr;
-    step.kernel->run(
-        {inputs_, outputs_, scratch ? scratch->data() : nullptr, pool_, memory_, limits});
+    const auto scratch = bytes > 0 ? memory_of(step).allocate(bytes, "workspace") : nullptr;
+    step.kernel->run(kernel_run(scratch ? scratch->data() : nullptr, limits, queue));
+    if (queue.stream != nullptr) scratch_.push_back(scratch);
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (step.outputs[i] >= 0) slots_[static_cast<std::size_t>(step.outputs[i])] = outputs_[i];
   }
 }
 
+Allocator& Context::memory_of(const Step& step) {
+  return step.on_device ? accelerator_->memory() : memory_;
+}
+
 void Context::allocate_outputs(const Step& step) {
-  const ops::Facts facts = infer_step(step, inputs_);
+  const ops::Facts facts = infer_step(step, inputs_, plan_);
   const ir::Node& last = *step.nodes.back();
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    if (last.output(static_cast<int>(i)) != nullptr)
-      outputs_[i] = allocate_output(last, static_cast<int>(i), facts, memory_);
+    if (last.output(static_cast<int>(i)) == nullptr) continue;
+    outputs_[i] = allocate_output(last, static_cast<int>(i), facts, memory_of(step),
+                                  step.on_device ? accelerator_ : nullptr);
   }
 }
 
 // Memory that the plan uses again, or that is the caller's, cannot be shared beyond this step.
-Tensor Context::view(const Step& step) {
+Tensor Context::view(const Step& step, Queue queue) {
   const Tensor& input = inputs_[0];
   if (!input.defined() || input.is_sequence()) return input;
   const ir::Node& node = *step.nodes.back();
-  const ops::Facts facts = infer_step(step, inputs_);
+  const ops::Facts facts = infer_step(step, inputs_, plan_);
   const ir::Type* type = facts.type(node.output());
   const auto shape = type != nullptr ? type->shape() : std::nullopt;
   if (!shape)
     fail(Errc::unsupported, "{} the shape of its output depends on unknown data", node.label());
-  const Place place = plan_.slots[static_cast<std::size_t>(step.inputs[0])].place;
-  const bool shared = place == Place::dynamic || place == Place::constant;
-  return (shared ? input : ops::copy_tensor(input, memory_, "a view")).reshape(*shape);
+  const PlannedSlot& slot = plan_.slots[static_cast<std::size_t>(step.inputs[0])];
+  if (slot.place == Place::dynamic || slot.place == Place::constant) return input.reshape(*shape);
+  if (!slot.on_device) return ops::copy_tensor(input, memory_, "a view").reshape(*shape);
+  Tensor copy = ops::allocate_tensor(input.dtype(), *shape, accelerator_->memory(), "a view");
+  accelerator_->device().copy(copy.data(), input.data(), input.bytes(), *queue.stream);
+  return copy;
 }
 
 void Context::collect(const std::vector<int>& slots, std::vector<Tensor>& outputs) const {

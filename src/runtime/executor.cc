@@ -40,9 +40,7 @@ struct Executor::CachedPlan {
 class Executor::Lease {
  public:
   Lease(Executor& executor, std::shared_ptr<CachedPlan> cached)
-      : executor_(executor),
-        cached_(std::move(cached)),
-        arena_(executor.lease_arena(cached_->plan)) {
+      : executor_(executor), cached_(std::move(cached)) {
     {
       const std::lock_guard lock(executor_.mutex_);
       if (!cached_->idle.empty()) {
@@ -51,9 +49,11 @@ class Executor::Lease {
       }
     }
     if (context_ == nullptr) {
-      context_ = std::make_unique<Context>(cached_->plan, executor_.pool_, *executor_.memory_);
+      context_ = std::make_unique<Context>(cached_->plan, executor_.pool_, *executor_.memory_,
+                                           executor_.program_.accelerator());
     }
-    context_->bind_arena(arena_->data());
+    arena_ = executor_.lease_arena(cached_->plan, context_->arena());
+    context_->bind_arena(arena_.data(), arena_.device_data());
   }
   ~Lease() {
     context_->detach();
@@ -69,7 +69,7 @@ class Executor::Lease {
  private:
   Executor& executor_;
   std::shared_ptr<CachedPlan> cached_;
-  std::shared_ptr<Buffer> arena_;
+  Arena arena_;
   std::unique_ptr<Context> context_;
 };
 
@@ -102,33 +102,39 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
   }
   auto made = std::make_shared<CachedPlan>();
   for (const Tensor& tensor : inputs) made->shapes.push_back(planned_shape(tensor));
-  made->plan = make_plan(program_, made->shapes, wanted, pool_.size());
+  made->plan = make_plan(program_, made->shapes, wanted, pool_);
   const std::lock_guard lock(mutex_);
   plans_.push_front(made);
   if (plans_.size() > kMaxPlans) plans_.pop_back();
   return made;
 }
 
-std::shared_ptr<Buffer> Executor::lease_arena(const Plan& plan) {
-  const std::size_t bytes = plan.arena_bytes;
+Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferred) {
   {
     const std::lock_guard lock(mutex_);
-    const auto fits = [&](const std::shared_ptr<Buffer>& arena) { return arena->size() >= bytes; };
-    auto best = std::find_if(arenas_.begin(), arenas_.end(), fits);
+    const auto fits = [&](const Arena& arena) { return arena.holds(plan); };
+    auto best = std::find_if(arenas_.begin(), arenas_.end(), [&](const Arena& arena) {
+      return arena.data() == preferred && fits(arena);
+    });
+    if (best == arenas_.end()) best = std::find_if(arenas_.begin(), arenas_.end(), fits);
     if (best != arenas_.end()) {
-      auto arena = std::move(*best);
+      Arena arena = std::move(*best);
       arenas_.erase(best);
       return arena;
     }
     // None is large enough: the largest gives way, so that arenas grow instead of adding up.
     if (!arenas_.empty()) arenas_.pop_back();
   }
-  return memory_->allocate(bytes, plan.largest.c_str());
+  const Accelerator* accelerator = program_.accelerator();
+  if (accelerator == nullptr)
+    return {memory_->allocate(plan.arena_bytes, plan.largest.c_str()), {}};
+  return {accelerator->host_memory().allocate(plan.arena_bytes, plan.largest.c_str()),
+          accelerator->memory().allocate(plan.device_bytes, plan.largest.c_str())};
 }
 
-void Executor::return_arena(std::shared_ptr<Buffer> arena) {
+void Executor::return_arena(Arena arena) {
   const std::lock_guard lock(mutex_);
-  const auto larger = [](const auto& a, const auto& b) { return a->size() < b->size(); };
+  const auto larger = [](const Arena& a, const Arena& b) { return a.size() < b.size(); };
   arenas_.insert(std::upper_bound(arenas_.begin(), arenas_.end(), arena, larger), std::move(arena));
   if (arenas_.size() > kMaxIdleArenas) arenas_.erase(arenas_.begin());
 }

@@ -38,8 +38,20 @@ class Executor {
                                         const std::vector<bool>& wanted);
   Tensor allocate(std::size_t output, const PlannedSlot& slot);
   void prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs);
-  std::shared_ptr<Buffer> lease_arena(const Plan& plan);
-  void return_arena(std::shared_ptr<Buffer> arena);
+  // The memory of a run's intermediate values; `preferred` when it is free and large enough, since
+  // a context keeps what it recorded for its last arena.
+  struct Arena {
+    std::shared_ptr<Buffer> host, device;
+    std::byte* data() const { return host->data(); }
+    std::byte* device_data() const { return device != nullptr ? device->data() : nullptr; }
+    std::size_t size() const { return host->size() + (device != nullptr ? device->size() : 0); }
+    bool holds(const Plan& plan) const {
+      return host->size() >= plan.arena_bytes &&
+             (device == nullptr || device->size() >= plan.device_bytes);
+    }
+  };
+  Arena lease_arena(const Plan& plan, const std::byte* preferred);
+  void return_arena(Arena arena);
 
   const Program& program_;
   ThreadPool& pool_;
@@ -47,7 +59,7 @@ class Executor {
 
   mutable std::mutex mutex_;                      // guards what follows
   std::list<std::shared_ptr<CachedPlan>> plans_;  // most recently used first
-  std::vector<std::shared_ptr<Buffer>> arenas_;   // not in use
+  std::vector<Arena> arenas_;                     // not in use, by size
 };
 
 }  // namespace tercel::runtime

@@ -1,6 +1,7 @@
 #include "src/runtime/plan.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "src/ir/place.h"
 #include "src/ops/op_def.h"
@@ -11,13 +12,14 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Program& program, Plan& plan, int threads)
-      : program_(program), plan_(plan), threads_(threads) {}
+  Planner(const Program& program, Plan& plan, ThreadPool& pool)
+      : program_(program), plan_(plan), pool_(pool) {}
 
   void make(const std::vector<Shape>& inputs) {
     infer(inputs);
     place_leaves();
     keep_needed_steps();
+    upload_known_contents();
     find_last_reads();
     place_steps();
     claim_outputs();
@@ -43,7 +45,9 @@ class Planner {
     for (int i = 0; i < program_.num_slots(); ++i) {
       const ir::Type* type = facts_.type(program_.value(i));
       if (type == nullptr) continue;
-      slot(i).dtype = type->dtype;
+      slot(i).on_device = program_.on_device(i);
+      slot(i).dtype =
+          slot(i).on_device ? program_.accelerator()->kept_as(type->dtype) : type->dtype;
       const auto shape = type->shape();
       if (shape) slot(i).shape = *shape;
       known_shape_.push_back(shape.has_value() && type->dtype != Dtype::undefined);
@@ -116,7 +120,19 @@ class Planner {
       kept.push_back(&*step);
     }
     for (auto step = kept.rbegin(); step != kept.rend(); ++step) {
-      plan_.steps.push_back({*step, 0, (*step)->kernel == nullptr, false});
+      plan_.steps.push_back({*step, 0, 0, (*step)->is_view(), false});
+    }
+  }
+
+  // What the device reads of the values that this plan knows.
+  void upload_known_contents() {
+    for (const PlannedStep& planned : plan_.steps) {
+      for (const int input : planned.step->inputs) {
+        if (input < 0 || slot(input).place != Place::constant || !slot(input).on_device) continue;
+        if (program_.constant(input).defined() || uploaded_.contains(input)) continue;
+        slot(input).constant = program_.accelerator()->upload(slot(input).constant, pool_);
+        uploaded_.insert(input);
+      }
     }
   }
 
@@ -139,8 +155,31 @@ class Planner {
       place_view(step);
     } else {
       place_outputs(step, at);
-      reserve_workspace(planned, at);
+      if (step.transfer == Transfer::none)
+        reserve_workspace(planned, at);
+      else
+        reserve_staging(planned, at);
     }
+  }
+
+  // A transfer goes through memory that the device can reach, and through the other element type in
+  // the device's memory where that differs. The CPU must leave these bytes alone until the queue
+  // has passed them, which it learns at the end.
+  void reserve_staging(PlannedStep& planned, int at) {
+    const Step& step = *planned.step;
+    const int host = step.transfer == Transfer::to_device ? step.inputs[0] : step.outputs[0];
+    const int device = step.transfer == Transfer::to_device ? step.outputs[0] : step.inputs[0];
+    const std::size_t bytes = bytes_of(slot(host).dtype, element_count(slot(host).shape));
+    const int end = static_cast<int>(plan_.steps.size());
+    if (step.transfer == Transfer::to_device) {
+      const int staging = add_block(bytes, at, false);
+      blocks_[static_cast<std::size_t>(staging)].last = end;
+      stagings_.emplace_back(&planned, staging);
+    } else {
+      own_block_.push_back(storage_[at_slot(host)]);
+    }
+    if (slot(host).dtype != slot(device).dtype)
+      workspaces_.emplace_back(&planned, add_block(bytes, at, true));
   }
 
   bool is_dynamic(const Step& step) {
@@ -152,7 +191,7 @@ class Planner {
     const auto text = [&](int s) { return s >= 0 && slot(s).dtype == Dtype::string; };
     return std::any_of(step.outputs.begin(), step.outputs.end(), unknown) ||
            std::any_of(step.outputs.begin(), step.outputs.end(), text) ||
-           (step.kernel == nullptr && allocated(step.inputs[0]));
+           (step.is_view() && allocated(step.inputs[0]));
   }
 
   void read(int index, int at) {
@@ -161,8 +200,9 @@ class Planner {
     if (storage >= 0) blocks_[static_cast<std::size_t>(storage)].last = at;
   }
 
-  int add_block(std::size_t bytes, int at) {
+  int add_block(std::size_t bytes, int at, bool on_device) {
     blocks_.push_back({bytes, at, at, 0});
+    on_device_.push_back(on_device);
     last_read_of_block_.push_back(-1);
     reads_here_.push_back(0);
     return static_cast<int>(blocks_.size()) - 1;
@@ -184,9 +224,10 @@ class Planner {
       if (output < 0) continue;
       PlannedSlot& target = slot(output);
       const std::size_t bytes = bytes_of(target.dtype, element_count(target.shape));
-      int storage = i == 0 ? reusable(step, bytes, at) : -1;
+      const bool reuses = i == 0 && step.transfer == Transfer::none;
+      int storage = reuses ? reusable(step, bytes, at) : -1;
       if (storage < 0) {
-        storage = add_block(bytes, at);
+        storage = add_block(bytes, at, target.on_device);
         note_largest(step, bytes);
       }
       blocks_[static_cast<std::size_t>(storage)].last = at;
@@ -213,6 +254,7 @@ class Planner {
       if (input < 0 || !step.kernel->in_place(static_cast<int>(i))) continue;
       const int storage = storage_[at_slot(input)];
       if (storage < 0 || blocks_[at_block(input)].bytes != bytes) continue;
+      if (slot(input).on_device != step.on_device) continue;
       if (reads_here_[at_block(input)] == 1 && last_read_of_block_[at_block(input)] <= at)
         found = storage;
     }
@@ -268,9 +310,9 @@ class Planner {
       }
       return;
     }
-    const std::size_t bytes = planned.step->kernel->workspace(inputs, outputs, threads_);
+    const std::size_t bytes = planned.step->kernel->workspace(inputs, outputs, pool_.size());
     if (bytes == 0) return;
-    workspaces_.emplace_back(&planned, add_block(bytes, at));
+    workspaces_.emplace_back(&planned, add_block(bytes, at, planned.step->on_device));
     note_largest(*planned.step, bytes);
   }
 
@@ -280,6 +322,9 @@ class Planner {
     plan_.copy_output.assign(program_.outputs().size(), true);
     std::vector<bool> claimed(blocks_.size(), false);
     external_.assign(blocks_.size(), -1);
+    const auto transferred = [&](int storage) {
+      return std::find(own_block_.begin(), own_block_.end(), storage) != own_block_.end();
+    };
     for (std::size_t i = 0; i < program_.outputs().size(); ++i) {
       if (!plan_.wanted[i]) continue;
       const int output = program_.outputs()[i];
@@ -287,7 +332,7 @@ class Planner {
       if (slot(output).place == Place::dynamic) plan_.copy_output[i] = false;
       if (storage < 0) continue;
       blocks_[static_cast<std::size_t>(storage)].last = end;
-      if (external_[static_cast<std::size_t>(storage)] >= 0) continue;
+      if (external_[static_cast<std::size_t>(storage)] >= 0 || transferred(storage)) continue;
       external_[static_cast<std::size_t>(storage)] = static_cast<int>(i);
       plan_.copy_output[i] = false;
     }
@@ -295,10 +340,8 @@ class Planner {
 
   void lay_out() {
     std::vector<Block> inner = blocks_;
-    for (std::size_t i = 0; i < inner.size(); ++i) {
-      if (external_[i] >= 0) inner[i].bytes = 0;
-    }
-    plan_.arena_bytes = plan_memory(inner);
+    plan_.arena_bytes = lay_out_side(inner, false);
+    if (program_.accelerator() != nullptr) plan_.device_bytes = lay_out_side(inner, true);
     for (std::size_t i = 0; i < plan_.slots.size(); ++i) {
       const int storage = storage_[i];
       if (storage < 0 || plan_.slots[i].place != Place::arena) continue;
@@ -307,33 +350,51 @@ class Planner {
       plan_.slots[i].index = output;
       plan_.slots[i].offset = inner[static_cast<std::size_t>(storage)].offset;
     }
-    for (const auto& [planned, block] : workspaces_) {
+    for (const auto& [planned, block] : workspaces_)
       planned->workspace = inner[static_cast<std::size_t>(block)].offset;
+    for (const auto& [planned, block] : stagings_)
+      planned->staging = inner[static_cast<std::size_t>(block)].offset;
+  }
+
+  // Sets the offsets of the blocks of one arena; its size.
+  std::size_t lay_out_side(std::vector<Block>& blocks, bool on_device) const {
+    std::vector<Block> side = blocks;
+    for (std::size_t i = 0; i < side.size(); ++i) {
+      if (external_[i] >= 0 || on_device_[i] != on_device) side[i].bytes = 0;
     }
+    const std::size_t bytes = plan_memory(side);
+    for (std::size_t i = 0; i < side.size(); ++i) {
+      if (on_device_[i] == on_device) blocks[i].offset = side[i].offset;
+    }
+    return bytes;
   }
 
   const Program& program_;
   Plan& plan_;
-  int threads_;
+  ThreadPool& pool_;
   ops::Facts facts_;
   std::vector<bool> known_shape_;
   std::vector<int> storage_;    // slot to block; -1: not in the arena
   std::vector<int> last_read_;  // by slot: the last step that does, -1 for none
   std::vector<Block> blocks_;
+  std::vector<bool> on_device_;  // by block
   std::vector<int> last_read_of_block_;
   std::vector<int> reads_here_;  // by block, of the step that is being placed
   std::size_t largest_ = 0;
   std::vector<int> external_;  // block to the graph output whose memory it is
   std::vector<std::pair<PlannedStep*, int>> workspaces_;
+  std::vector<std::pair<PlannedStep*, int>> stagings_;
+  std::vector<int> own_block_;  // blocks that a transfer writes: they stay in the arena
+  std::unordered_set<int> uploaded_;
 };
 
 }  // namespace
 
 Plan make_plan(const Program& program, const std::vector<Shape>& inputs,
-               const std::vector<bool>& wanted, int threads) {
+               const std::vector<bool>& wanted, ThreadPool& pool) {
   Plan plan;
   plan.wanted = wanted;
-  Planner(program, plan, threads).make(inputs);
+  Planner(program, plan, pool).make(inputs);
   return plan;
 }
 

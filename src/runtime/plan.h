@@ -24,14 +24,16 @@ struct PlannedSlot {
   Place place = Place::unused;
   Dtype dtype = Dtype::undefined;
   Shape shape;
-  std::size_t offset = 0;  // arena
+  bool on_device = false;
+  std::size_t offset = 0;  // arena: the accelerator's for what is on the device
   int index = -1;          // input or output
   Tensor constant;
 };
 
 struct PlannedStep {
   const Step* step = nullptr;
-  std::size_t workspace = 0;  // offset of its scratch in the arena
+  std::size_t workspace = 0;  // offset of its scratch in the arena, the accelerator's for its steps
+  std::size_t staging = 0;  // of a transfer: offset in the CPU's arena of the bytes that are copied
   bool is_view = false;
   bool dynamic = false;  // shapes are inferred again when it runs
 };
@@ -40,6 +42,7 @@ struct Plan {
   std::vector<PlannedSlot> slots;
   std::vector<PlannedStep> steps;
   std::size_t arena_bytes = 0;
+  std::size_t device_bytes = 0;                 // of the arena in the accelerator's memory
   std::string largest = "intermediate values";  // what takes most of it, for messages
   // For each graph output: whether the run must copy it out of its slot (it shares memory with
   // another value, or is an input or a constant). Otherwise its slot's place is Place::output or
@@ -51,6 +54,6 @@ struct Plan {
 // Plans a run of `program` for inputs of these shapes that computes the `wanted` outputs.
 // Throws Errc::invalid_argument when the model rejects the shapes.
 Plan make_plan(const Program& program, const std::vector<Shape>& inputs,
-               const std::vector<bool>& wanted, int threads);
+               const std::vector<bool>& wanted, ThreadPool& pool);
 
 }  // namespace tercel::runtime

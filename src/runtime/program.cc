@@ -22,10 +22,13 @@ class Program::Compiler {
         memory_(memory),
         facts_(ops::infer(graph_, {}, program.model_.get())),
         groups_(find_epilogues(graph_, facts_)),
-        channels_last_(find_channels_last(graph_, facts_, groups_,
-                                          [&](const ir::Node& node, const ops::Epilogue& epilogue) {
-                                            return context(node, epilogue);
-                                          })) {}
+        channels_last_(
+            options.accelerator != nullptr
+                ? ValueSet()
+                : find_channels_last(graph_, facts_, groups_,
+                                     [&](const ir::Node& node, const ops::Epilogue& epilogue) {
+                                       return context(node, epilogue);
+                                     })) {}
 
   void compile() {
     cut_sizing_steps();
@@ -45,7 +48,8 @@ class Program::Compiler {
         add_step(*node);
       }
     }
-    for (const ir::Value* output : graph_.outputs()) program_.outputs_.push_back(read_slot(output));
+    for (const ir::Value* output : graph_.outputs())
+      program_.outputs_.push_back(read_on(output, false, output->producer()));
     drop_unread_constants();
   }
 
@@ -59,7 +63,7 @@ class Program::Compiler {
     for (ir::Node* node : nodes) {
       Step step;
       step.nodes = {node};
-      choose(step, context(*node, {}));
+      choose_on_cpu(step, context(*node, {}));
       if (!step.kernel->allocates_outputs()) continue;
       connect(step, *node, *node);
       program_.sizing_.push_back(std::move(step));
@@ -106,7 +110,20 @@ class Program::Compiler {
 
   ops::KernelContext context(const ir::Node& node, const ops::Epilogue& epilogue,
                              ops::Layouts layouts = {}) const {
-    return {node, facts_, options_.isa, pool_, memory_, options_.weight_dtype, epilogue, layouts};
+    const Dtype weights = options_.accelerator != nullptr ? Dtype::f32 : options_.weight_dtype;
+    return {node, facts_, options_.isa, pool_, memory_, weights, epilogue, layouts};
+  }
+  ops::KernelContext device_context(const ir::Node& node, const ops::Epilogue& epilogue) const {
+    const Accelerator& accelerator = *options_.accelerator;
+    return {node,
+            facts_,
+            options_.isa,
+            pool_,
+            accelerator.memory(),
+            accelerator.float_dtype(),
+            epilogue,
+            {},
+            &accelerator.device()};
   }
 
   // Of a node, with all that is computed with it up to `output`.
@@ -131,19 +148,26 @@ class Program::Compiler {
     }
     if (def->view_of_input && node.num_outputs() == 1) {
       step.implementation = "view";
-    } else {
-      choose(step, context(node, {}, layouts(node, node.output())));
+    } else if (!choose_on_device(step, node, {})) {
+      require_device(step, node);
+      choose_on_cpu(step, context(node, {}, layouts(node, node.output())));
     }
     connect(step, node, node);
     program_.steps_.push_back(std::move(step));
   }
 
   void add_subgraphs(Step step, const ir::Node& node) {
-    SubgraphStep compiled = compile_subgraphs(node, facts_, options_, pool_, memory_);
+    if (options_.accelerator != nullptr)
+      step.refusals.emplace_back("device: operators that run graphs run on the CPU");
+    require_device(step, node);
+    ProgramOptions options = options_;
+    options.accelerator = nullptr;
+    SubgraphStep compiled = compile_subgraphs(node, facts_, options, pool_, memory_);
     step.kernel = std::move(compiled.kernel);
     step.implementation = compiled.implementation;
     connect(step, node, node);
-    for (const ir::Value* value : compiled.captured) step.inputs.push_back(read_slot(value));
+    for (const ir::Value* value : compiled.captured)
+      step.inputs.push_back(read_on(value, false, &node));
     program_.steps_.push_back(std::move(step));
   }
 
@@ -151,34 +175,111 @@ class Program::Compiler {
     const ir::Node& first = *group.nodes.front();
     Step step;
     step.nodes = group.nodes;
-    try {
-      choose(step, context(first, group.epilogue, layouts(first, group.nodes.back()->output())));
-    } catch (const Error& error) {
-      if (error.code() != Errc::unsupported) throw;
+    if (!choose_group(step, group)) {
       for (const ir::Node* node : group.nodes) add_step(*node);
       return;
     }
     connect(step, first, *group.nodes.back());
-    if (group.residual != nullptr) step.inputs.push_back(read_slot(group.residual));
+    if (group.residual != nullptr)
+      step.inputs.push_back(read_on(group.residual, step.on_device, &first));
     program_.steps_.push_back(std::move(step));
   }
 
-  static void choose(Step& step, const ops::KernelContext& context) {
-    ops::Choice choice = ops::choose_cpu_kernel(context);
+  bool choose_group(Step& step, const FusedGroup& group) {
+    const ir::Node& first = *group.nodes.front();
+    if (options_.accelerator != nullptr) return choose_on_device(step, first, group.epilogue);
+    try {
+      choose_on_cpu(step,
+                    context(first, group.epilogue, layouts(first, group.nodes.back()->output())));
+    } catch (const Error& error) {
+      if (error.code() != Errc::unsupported) throw;
+      return false;
+    }
+    return true;
+  }
+
+  bool choose_on_device(Step& step, const ir::Node& node, const ops::Epilogue& epilogue) {
+    if (options_.accelerator == nullptr || says_shapes(node)) return false;
+    const ops::KernelTable& table = options_.accelerator->kernels();
+    ops::Choice choice = ops::choose_kernel(table, device_context(node, epilogue));
     step.kernel = std::move(choice.kernel);
     step.implementation = choice.implementation;
     step.refusals = std::move(choice.refusals);
+    step.on_device = step.kernel != nullptr;
+    if (table.find(node.domain(), node.op_type()) == nullptr)
+      step.refusals.push_back(options_.accelerator->device().name() + ": has no such operator");
+    return step.on_device;
+  }
+
+  // Its outputs are integers that the plan will know once it knows the inputs' shapes.
+  bool says_shapes(const ir::Node& node) const {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Value* output = node.output(i);
+      const ir::Type* type = output != nullptr ? facts_.type(output) : nullptr;
+      if (output != nullptr &&
+          (facts_.contents(output) == nullptr || type == nullptr || is_floating_point(type->dtype)))
+        return false;
+    }
+    return true;
+  }
+
+  void require_device(const Step& step, const ir::Node& node) const {
+    if (!options_.strict || options_.accelerator == nullptr || says_shapes(node)) return;
+    std::string reasons;
+    for (const std::string& refusal : step.refusals)
+      reasons += (reasons.empty() ? "" : "; ") + refusal;
+    fail(Errc::unsupported, "{} would run on the CPU, which strict forbids: {}", node.label(),
+         reasons);
+  }
+
+  static void choose_on_cpu(Step& step, const ops::KernelContext& context) {
+    ops::Choice choice = ops::choose_cpu_kernel(context);
+    step.kernel = std::move(choice.kernel);
+    step.implementation = choice.implementation;
+    std::move(choice.refusals.begin(), choice.refusals.end(), std::back_inserter(step.refusals));
   }
 
   void connect(Step& step, const ir::Node& first, const ir::Node& last) {
+    // A view lies where what it views lies.
+    const bool there =
+        step.is_view() ? program_.on_device(read_slot(first.input(0))) : step.on_device;
     for (int i = 0; i < first.num_inputs(); ++i) {
       const ir::Value* input = first.input(i);
       const bool absorbed = step.kernel != nullptr && step.kernel->absorbs(i);
-      step.inputs.push_back(input == nullptr || absorbed ? -1 : read_slot(input));
+      const bool on_host = step.is_view() ? i > 0 : step.on_device && step.kernel->reads_on_host(i);
+      const int slot =
+          input == nullptr || absorbed ? -1 : read_on(input, there && !on_host, &first);
+      step.inputs.push_back(slot);
     }
     for (int i = 0; i < last.num_outputs(); ++i) {
       step.outputs.push_back(last.output(i) != nullptr ? program_.slot(last.output(i)) : -1);
+      if (there && step.outputs.back() >= 0)
+        program_.on_device_[static_cast<std::size_t>(step.outputs.back())] = true;
     }
+  }
+
+  // The slot that holds the value on that side; a transfer fills it when the value lies on the
+  // other. `reader`: for messages.
+  int read_on(const ir::Value* value, bool on_device, const ir::Node* reader) {
+    const int home = read_slot(value);
+    if (program_.on_device(home) == on_device) return home;
+    const auto known = moved_.find(home);
+    if (known != moved_.end()) return known->second;
+    const int copy = program_.add_slot(value, on_device);
+    moved_.emplace(home, copy);
+    if (on_device && program_.constant(home).defined()) {
+      program_.constants_[static_cast<std::size_t>(copy)] =
+          options_.accelerator->upload(program_.constant(home), pool_);
+      return copy;
+    }
+    Step step;
+    step.nodes = {reader};
+    step.transfer = on_device ? Transfer::to_device : Transfer::to_host;
+    step.implementation = on_device ? "to_device" : "to_host";
+    step.inputs = {home};
+    step.outputs = {copy};
+    program_.steps_.push_back(std::move(step));
+    return copy;
   }
 
   // What is computed at load stays in proportion to the file. What is larger, or of a size that
@@ -281,23 +382,29 @@ class Program::Compiler {
   std::unordered_set<const ir::Node*> cut_;  // sizing steps
   std::unordered_set<const ir::Value*> load_time_;
   std::unordered_set<const ir::Node*> computed_;
+  std::unordered_map<int, int> moved_;  // slot to the slot of its copy on the other side
   std::size_t load_budget_ = std::size_t{64} << 20;
 };
 
 Program::Program(std::unique_ptr<ir::Model> model, const ProgramOptions& options, ThreadPool& pool,
                  Allocator& memory)
     : model_(std::move(model)) {
+  accelerator_ = options.accelerator;
   ops::forget_declared_shapes(model_->graph);
   Compiler(*this, options, pool, memory).compile();
 }
 
 int Program::slot(const ir::Value* value) {
   const auto [found, added] = slots_.emplace(value, num_slots());
-  if (added) {
-    values_.push_back(value);
-    constants_.emplace_back();
-  }
+  if (added) add_slot(value, false);
   return found->second;
+}
+
+int Program::add_slot(const ir::Value* value, bool on_device) {
+  values_.push_back(value);
+  constants_.emplace_back();
+  on_device_.push_back(on_device);
+  return num_slots() - 1;
 }
 
 std::size_t Program::constant_bytes() const {
@@ -308,25 +415,31 @@ std::size_t Program::constant_bytes() const {
 
 namespace {
 
-void explain_step(const Step& step, std::string& text) {
+void explain_step(const Step& step, const std::string& device, const std::string& output,
+                  std::string& text) {
   std::string operators;
   for (const ir::Node* node : step.nodes) {
     if (!operators.empty()) operators += " + ";
     if (!node->domain().empty()) operators += node->domain() + ".";
     operators += node->op_type();
   }
-  const ir::Value* output = step.nodes.back()->output();
-  text += fmt::format("{:<44} {:<28} {}\n", operators, step.implementation,
-                      output != nullptr ? output->name() : "");
+  if (step.transfer != Transfer::none) operators = "(transfer)";
+  const std::string where = step.on_device ? device + " " : "";
+  text += fmt::format("{:<44} {:<28} {}\n", operators, where + step.implementation, output);
   for (const std::string& refusal : step.refusals) text += "    refused " + refusal + "\n";
 }
 
 }  // namespace
 
 std::string Program::explain() const {
+  const std::string device = accelerator_ != nullptr ? accelerator_->device().name() : "";
   std::string text;
-  for (const Step& step : sizing_) explain_step(step, text);
-  for (const Step& step : steps_) explain_step(step, text);
+  for (const auto* steps : {&sizing_, &steps_}) {
+    for (const Step& step : *steps) {
+      const int output = step.outputs.empty() ? -1 : step.outputs.front();
+      explain_step(step, device, output >= 0 ? value(output)->name() : "", text);
+    }
+  }
   return text;
 }
 

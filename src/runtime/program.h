@@ -1,6 +1,10 @@
 #pragma once
-// A model made ready for the CPU: an ordered list of steps, each with its kernel (weights packed
-// inside) and the slots it reads and writes. Made once; shapes come later, with the plan.
+// A model made ready to run: an ordered list of steps, each with its kernel (weights packed inside)
+// and the slots it reads and writes. Made once; shapes come later, with the plan.
+//
+// With an accelerator, a step runs there when one of its kernels accepts, else on the CPU. A value
+// lies where the step that makes it runs; what reads it elsewhere reads a second slot, which a
+// transfer fills. Integers that only say shapes stay on the CPU, where the plan knows them.
 
 #include <memory>
 #include <span>
@@ -9,21 +13,33 @@
 #include <vector>
 
 #include "src/ops/cpu.h"
+#include "src/runtime/accelerator.h"
 
 namespace tercel::runtime {
 
 struct ProgramOptions {
   CpuIsa isa = CpuIsa::generic;
   Dtype weight_dtype = Dtype::f32;
+  Accelerator* accelerator = nullptr;
+  // With an accelerator: refuse a model of which a step would run on the CPU.
+  bool strict = false;
 };
 
+enum class Transfer { none, to_device, to_host };
+
 struct Step {
-  std::vector<const ir::Node*> nodes;      // the first decides the kernel, the others run with it
-  std::unique_ptr<ops::CpuKernel> kernel;  // null: a view of input 0
+  std::vector<const ir::Node*> nodes;   // the first decides the kernel, the others run with it
+  std::unique_ptr<ops::Kernel> kernel;  // null: a view of input 0, or a transfer
   std::string implementation;
   std::vector<std::string> refusals;
   std::vector<int> inputs;   // slots; -1: left out, or packed into the kernel
   std::vector<int> outputs;  // slots; -1: left out
+  bool on_device = false;    // the kernel is the accelerator's
+  Transfer transfer = Transfer::none;
+
+  bool is_view() const { return kernel == nullptr && transfer == Transfer::none; }
+  // Its work is put in the accelerator's queue.
+  bool is_queued() const { return on_device || transfer != Transfer::none; }
 };
 
 class Program {
@@ -37,6 +53,8 @@ class Program {
   const std::vector<Step>& steps() const { return steps_; }
   int num_slots() const { return static_cast<int>(values_.size()); }
   const ir::Value* value(int slot) const { return values_[static_cast<std::size_t>(slot)]; }
+  bool on_device(int slot) const { return on_device_[static_cast<std::size_t>(slot)]; }
+  Accelerator* accelerator() const { return accelerator_; }
   // Defined for slots that hold the same at every run.
   const Tensor& constant(int slot) const { return constants_[static_cast<std::size_t>(slot)]; }
   // Steps that read nothing but the model's inputs and whose outputs have sizes that the data
@@ -54,6 +72,7 @@ class Program {
  private:
   class Compiler;
   int slot(const ir::Value* value);
+  int add_slot(const ir::Value* value, bool on_device);
 
   std::unique_ptr<ir::Model> model_;
   std::vector<Step> steps_;
@@ -61,6 +80,8 @@ class Program {
   std::size_t given_ = 0;
   std::vector<const ir::Value*> values_;
   std::vector<Tensor> constants_;
+  std::vector<bool> on_device_;
+  Accelerator* accelerator_ = nullptr;
   std::unordered_map<const ir::Value*, int> slots_;
   std::vector<int> inputs_;
   std::vector<int> outputs_;

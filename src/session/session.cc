@@ -44,6 +44,21 @@ void check_options(const SessionOptions& options) {
   }
 }
 
+// How f32 values are kept; int8 is a matter of the graph.
+Dtype float_dtype(const SessionOptions& options) {
+  return options.dtype == Dtype::i8 ? Dtype::f32 : options.dtype;
+}
+
+std::unique_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
+  if (find_device(options.devices).kind() == DeviceKind::cpu) return nullptr;
+  if (options.dtype == Dtype::i8) {
+    fail(Errc::unsupported, "devices = {}: int8 products run on the CPU; choose f32, f16 or bf16",
+         options.devices);
+  }
+  return std::make_unique<runtime::Accelerator>(options.devices, options.memory_limit,
+                                                float_dtype(options));
+}
+
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
                      const char* kind) {
   const auto found = std::find_if(values.begin(), values.end(),
@@ -79,13 +94,15 @@ struct Session::State {
         threads(chosen.threads == 0 ? RequestThreads::shared(chosen.pin)
                                     : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
         pool(threads->pool()),
-        memory(find_device(chosen.devices).make_allocator(chosen.memory_limit)) {}
+        memory(make_cpu_allocator(chosen.memory_limit)),
+        accelerator(open_accelerator(chosen)) {}
 
   SessionOptions options;
   CpuIsa isa;
   std::shared_ptr<RequestThreads> threads;
   ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
+  std::unique_ptr<runtime::Accelerator> accelerator;  // null: the CPU alone
   std::unique_ptr<runtime::Program> program;
   std::unique_ptr<runtime::Executor> executor;
   std::vector<TensorInfo> inputs;
@@ -115,10 +132,17 @@ struct Session::State {
     warnings = model->warnings;
     program = std::make_unique<runtime::Program>(
         std::move(model),
-        runtime::ProgramOptions{isa, options.dtype == Dtype::i8 ? Dtype::f32 : options.dtype}, pool,
+        runtime::ProgramOptions{isa, float_dtype(options), accelerator.get(), options.strict}, pool,
         *memory);
     executor = std::make_unique<runtime::Executor>(*program, pool, memory);
-    weight_bytes = memory->in_use();
+    weight_bytes = held();
+  }
+
+  std::size_t held() const {
+    return memory->in_use() + (accelerator != nullptr ? accelerator->memory().in_use() : 0);
+  }
+  std::size_t peak() const {
+    return memory->peak() + (accelerator != nullptr ? accelerator->memory().peak() : 0);
   }
 
   void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
@@ -215,7 +239,7 @@ std::string Session::explain() const {
 }
 
 SessionStats Session::stats() const {
-  return {state_->weight_bytes, state_->memory->peak(), state_->executor->num_plans(),
+  return {state_->weight_bytes, state_->peak(), state_->executor->num_plans(),
           state_->load_milliseconds};
 }
 

@@ -1,0 +1,51 @@
+# The CUDA half, libtercel_cuda.so, which the rest opens at run time. Sets TERCEL_WITH_CUDA.
+#
+#   TERCEL_CUDA               AUTO: built where nvcc is found; ON: required; OFF: left out
+#   TERCEL_CUDA_ARCHITECTURES as CMAKE_CUDA_ARCHITECTURES. The default has machine code for compute
+#                             capability 8.0 (and what runs it) and 9.0, and PTX for newer devices; a
+#                             developer's build is twice as fast with the one that is at hand.
+set(TERCEL_CUDA AUTO CACHE STRING "Build the CUDA half: AUTO, ON or OFF")
+set_property(CACHE TERCEL_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(TERCEL_CUDA_ARCHITECTURES "80;90a-real" CACHE STRING "What the CUDA kernels are compiled for")
+set(TERCEL_WITH_CUDA OFF)
+
+# What `scripts/setup --with-cuda` installs comes first, then a toolkit's own places.
+file(GLOB wheels ${PROJECT_SOURCE_DIR}/.venv-cuda/lib/python3*/site-packages/nvidia/cu13)
+if(NOT TERCEL_CUDA STREQUAL OFF)
+  find_program(TERCEL_NVCC nvcc HINTS ${wheels}/bin ENV CUDA_HOME PATHS /usr/local/cuda/bin)
+  if(TERCEL_NVCC)
+    set(TERCEL_WITH_CUDA ON)
+  elseif(TERCEL_CUDA STREQUAL AUTO)
+    message(STATUS "CUDA: no nvcc, so libtercel_cuda.so is left out (scripts/setup --with-cuda gets one)")
+  else()
+    message(FATAL_ERROR "TERCEL_CUDA=ON, but there is no nvcc: install CUDA 13 or run scripts/setup --with-cuda")
+  endif()
+endif()
+if(NOT TERCEL_WITH_CUDA)
+  return()
+endif()
+
+set(CMAKE_CUDA_COMPILER ${TERCEL_NVCC})
+set(CMAKE_CUDA_ARCHITECTURES ${TERCEL_CUDA_ARCHITECTURES})
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
+if(CCACHE)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+endif()
+enable_language(CUDA)
+find_package(CUDAToolkit 13 REQUIRED)
+message(STATUS "CUDA: ${TERCEL_NVCC} for ${TERCEL_CUDA_ARCHITECTURES}")
+
+# tercel_cuda_library(): the library, once every layer is there.
+function(tercel_cuda_library)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/device/cuda/*.cc
+    ${PROJECT_SOURCE_DIR}/src/ops/cuda_*.cc ${PROJECT_SOURCE_DIR}/src/ops/*/*_cuda.cc)
+  add_library(tercel_cuda SHARED ${sources} $<TARGET_OBJECTS:tercel_kernels_cuda>)
+  target_link_libraries(tercel_cuda PRIVATE tercel_ops_cpu CUDA::cudart_static ${CMAKE_DL_LIBS})
+  # One function is its interface; what it has of other layers is its own copy.
+  target_link_options(tercel_cuda PRIVATE -Wl,--exclude-libs,ALL -Wl,-Bsymbolic)
+  set_target_properties(tercel_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  install(TARGETS tercel_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT cuda)
+endfunction()

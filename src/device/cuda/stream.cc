@@ -1,0 +1,60 @@
+#include "src/device/cuda/stream.h"
+
+#include "src/device/cuda/check.h"
+
+namespace tercel::cuda {
+namespace {
+
+class Graph final : public Recording {
+ public:
+  explicit Graph(cudaGraph_t graph) {
+    const cudaError_t made = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(made, "cudaGraphInstantiate");
+  }
+  ~Graph() override { cudaGraphExecDestroy(executable_); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  void replay(Stream& stream) override {
+    check(cudaGraphLaunch(executable_, native(stream)), "cudaGraphLaunch");
+  }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+}  // namespace
+
+CudaStream::CudaStream(int device) : device_(device) {
+  check(cudaSetDevice(device), "cudaSetDevice");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+}
+
+CudaStream::~CudaStream() { cudaStreamDestroy(stream_); }
+
+void CudaStream::synchronize() {
+  ++synchronizations_;
+  const cudaError_t result = cudaStreamSynchronize(stream_);
+  if (result == cudaSuccess) return;
+  fail(Errc::internal, "cuda:{}: a fault of the device: {} ({}); the process cannot use it again",
+       device_, cudaGetErrorString(result), cudaGetErrorName(result));
+}
+
+std::unique_ptr<Recording> record(Stream& stream, FunctionRef<void()> work) {
+  const cudaStream_t queue = native(stream);
+  check(cudaStreamBeginCapture(queue, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  cudaGraph_t graph = nullptr;
+  try {
+    work();
+  } catch (...) {
+    cudaStreamEndCapture(queue, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  check(cudaStreamEndCapture(queue, &graph), "cudaStreamEndCapture");
+  return std::make_unique<Graph>(graph);
+}
+
+}  // namespace tercel::cuda

@@ -1,0 +1,140 @@
+#include "src/ops/cuda_util.h"
+
+#include <array>
+#include <map>
+#include <mutex>
+
+namespace tercel::ops {
+
+int element_bytes_of(Dtype dtype) { return bits_of(dtype) / 8; }
+
+cuda::Extents extents(std::span<const int64_t> dims) {
+  if (dims.size() > cuda::kMaxRank) {
+    fail(Errc::unsupported, "{} dimensions; CUDA kernels take {} at most", dims.size(),
+         cuda::kMaxRank);
+  }
+  cuda::Extents extents;
+  extents.rank = static_cast<int>(dims.size());
+  for (std::size_t i = 0; i < dims.size(); ++i) extents.at[i] = dims[i];
+  return extents;
+}
+
+DeviceBroadcast device_broadcast(const Shape& out, std::initializer_list<const Shape*> inputs) {
+  const BroadcastLoop loop = broadcast_loop(out, inputs);
+  const auto rank = static_cast<std::size_t>(loop.rank);
+  DeviceBroadcast result;
+  result.dims = extents(std::span(loop.dims).first(rank));
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    result.strides[i] = extents(std::span(loop.strides[i]).first(rank));
+  return result;
+}
+
+Tensor keep(const KernelContext& context, const Tensor& constant, Dtype dtype) {
+  Tensor kept = allocate_tensor(dtype, constant.shape(), context.memory, "weights");
+  upload(*context.device, kept.data(), dtype, constant.data(), constant.dtype(), constant.size(),
+         context.pool);
+  return kept;
+}
+
+std::string refuse_unless_float(const KernelContext& context) {
+  constexpr std::array kAccepted{Dtype::f32, Dtype::f16, Dtype::bf16};
+  return refuse_dtype(kAccepted, context.input_dtype(0));
+}
+
+std::string refuse_unless_bytes(const KernelContext& context) {
+  const Dtype dtype = context.output_dtype(0);
+  return element_bytes_of(dtype) > 0 ? std::string() : fmt::format("moves no {}", to_string(dtype));
+}
+
+bool has_constant(const KernelContext& context, int index) {
+  return context.node.input(index) == nullptr || context.constant(index) != nullptr;
+}
+
+void convert(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
+             Stream& stream) {
+  cuda::cast({.count = count, .from = from, .from_type = from_type, .to = to, .to_type = to_type},
+             static_cast<cudaStream_t>(stream.native()));
+}
+
+namespace {
+
+// Two pieces of host memory in turn: while the device takes one, the CPU fills the other.
+class Uploader {
+ public:
+  explicit Uploader(Device& device)
+      : device_(device),
+        host_(device.make_host_allocator(0)->allocate(2 * kPiece, "uploads")),
+        raw_(device.make_allocator(0)->allocate(2 * kPiece, "uploads")) {
+    for (auto& stream : streams_) stream = device.make_stream();
+  }
+
+  void upload(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
+              ThreadPool& pool) {
+    const auto from_bytes = static_cast<int64_t>(bytes_of(from_type, 1));
+    const auto to_bytes = static_cast<int64_t>(bytes_of(to_type, 1));
+    const int64_t piece = static_cast<int64_t>(kPiece) / from_bytes;
+    std::size_t turn = 0;
+    for (int64_t at = 0; at < count; at += piece, turn ^= 1U) {
+      const int64_t elements = std::min(piece, count - at);
+      const std::byte* source = static_cast<const std::byte*>(from) + at * from_bytes;
+      std::byte* target = static_cast<std::byte*>(to) + at * to_bytes;
+      std::byte* staging = host_->data() + turn * kPiece;
+      std::byte* landed = from_type == to_type ? target : raw_->data() + turn * kPiece;
+      Stream& stream = *streams_[turn];
+      stream.synchronize();
+      pool.parallel_for(elements * from_bytes, kPiece / 8, [&](int64_t begin, int64_t end) {
+        std::memcpy(staging + begin, source + begin, static_cast<std::size_t>(end - begin));
+      });
+      const auto bytes = static_cast<std::size_t>(elements * from_bytes);
+      device_.copy_from_host(landed, staging, bytes, stream);
+      if (from_type != to_type) convert(target, to_type, landed, from_type, elements, stream);
+    }
+    for (auto& stream : streams_) stream->synchronize();
+  }
+
+ private:
+  static constexpr std::size_t kPiece = std::size_t{8} << 20;
+  Device& device_;
+  std::shared_ptr<Buffer> host_;
+  std::shared_ptr<Buffer> raw_;
+  std::array<std::unique_ptr<Stream>, 2> streams_;
+};
+
+// One of a kind for each device, for as long as the process lives: the driver may be gone before
+// static objects are.
+template <class T>
+struct PerDevice {
+  std::mutex mutex;
+  std::map<int, std::unique_ptr<T>> made;
+};
+template <class T>
+PerDevice<T>& per_device() {
+  static auto* const kAll = new PerDevice<T>();
+  return *kAll;
+}
+
+}  // namespace
+
+void upload(Device& device, void* to, Dtype to_type, const void* from, Dtype from_type,
+            int64_t count, ThreadPool& pool) {
+  if (count == 0) return;
+  device.use();
+  auto& uploaders = per_device<Uploader>();
+  const std::lock_guard lock(uploaders.mutex);
+  auto& uploader = uploaders.made[device.index()];
+  if (uploader == nullptr) uploader = std::make_unique<Uploader>(device);
+  uploader->upload(to, to_type, from, from_type, count, pool);
+}
+
+cuda::GemmLibrary& gemm_library(Device& device) {
+  auto& libraries = per_device<cuda::GemmLibrary>();
+  const std::lock_guard lock(libraries.mutex);
+  auto& library = libraries.made[device.index()];
+  if (library == nullptr) {
+    device.use();
+    library = std::make_unique<cuda::GemmLibrary>();
+  }
+  return *library;
+}
+
+}  // namespace tercel::ops

@@ -1,0 +1,180 @@
+#pragma once
+// Implementations of operators on a device, the CPU or another. Each operator has an ordered list;
+// the first that accepts a node runs it, those that refuse say why (shown by --explain).
+//
+// Life of a kernel: accept() and create() once when a session is made (element types and constants
+// are known, dimensions may not be; weights are packed here); workspace() when a plan for concrete
+// shapes is made; run() for every request, from several threads at once, on the plan's memory. On a
+// device run() only queues its work.
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "src/base/thread_pool.h"
+#include "src/device/cpu_isa.h"
+#include "src/device/memory.h"
+#include "src/ir/model.h"
+#include "src/ops/infer.h"
+#include "tercel/tensor.h"
+
+namespace tercel::ops {
+
+enum class Activation { none, relu, gelu_erf, gelu_tanh, silu, tanh, sigmoid };
+
+// What the plan found behind a MatMul, Gemm or Conv and asks to be computed with it, in this order:
+// y = last(activation(x·w + bias) + residual). The residual becomes the kernel's last input.
+struct Epilogue {
+  Tensor bias;  // constant, [N]; may be undefined
+  Activation activation = Activation::none;
+  bool residual = false;
+  Activation last = Activation::none;  // of a Conv with a constant weight alone
+};
+
+// Which values of a node, or of a group of nodes, lie channels last: as [N, H, W, C] under the
+// shape [N, C, H, W]. A decision of the plan; all others lie as their shape says.
+struct Layouts {
+  bool input = false;   // input 0
+  bool output = false;  // output 0, and the residual
+};
+
+// What a kernel is chosen and made from.
+struct KernelContext {
+  const ir::Node& node;
+  const Facts& facts;
+  CpuIsa isa;
+  ThreadPool& pool;   // for packing
+  Allocator& memory;  // for packed weights: of the device
+  // How f32 is kept, f32, f16 or bf16: packed weights by the CPU, every f32 value by another
+  // device.
+  Dtype weight_dtype;
+  Epilogue epilogue;         // only implementations with `epilogues` see one that is not empty
+  Layouts layouts = {};      // only implementations with `layouts` see any channels last
+  Device* device = nullptr;  // that the kernel is for; null: the CPU
+
+  // As the kernel will see it in memory; undefined when left out.
+  Dtype input_dtype(int index) const;
+  Dtype output_dtype(int index) const;
+  // As the graph says.
+  Dtype declared_dtype(int index) const;
+  const Tensor* constant(int index) const;  // of an initializer; null otherwise
+};
+
+// A constant seen through Transpose and Cast nodes: what a kernel that packs weights starts from.
+struct ConstantSource {
+  Tensor tensor;            // as stored: [K,N], or [N,K] when transposed
+  bool transposed = false;  // the last two dimensions are swapped
+};
+// Nothing when the input is not such a constant of rank 2.
+std::optional<ConstantSource> constant_source(const KernelContext& context, int index);
+
+// What may end a run early.
+struct RunLimits {
+  const std::atomic<bool>* cancel = nullptr;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+
+  // Throws Errc::cancelled or Errc::deadline_exceeded.
+  void check() const;
+};
+
+// The tensors of one run.
+struct KernelRun {
+  std::span<const Tensor> inputs;  // undefined: left out
+  std::span<Tensor>
+      outputs;           // undefined: left out, or allocated by the kernel, see allocates_outputs()
+  std::byte* workspace;  // 64-byte aligned
+  ThreadPool& pool;
+  Allocator& memory;      // for outputs whose size only the run knows: see allocate_tensor
+  RunLimits limits = {};  // for kernels that run long
+
+  // On a device other than the CPU: where to queue, and where a kernel writes 1 when its data are
+  // not what they should be (an index out of range); the run then fails, naming the node.
+  Stream* stream = nullptr;
+  int* fault = nullptr;
+  // These shapes have come before and the run waits for the device: the time to measure which of
+  // several ways is fastest.
+  bool tune = false;
+};
+
+// Elements of the session's own memory, which count against its cap: uninitialised numbers, empty
+// strings, undefined tensors. Throws Errc::out_of_memory naming `what`.
+Tensor allocate_tensor(Dtype dtype, const Shape& shape, Allocator& memory, const char* what);
+// A copy in the session's own memory; sequences share their items.
+Tensor copy_tensor(const Tensor& tensor, Allocator& memory, const char* what);
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  // Scratch bytes for inputs and outputs of these shapes (empty shapes for what is left out).
+  virtual std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
+                                int threads) const {
+    (void)inputs, (void)outputs, (void)threads;
+    return 0;
+  }
+  virtual void run(const KernelRun& run) const = 0;
+
+  // The input's constant is packed inside: its value is not needed at run time.
+  virtual bool absorbs(int input) const {
+    (void)input;
+    return false;
+  }
+  // Output 0 may be written over this input's memory when their sizes agree.
+  virtual bool in_place(int input) const {
+    (void)input;
+    return false;
+  }
+  // Output shapes depend on the data (NonZero): run() sets the output tensors itself.
+  virtual bool allocates_outputs() const { return false; }
+  // A kernel of a device reads this input on the host (a shape, axes).
+  virtual bool reads_on_host(int input) const {
+    (void)input;
+    return false;
+  }
+};
+
+struct Implementation {
+  std::string_view name;  // "gemm_f32_packed"
+  // Empty when it can run the node, otherwise the reason why not.
+  std::string (*refuse)(const KernelContext& context);
+  std::unique_ptr<Kernel> (*create)(const KernelContext& context);
+  bool epilogues = false;  // takes KernelContext::epilogue
+  bool layouts = false;    // heeds KernelContext::layouts, or refuses them
+};
+
+struct OperatorKernels {
+  std::string_view domain;
+  std::string_view name;
+  std::span<const Implementation> implementations;
+};
+
+// All operators that a device has implementations of.
+class KernelTable {
+ public:
+  explicit KernelTable(std::span<const std::span<const OperatorKernels>> families);
+  // Null when there is none.
+  const OperatorKernels* find(std::string_view domain, std::string_view name) const;
+  std::span<const OperatorKernels* const> all() const { return all_; }
+
+ private:
+  std::vector<const OperatorKernels*> all_;
+  std::unordered_multimap<std::string_view, const OperatorKernels*> by_name_;
+};
+
+// A kernel for the node, and how it was chosen.
+struct Choice {
+  std::unique_ptr<Kernel> kernel;  // null: none accepts
+  std::string_view implementation;
+  std::vector<std::string> refusals;  // "gemm_f32_packed: the weight is not constant"
+};
+Choice choose_kernel(const KernelTable& table, const KernelContext& context);
+// Whether there is one, for the context's layouts.
+bool has_kernel(const KernelTable& table, const KernelContext& context);
+
+}  // namespace tercel::ops

@@ -1,0 +1,113 @@
+// Layer and RMS normalisation, softmax.
+
+#include "src/ops/cuda_tables.h"
+#include "src/ops/cuda_util.h"
+
+namespace tercel::ops {
+namespace {
+
+class NormKernel final : public Kernel {
+ public:
+  explicit NormKernel(const KernelContext& context)
+      : axis_(context.node.int_or("axis", -1)),
+        epsilon_(context.node.float_or("epsilon", 1e-5F)),
+        rms_(context.node.is("RMSNormalization")) {}
+
+  bool in_place(int input) const override { return input == 0; }
+  void run(const KernelRun& run) const override {
+    const Tensor& x = run.inputs[0];
+    const int at = static_cast<int>(axis_ < 0 ? axis_ + x.rank() : axis_);
+    cuda::NormArgs args;
+    args.type = x.dtype();
+    args.rms = rms_;
+    args.rows = product(x.shape(), 0, at);
+    args.columns = product(x.shape(), at, x.rank());
+    args.x = x.data();
+    args.scale = run.inputs[1].data();
+    args.shift = data_of(input_of(run, 2));
+    args.epsilon = epsilon_;
+    args.y = run.outputs[0].data();
+    args.x_row = args.y_row = args.columns;
+    args.mean = statistics(run, rms_ ? 3 : 1);
+    args.inv_deviation = statistics(run, 2);
+    cuda::norm(args, stream_of(run));
+  }
+
+ private:
+  static float* statistics(const KernelRun& run, std::size_t index) {
+    const bool wanted = run.outputs.size() > index && run.outputs[index].defined();
+    return wanted ? elements<float>(run.outputs[index]) : nullptr;
+  }
+
+  int64_t axis_;
+  float epsilon_;
+  bool rms_;
+};
+
+// One element a column.
+bool fills_columns(const KernelContext& context, int index) {
+  const ir::Type* x = context.facts.type(context.node.input(0));
+  const ir::Type* type = context.facts.type(context.node.input(index));
+  if (x == nullptr || type == nullptr || !x->has_rank() || !type->has_rank()) return false;
+  const auto axis = context.node.int_or("axis", -1);
+  const int at = static_cast<int>(axis < 0 ? axis + x->rank() : axis);
+  if (type->rank() != x->rank() - at) return false;
+  for (int i = 0; i < type->rank(); ++i) {
+    if (!(*x->dims)[static_cast<std::size_t>(at + i)].equals(
+            (*type->dims)[static_cast<std::size_t>(i)]))
+      return false;
+  }
+  return true;
+}
+
+std::string refuse_norm(const KernelContext& context) {
+  if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
+  for (int i = 1; i < context.node.num_inputs(); ++i) {
+    if (context.node.input(i) == nullptr) continue;
+    if (context.input_dtype(i) != context.input_dtype(0))
+      return fmt::format("input {} has another type than input 0", i);
+    if (!fills_columns(context, i)) return fmt::format("input {} has not one element a column", i);
+  }
+  for (int i = 1; i < context.node.num_outputs(); ++i) {
+    if (context.node.output(i) != nullptr && context.output_dtype(i) != Dtype::f32)
+      return "its statistics are wanted in a type that is not f32";
+  }
+  return {};
+}
+
+class SoftmaxKernel final : public Kernel {
+ public:
+  explicit SoftmaxKernel(const KernelContext& context)
+      : axis_(context.node.int_or("axis", -1)), log_(context.node.is("LogSoftmax")) {}
+
+  bool in_place(int) const override { return true; }
+  void run(const KernelRun& run) const override {
+    const AxisView view = view_axis(run.inputs[0].shape(), axis_);
+    cuda::softmax({.type = run.inputs[0].dtype(),
+                   .outer = view.outer,
+                   .axis = view.axis,
+                   .inner = view.inner,
+                   .x = run.inputs[0].data(),
+                   .y = run.outputs[0].data(),
+                   .log = log_},
+                  stream_of(run));
+  }
+
+ private:
+  int64_t axis_;
+  bool log_;
+};
+
+constexpr Implementation kNorm[] = {{"norm", refuse_norm, create_kernel<NormKernel>}};
+constexpr Implementation kSoftmax[] = {
+    {"softmax", refuse_unless_float, create_kernel<SoftmaxKernel>}};
+constexpr OperatorKernels kOps[] = {{"", "LayerNormalization", kNorm},
+                                    {"", "RMSNormalization", kNorm},
+                                    {"", "Softmax", kSoftmax},
+                                    {"", "LogSoftmax", kSoftmax}};
+
+}  // namespace
+
+CudaFamily normalization_cuda_ops() { return kOps; }
+
+}  // namespace tercel::ops

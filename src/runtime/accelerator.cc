@@ -1,0 +1,26 @@
+#include "src/runtime/accelerator.h"
+
+namespace tercel::runtime {
+
+Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype)
+    : device_(find_device(device)),
+      library_(*cuda_devices().library),
+      float_dtype_(float_dtype),
+      memory_(device_.make_allocator(limit)),
+      host_memory_(device_.make_host_allocator(limit)) {}
+
+bool Accelerator::holds(Dtype dtype) { return bits_of(dtype) >= 8; }
+
+Tensor Accelerator::upload(const Tensor& tensor, ThreadPool& pool) const {
+  Tensor copy =
+      ops::allocate_tensor(kept_as(tensor.dtype()), tensor.shape(), *memory_, "constants");
+  library_.upload(device_, copy.data(), copy.dtype(), tensor.data(), tensor.dtype(), tensor.size(),
+                  pool);
+  return copy;
+}
+
+void Accelerator::convert(const Tensor& from, Tensor& to, Stream& stream) const {
+  library_.convert(to.data(), to.dtype(), from.data(), from.dtype(), from.size(), stream);
+}
+
+}  // namespace tercel::runtime

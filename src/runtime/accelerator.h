@@ -1,0 +1,43 @@
+#pragma once
+// A device other than the CPU, as a program uses it: its kernels, its memory, and how f32 is kept
+// there.
+
+#include <memory>
+#include <string>
+
+#include "src/device/cuda_library.h"
+#include "src/ops/kernel.h"
+
+namespace tercel::runtime {
+
+class Accelerator {
+ public:
+  // `limit`: bytes of the device's memory that may be held, 0 for all. `float_dtype`: what f32
+  // values become there: f32, f16 or bf16.
+  Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype);
+
+  Device& device() const { return device_; }
+  const ops::KernelTable& kernels() const { return *library_.kernels; }
+  Allocator& memory() const { return *memory_; }
+  Allocator& host_memory() const { return *host_memory_; }  // that transfers read and write
+
+  Dtype float_dtype() const { return float_dtype_; }
+  // The type that elements have in the device's memory.
+  Dtype kept_as(Dtype declared) const { return declared == Dtype::f32 ? float_dtype_ : declared; }
+  // Whether tensors of this type can lie there: numbers and booleans of whole bytes.
+  static bool holds(Dtype dtype);
+
+  // A copy in the device's memory, in the type that it is kept as.
+  Tensor upload(const Tensor& tensor, ThreadPool& pool) const;
+  // Queues a conversion within the device's memory.
+  void convert(const Tensor& from, Tensor& to, Stream& stream) const;
+
+ private:
+  Device& device_;
+  const CudaLibrary& library_;
+  Dtype float_dtype_;
+  std::shared_ptr<Allocator> memory_;
+  std::shared_ptr<Allocator> host_memory_;
+};
+
+}  // namespace tercel::runtime

@@ -1,0 +1,205 @@
+#include "src/runtime/device_run.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/ir/place.h"
+#include "src/runtime/allocate.h"
+
+namespace tercel::runtime {
+namespace {
+
+constexpr int kRunsBefore = 2;  // a recording is made
+
+// Marks: a fault for each step, then the number of steps that the queue has begun.
+int* fault_of(const Buffer& marks, std::size_t step) {
+  return reinterpret_cast<int*>(marks.data()) + step;
+}
+
+}  // namespace
+
+DeviceRun::DeviceRun(Context& context) : context_(context), accelerator_(*context.accelerator_) {
+  accelerator_.device().use();
+  stream_ = accelerator_.device().make_stream();
+  const auto& steps = context.plan_.steps;
+  const std::size_t bytes = (steps.size() + 1) * sizeof(int);
+  marks_ = accelerator_.host_memory().allocate(bytes, "marks of a run");
+  std::memset(marks_->data(), 0, bytes);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const PlannedStep& planned = steps[i];
+    if (planned.is_view && !planned.dynamic) continue;
+    const bool queued = planned.step->is_queued();
+    const bool on_host = queued && reads_on_host(planned);
+    if (stretches_.empty() || stretches_.back().queued != queued || on_host)
+      stretches_.push_back({i, i, queued, !queued || on_host, true, nullptr});
+    stretches_.back().end = i + 1;
+    // What is read on the host may be another at the next run.
+    if (planned.dynamic || on_host) stretches_.back().recordable = false;
+  }
+}
+
+// Something that is not known before the run.
+bool DeviceRun::reads_on_host(const PlannedStep& planned) const {
+  const Step& step = *planned.step;
+  for (std::size_t i = 0; step.kernel != nullptr && i < step.inputs.size(); ++i) {
+    const int input = step.inputs[i];
+    if (input < 0 || !step.kernel->reads_on_host(static_cast<int>(i))) continue;
+    if (context_.plan_.slots[static_cast<std::size_t>(input)].place != Place::constant) return true;
+  }
+  return false;
+}
+
+DeviceRun::~DeviceRun() = default;
+
+void DeviceRun::forget() {
+  runs_ = 0;
+  for (Stretch& stretch : stretches_) stretch.recording.reset();
+}
+
+void DeviceRun::run(const RunLimits& limits) {
+  accelerator_.device().use();
+  bool waiting = false;
+  try {
+    for (Stretch& stretch : stretches_) {
+      limits.check();
+      if (waiting && stretch.waits) wait();
+      waiting = stretch.queued;
+      if (stretch.queued) {
+        run_queued(stretch, limits);
+        continue;
+      }
+      for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
+        const PlannedStep& planned = context_.plan_.steps[i];
+        limits.check();
+        ir::at_node(*planned.step->nodes.front(), [&] { context_.run_step(planned, limits); });
+      }
+    }
+    if (waiting) wait();
+  } catch (...) {
+    // What is queued still reads and writes the arena.
+    try {
+      stream_->synchronize();
+    } catch (const Error&) {  // the first error is the one to tell
+    }
+    forget();
+    throw;
+  }
+  ++runs_;
+}
+
+void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
+  stage(stretch);
+  const auto queue_all = [&] {
+    for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
+      const ir::Node& node = *context_.plan_.steps[i].step->nodes.front();
+      ir::at_node(node, [&] { queue_step(i, limits); });
+    }
+  };
+  if (stretch.recording == nullptr && stretch.recordable && runs_ >= kRunsBefore)
+    stretch.recording = accelerator_.device().record(*stream_, queue_all);
+  replayed_ = stretch.recording != nullptr;
+  if (replayed_)
+    stretch.recording->replay(*stream_);
+  else
+    queue_all();
+}
+
+Queue DeviceRun::queue(std::size_t index) const {
+  return {stream_.get(), fault_of(*marks_, index), runs_ == kRunsBefore - 1};
+}
+
+// What the device copies must lie where it can reach it, at the same place at every run.
+void DeviceRun::stage(const Stretch& stretch) {
+  for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
+    const PlannedStep& planned = context_.plan_.steps[i];
+    if (planned.step->transfer != Transfer::to_device || planned.dynamic) continue;
+    const Tensor& from = context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])];
+    if (from.bytes() > 0) std::memcpy(context_.arena_ + planned.staging, from.data(), from.bytes());
+  }
+}
+
+void DeviceRun::queue_step(std::size_t index, const RunLimits& limits) {
+  const PlannedStep& planned = context_.plan_.steps[index];
+  if (planned.is_view && !planned.dynamic) return;
+  if (runs_ == 0) {
+    auto* place = reinterpret_cast<uint32_t*>(fault_of(*marks_, context_.plan_.steps.size()));
+    accelerator_.device().mark(place, static_cast<uint32_t>(index + 1), *stream_);
+  }
+  if (planned.dynamic) return queue_dynamic(planned, index, limits);
+  if (planned.step->transfer != Transfer::none) return transfer(planned);
+  context_.load(*planned.step);
+  if (all_empty(context_.outputs_)) return;
+  planned.step->kernel->run(
+      context_.kernel_run(context_.device_arena_ + planned.workspace, limits, queue(index)));
+}
+
+void DeviceRun::transfer(const PlannedStep& planned) {
+  Device& device = accelerator_.device();
+  const Step& step = *planned.step;
+  const Tensor& from = context_.slots_[static_cast<std::size_t>(step.inputs[0])];
+  Tensor& to = context_.slots_[static_cast<std::size_t>(step.outputs[0])];
+  if (from.size() == 0) return;
+  const bool same = from.dtype() == to.dtype();
+  std::byte* scratch = context_.device_arena_ + planned.workspace;
+  if (step.transfer == Transfer::to_device) {
+    Tensor landed = same ? to : Tensor::view_of(scratch, from.dtype(), from.shape());
+    device.copy_from_host(landed.data(), context_.arena_ + planned.staging, from.bytes(), *stream_);
+    if (!same) accelerator_.convert(landed, to, *stream_);
+  } else {
+    Tensor leaving = same ? from : Tensor::view_of(scratch, to.dtype(), to.shape());
+    if (!same) accelerator_.convert(from, leaving, *stream_);
+    device.copy_to_host(to.data(), leaving.data(), to.bytes(), *stream_);
+  }
+}
+
+// Its shapes are those of this run's data: memory of its own, and nothing recorded.
+void DeviceRun::queue_dynamic(const PlannedStep& planned, std::size_t index,
+                              const RunLimits& limits) {
+  const Step& step = *planned.step;
+  if (step.transfer == Transfer::none) return context_.run_dynamic(step, limits, queue(index));
+  const Tensor& from = context_.slots_[static_cast<std::size_t>(step.inputs[0])];
+  const PlannedSlot& target = context_.plan_.slots[static_cast<std::size_t>(step.outputs[0])];
+  Tensor& to = context_.slots_[static_cast<std::size_t>(step.outputs[0])];
+  const bool to_device = step.transfer == Transfer::to_device;
+  const bool same = from.dtype() == target.dtype;
+  const auto allocate = [&](Dtype dtype, Allocator& memory) {
+    return ops::allocate_tensor(dtype, from.shape(), memory, "a transfer");
+  };
+  Device& device = accelerator_.device();
+  to = allocate(target.dtype, to_device ? accelerator_.memory() : context_.memory_);
+  const Dtype travels = to_device ? from.dtype() : target.dtype;
+  const Tensor other = same ? Tensor() : allocate(travels, accelerator_.memory());
+  Tensor between = !same ? other : to_device ? to : from;
+  if (!same && !to_device) accelerator_.convert(from, between, *stream_);
+  if (to_device)
+    device.copy_from_host(between.data(), from.data(), from.bytes(), *stream_);
+  else
+    device.copy_to_host(to.data(), between.data(), to.bytes(), *stream_);
+  if (!same && to_device) accelerator_.convert(between, to, *stream_);
+  stream_->synchronize();
+}
+
+void DeviceRun::wait() {
+  try {
+    stream_->synchronize();
+  } catch (const Error& error) {
+    const auto& steps = context_.plan_.steps;
+    const auto begun = static_cast<std::size_t>(std::max(0, *fault_of(*marks_, steps.size())));
+    if (replayed_ || begun == 0 || begun > steps.size()) throw;
+    ir::fail_at(*steps[begun - 1].step->nodes.front(), error);
+  }
+  check_faults();
+}
+
+void DeviceRun::check_faults() const {
+  const auto& steps = context_.plan_.steps;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    int& fault = *fault_of(*marks_, i);
+    if (fault == 0) continue;
+    fault = 0;
+    fail(Errc::invalid_argument, "{} an index is out of range",
+         steps[i].step->nodes.front()->label());
+  }
+}
+
+}  // namespace tercel::runtime

@@ -1,0 +1,53 @@
+#pragma once
+// The way through a plan with an accelerator: steps of the device are put in a queue, steps of the
+// CPU wait for it. The first run of a context queues step by step; in the second, kernels measure
+// which of their ways is fastest; the third records what can be recorded; later ones replay the
+// recordings, one call for each stretch of steps between two of the CPU. One wait ends the run.
+
+#include <memory>
+#include <vector>
+
+#include "src/runtime/context.h"
+
+namespace tercel::runtime {
+
+class DeviceRun {
+ public:
+  explicit DeviceRun(Context& context);
+  ~DeviceRun();
+
+  // Throws what Context::run throws, and for a fault of the device an error that names where.
+  void run(const RunLimits& limits);
+  // What was recorded is of another arena.
+  void forget();
+
+ private:
+  // Steps [begin, end) of the plan, all queued or all the CPU's.
+  struct Stretch {
+    std::size_t begin = 0, end = 0;
+    bool queued = false;
+    bool waits = false;      // for what is queued before it
+    bool recordable = true;  // of one order and place of memory at every run
+    std::unique_ptr<Recording> recording;
+  };
+
+  bool reads_on_host(const PlannedStep& planned) const;
+  void run_queued(Stretch& stretch, const RunLimits& limits);
+  void stage(const Stretch& stretch);
+  Queue queue(std::size_t index) const;
+  void queue_step(std::size_t index, const RunLimits& limits);
+  void queue_dynamic(const PlannedStep& planned, std::size_t index, const RunLimits& limits);
+  void transfer(const PlannedStep& planned);
+  void wait();
+  void check_faults() const;
+
+  Context& context_;
+  Accelerator& accelerator_;
+  std::unique_ptr<Stream> stream_;
+  std::shared_ptr<Buffer> marks_;  // one a step, and how far the queue has come
+  std::vector<Stretch> stretches_;
+  int runs_ = 0;  // with this arena
+  bool replayed_ = false;
+};
+
+}  // namespace tercel::runtime
