@@ -1,24 +1,23 @@
 # The CUDA half, libtercel_cuda.so, which the rest opens at run time. Sets TERCEL_WITH_CUDA.
 #
-#   TERCEL_CUDA               AUTO: built where nvcc is found; ON: required; OFF: left out
+#   TERCEL_CUDA               OFF: left out, the default: it takes minutes to compile; AUTO: built where nvcc
+#                             is found; ON: required
 #   TERCEL_CUDA_ARCHITECTURES as CMAKE_CUDA_ARCHITECTURES. The default has machine code for compute
 #                             capability 8.0 (and what runs it) and 9.0, and PTX for newer devices; a
 #                             developer's build is twice as fast with the one that is at hand.
-set(TERCEL_CUDA AUTO CACHE STRING "Build the CUDA half: AUTO, ON or OFF")
+set(TERCEL_CUDA OFF CACHE STRING "Build the CUDA half: AUTO, ON or OFF")
 set_property(CACHE TERCEL_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(TERCEL_CUDA_ARCHITECTURES "80;90a-real" CACHE STRING "What the CUDA kernels are compiled for")
 set(TERCEL_WITH_CUDA OFF)
 
-# What `scripts/setup --with-cuda` installs comes first, then a toolkit's own places.
-file(GLOB wheels ${PROJECT_SOURCE_DIR}/.venv-cuda/lib/python3*/site-packages/nvidia/cu13)
 if(NOT TERCEL_CUDA STREQUAL OFF)
-  find_program(TERCEL_NVCC nvcc HINTS ${wheels}/bin ENV CUDA_HOME PATHS /usr/local/cuda/bin)
+  find_program(TERCEL_NVCC nvcc PATHS ENV CUDA_HOME PATH_SUFFIXES bin)
   if(TERCEL_NVCC)
     set(TERCEL_WITH_CUDA ON)
   elseif(TERCEL_CUDA STREQUAL AUTO)
-    message(STATUS "CUDA: no nvcc, so libtercel_cuda.so is left out (scripts/setup --with-cuda gets one)")
+    message(STATUS "CUDA: no nvcc, so libtercel_cuda.so is left out")
   else()
-    message(FATAL_ERROR "TERCEL_CUDA=ON, but there is no nvcc: install CUDA 13 or run scripts/setup --with-cuda")
+    message(FATAL_ERROR "TERCEL_CUDA=ON, but there is no nvcc: install CUDA 13, or put its nvcc on the path")
   endif()
 endif()
 if(NOT TERCEL_WITH_CUDA)

@@ -12,6 +12,13 @@ namespace tercel::kernels::cuda {
 constexpr int kQueries = 64;
 constexpr int kAttentionThreads = 128;
 
+// Within 2 ulp, subnormal results are zero: weights are rounded to T anyway.
+__device__ __forceinline__ float exp_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * kLog2E));
+  return y;
+}
+
 // Size: of a head in shared memory, a multiple of 32; shorter ones are filled up with zeros.
 template <class T, int Size>
 struct AttentionTiles {
@@ -78,18 +85,27 @@ struct AttentionWarp {
     for (auto& score : scores)
 #pragma unroll
       for (float& value : score) value = 0.0F;
+    // One step's matrices are on their way while those of the step before are multiplied.
+    uint32_t keys[2][kKeys / 16][4], loaded[2][4];
+    const auto load = [&](int step) {
+      if constexpr (!Tiles::kQueriesInRegisters)
+        load_matrices(loaded[step % 2], q + query_place(step));
+#pragma unroll
+      for (int j = 0; j < kKeys / 16; ++j)
+        load_matrices(keys[step % 2][j], k + Tiles::place(16 * j + lane() / 16 * 8 + lane() % 8,
+                                                          2 * step + lane() / 8 % 2));
+    };
+    load(0);
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
-      uint32_t loaded[4];
-      if constexpr (!Tiles::kQueriesInRegisters) load_matrices(loaded, q + query_place(step));
-      const auto& query = Tiles::kQueriesInRegisters ? queries[step % (Size / 16)] : loaded;
+      if (step + 1 < kSteps) load(step + 1);
+      const auto& query =
+          Tiles::kQueriesInRegisters ? queries[step % (Size / 16)] : loaded[step % 2];
 #pragma unroll
       for (int j = 0; j < kKeys / 16; ++j) {
-        uint32_t keys[4];
-        load_matrices(keys, k + Tiles::place(16 * j + lane() / 16 * 8 + lane() % 8,
-                                             2 * step + lane() / 8 % 2));
-        multiply_add<T>(scores[2 * j], query, keys[0], keys[1]);
-        multiply_add<T>(scores[2 * j + 1], query, keys[2], keys[3]);
+        const auto& key = keys[step % 2][j];
+        multiply_add<T>(scores[2 * j], query, key[0], key[1]);
+        multiply_add<T>(scores[2 * j + 1], query, key[2], key[3]);
       }
     }
   }
@@ -99,14 +115,16 @@ struct AttentionWarp {
                                        int64_t key, bool plain) {
     const int64_t query = item.first + threadIdx.x / 32 * 16 + lane() / 4;
 #pragma unroll
+    for (auto& score : scores)
+#pragma unroll
+      for (float& value : score) value *= args.scale;
+    if (plain) return;
+#pragma unroll
     for (int j = 0; j < kKeys / 8; ++j)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        scores[j][i] *= args.scale;
-        if (!plain)
-          scores[j][i] = masked_score(args, item, query + i / 2 * 8,
-                                      key + 8 * j + lane() % 4 * 2 + i % 2, scores[j][i]);
-      }
+      for (int i = 0; i < 4; ++i)
+        scores[j][i] = masked_score(args, item, query + i / 2 * 8,
+                                    key + 8 * j + lane() % 4 * 2 + i % 2, scores[j][i]);
   }
 
   // Scores become weights; what was summed before is scaled to the new maximum.
@@ -120,7 +138,7 @@ struct AttentionWarp {
       next = fmaxf(next, __shfl_xor_sync(~0U, next, 1));
       next = fmaxf(next, __shfl_xor_sync(~0U, next, 2));
       const float base = exponent_base(next);
-      const float shrink = exp_of(most[half] - base);
+      const float shrink = exp_fast(most[half] - base);
       most[half] = next;
       sum[half] *= shrink;
 #pragma unroll
@@ -132,25 +150,40 @@ struct AttentionWarp {
       for (int j = 0; j < kKeys / 8; ++j)
 #pragma unroll
         for (int i = 2 * half; i < 2 * half + 2; ++i) {
-          scores[j][i] = exp_of(scores[j][i] - base);
+          scores[j][i] = exp_fast(scores[j][i] - base);
           sum[half] += scores[j][i];
         }
     }
   }
 
   __device__ __forceinline__ void multiply_values(uint32_t v) {
+    // As above: some matrices are on their way while others are multiplied.
+    constexpr int kAhead = Size == 96 ? 3 : Size == 32 ? 2 : 4;
+    constexpr int kParts = Size / 16 / kAhead, kAll = kKeys / 16 * kParts;
+    static_assert(kAhead * kParts == Size / 16);
+    uint32_t values[2][kAhead][4];
+    const auto load = [&](int part) {
 #pragma unroll
-    for (int j = 0; j < kKeys / 16; ++j) {
+      for (int d = 0; d < kAhead; ++d)
+        load_transposed(values[part % 2][d],
+                        v + Tiles::place(16 * (part / kParts) + lane() % 16,
+                                         2 * (part % kParts * kAhead + d) + lane() / 16));
+    };
+    load(0);
+#pragma unroll
+    for (int part = 0; part < kAll; ++part) {
+      if (part + 1 < kAll) load(part + 1);
+      const int j = part / kParts;
       const uint32_t weights[4] = {pair_of<T>(scores[2 * j][0], scores[2 * j][1]),
                                    pair_of<T>(scores[2 * j][2], scores[2 * j][3]),
                                    pair_of<T>(scores[2 * j + 1][0], scores[2 * j + 1][1]),
                                    pair_of<T>(scores[2 * j + 1][2], scores[2 * j + 1][3])};
 #pragma unroll
-      for (int d = 0; d < Size / 16; ++d) {
-        uint32_t values[4];
-        load_transposed(values, v + Tiles::place(16 * j + lane() % 16, 2 * d + lane() / 16));
-        multiply_add<T>(out[2 * d], weights, values[0], values[1]);
-        multiply_add<T>(out[2 * d + 1], weights, values[2], values[3]);
+      for (int d = 0; d < kAhead; ++d) {
+        const auto& value = values[part % 2][d];
+        const int at = 2 * (part % kParts * kAhead + d);
+        multiply_add<T>(out[at], weights, value[0], value[1]);
+        multiply_add<T>(out[at + 1], weights, value[2], value[3]);
       }
     }
   }

@@ -95,8 +95,6 @@ __device__ __forceinline__ float exponent_base(float most) {
 
 constexpr float kLog2E = 1.44269504088896340736F;
 
-__device__ __forceinline__ float exp_of(float x) { return exp2f(x * kLog2E); }
-
 // Blocks for tiles of so many queries; 0 when there is nothing to do.
 inline int64_t attention_blocks(const AttentionArgs& args, int tile) {
   return (args.q_length + tile - 1) / tile * args.q_heads * args.batch;

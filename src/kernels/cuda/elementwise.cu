@@ -7,6 +7,8 @@
 namespace tercel::kernels::cuda {
 namespace {
 
+constexpr unsigned kWarpColumns = 32;  // packs beside each other that a warp takes
+
 template <class T>
 __global__ void clip_kernel(int64_t count, const T* x, const T* low, const T* high, T* y) {
   for (int64_t i = global_thread(); i < count; i += all_threads()) {
@@ -27,28 +29,35 @@ __global__ void where_kernel(Loop<3> loop, const uint8_t* condition, const T* a,
   }
 }
 
-// Rows and columns by packs of N; a block's threads run over the whole array.
-template <class T, int N>
+// Rows and columns by packs of N; a thread's packs are one column's, so that the bias is read once.
+template <class T, int N, bool Gelu>
 __global__ void bias_activation_kernel(BiasActivationArgs args, int64_t row_packs) {
   using P = Pack<T, N>;
   const GemmEpilogue& epilogue = args.epilogue;
-  const int64_t count = args.rows * row_packs;
-  for (int64_t i = global_thread(); i < count; i += all_threads()) {
-    const int64_t row = i / row_packs;
-    const int64_t column = (i - row * row_packs) * N;
+  const int64_t place = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (place >= row_packs) return;
+  const int64_t column = place * N;
+  float bias[N] = {};
+  if (epilogue.bias != nullptr) {
+    const auto pack = *reinterpret_cast<const P*>(static_cast<const T*>(epilogue.bias) + column);
+#pragma unroll
+    for (int j = 0; j < N; ++j) bias[j] = widen(pack.at[j]);
+  }
+  for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < args.rows;
+       row += static_cast<int64_t>(gridDim.y) * blockDim.y) {
     const auto x =
         *reinterpret_cast<const P*>(static_cast<const T*>(args.x) + row * args.x_row + column);
-    P bias, residual, y;
-    if (epilogue.bias != nullptr)
-      bias = *reinterpret_cast<const P*>(static_cast<const T*>(epilogue.bias) + column);
+    P residual, y;
     if (epilogue.residual != nullptr)
       residual = *reinterpret_cast<const P*>(static_cast<const T*>(epilogue.residual) +
                                              row * epilogue.residual_row + column);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      float value = widen(x.at[j]);
-      if (epilogue.bias != nullptr) value += widen(bias.at[j]);
-      value = activate(epilogue.activation, value);
+      float value = widen(x.at[j]) + bias[j];
+      if constexpr (Gelu)
+        value = std::is_same_v<T, float> ? gelu_erf(value) : gelu_fast(value);
+      else
+        value = activate(epilogue.activation, value);
       if (epilogue.residual != nullptr) value += widen(residual.at[j]);
       y.at[j] = narrow<T>(value);
     }
@@ -112,11 +121,19 @@ void bias_activation(const BiasActivationArgs& args, cudaStream_t stream) {
                         packs<T, kPack>(args.y, args.y_row) && packs<T, kPack>(e.bias) &&
                         packs<T, kPack>(e.residual, e.residual_row);
     const int64_t row_packs = packed ? args.columns / kPack : args.columns;
-    const unsigned blocks = blocks_for(args.rows * row_packs);
+    const dim3 block(kWarpColumns, kThreads / kWarpColumns);
+    const int64_t across = (row_packs + block.x - 1) / block.x;
+    const int64_t down = (args.rows + block.y - 1) / block.y;
+    const int64_t most = std::max<int64_t>(int64_t{multiprocessors()} * 32 / across, 1);
+    const dim3 blocks(static_cast<unsigned>(across),
+                      static_cast<unsigned>(std::min<int64_t>({down, most, 65535})));
+    const auto launch = [&](auto kernel) { kernel<<<blocks, block, 0, stream>>>(args, row_packs); };
+    const bool gelu = e.activation == Activation::gelu;
     if (packed)
-      bias_activation_kernel<T, kPack><<<blocks, kThreads, 0, stream>>>(args, row_packs);
+      launch(gelu ? bias_activation_kernel<T, kPack, true>
+                  : bias_activation_kernel<T, kPack, false>);
     else
-      bias_activation_kernel<T, 1><<<blocks, kThreads, 0, stream>>>(args, row_packs);
+      launch(gelu ? bias_activation_kernel<T, 1, true> : bias_activation_kernel<T, 1, false>);
   });
   check_launch("bias_activation");
 }

@@ -26,6 +26,11 @@ struct Choice {
 };
 
 constexpr int kAlgorithms = 8;   // of cuBLASLt, that are measured
+constexpr float kNoise = 0.97F;  // of two measurements of the same
+// Tiles fetch their weights while earlier kernels still run, which no measurement alone shows; with
+// few rows it is most of their time.
+constexpr float kOverlap = 0.7F;
+constexpr int64_t kFewRows = 128;
 constexpr int kMostSplits = 64;  // that a line of load() may ask for
 
 std::size_t partial_bytes(const GemmArgs& args, int splits) {
@@ -56,15 +61,17 @@ float measured(Run&& run, cudaStream_t stream) {
   return runs ? times[kRuns / 2] : -1.0F;
 }
 
-// The fastest of those that can run.
+// The fastest of those that can run. The first to enter is what runs untuned: others must be faster
+// by more than noise.
 class Race {
  public:
-  explicit Race(cudaStream_t stream) : stream_(stream) {}
+  explicit Race(cudaStream_t stream, float margin = kNoise) : stream_(stream), margin_(margin) {}
 
   template <class Run>
   void enter(const Choice& choice, Run&& run) {
     const float time = measured(run, stream_);
-    if (time < 0.0F || (least_ >= 0.0F && time >= least_)) return;
+    if (time < 0.0F || (least_ >= 0.0F && time >= least_ * (first_leads_ ? margin_ : 1.0F))) return;
+    first_leads_ = least_ < 0.0F;
     least_ = time;
     best_ = choice;
   }
@@ -73,6 +80,8 @@ class Race {
 
  private:
   cudaStream_t stream_;
+  float margin_;
+  bool first_leads_ = false;
   float least_ = -1.0F;
   Choice best_;
 };
@@ -168,6 +177,11 @@ bool prefers_tiles(const GemmArgs& args) {
   return blocks <= int64_t{2} * multiprocessors() && args.k <= 8192;
 }
 
+// How much faster than what runs untuned a choice must be.
+float margin_of(const GemmArgs& args) {
+  return prefers_tiles(args) && args.m <= kFewRows ? kOverlap : kNoise;
+}
+
 // What cuBLASLt cannot do: an empty K, and a residual in C that an activation comes before.
 bool needs_tiles(const GemmArgs& args) {
   const GemmEpilogue& epilogue = args.epilogue;
@@ -211,9 +225,12 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
 void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
   if (empty(args) || args.k == 0 || needs_tiles(args)) return;
   const LtProduct product(state_->handle, args);
-  Race race(stream);
-  if (gemm_tile_takes(args))
+  const bool tiles_first = prefers_tiles(args);
+  Race race(stream, margin_of(args));
+  const auto enter_tiles = [&] {
     race.enter({.splits = 1}, [&] { return gemm_tile(args, nullptr, 1, stream), true; });
+  };
+  if (tiles_first) enter_tiles();
   for (const auto& algorithm : product.algorithms(kAlgorithms)) {
     race.enter({.algorithm = algorithm}, [&] {
       if (!product.run(algorithm, stream)) return false;
@@ -221,6 +238,7 @@ void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
       return true;
     });
   }
+  if (!tiles_first && gemm_tile_takes(args)) enter_tiles();
   if (race.won()) state_->remember(product.key(), race.best());
 }
 
@@ -297,13 +315,17 @@ void GemmLibrary::tune(const GemmNormArgs& args, cudaStream_t stream) {
   if (empty(args.gemm) || args.gemm.k == 0) return;
   const GemmArgs gemm_args = whole_gemm(args);
   tune(gemm_args, stream);
-  Race race(stream);
-  state_->remember(norm_key(gemm_args), {});
-  race.enter({}, [&] { return gemm_norm(args, stream), true; });
-  for (int splits = 1; splits <= 2 * gemm_tile_splits(gemm_args); ++splits) {
+  const bool tiles_first = prefers_tiles(gemm_args);
+  const int usual = gemm_tile_splits(gemm_args);
+  Race race(stream, margin_of(gemm_args));
+  const auto enter_split = [&](int splits) {
     if (may_split(args, splits))
       race.enter({.splits = splits}, [&] { return split_gemm_norm(args, splits, stream), true; });
-  }
+  };
+  if (tiles_first) enter_split(usual);
+  state_->remember(norm_key(gemm_args), {});
+  race.enter({}, [&] { return gemm_norm(args, stream), true; });
+  for (int splits = 1; splits <= 2 * usual; ++splits) enter_split(splits);
   if (race.won()) state_->remember(norm_key(gemm_args), race.best());
 }
 

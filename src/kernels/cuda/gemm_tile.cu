@@ -6,64 +6,95 @@
 namespace tercel::kernels::cuda {
 namespace {
 
-constexpr int kTile = 64;  // rows and columns of C, and the step along K
+constexpr int kTile = 64;  // rows of C, and the step along K; a tile has 64 or 32 columns
 constexpr int kChunk = 8;  // elements in 16 bytes
-constexpr int kRowChunks = kTile / kChunk;
 constexpr int kStages = 4;
-constexpr int kTileThreads = 128;  // 2 x 2 warps of 32 x 32
-constexpr int kTileBytes = kTile * kTile * 2;
-constexpr int kSharedBytes = 2 * kStages * kTileBytes;
+// Warps of 32 rows x 16 columns of C.
+template <int Columns>
+constexpr int kTileThreads = 2 * (Columns / 16) * 32;
+template <int Columns>
+constexpr int kSharedBytes = kStages* kTile*(kTile + Columns) * 2;
 
-// Where chunk `chunk` of row `row` of a tile lies: shifted so that eight rows' chunks of one column
-// are in different banks.
+// Where chunk `chunk` of row `row` of a tile lies, with 8 or 4 chunks a row: shifted so that eight
+// rows' chunks of one column are in different banks.
+template <int RowChunks>
 __device__ __forceinline__ uint32_t tile_offset(int row, int chunk) {
-  return static_cast<uint32_t>((row * kRowChunks + (chunk ^ (row % kRowChunks))) * 16);
+  const int shift = RowChunks == 8 ? row % 8 : row / 2 % 4;
+  return static_cast<uint32_t>((row * RowChunks + (chunk ^ shift)) * 16);
 }
 
-// Copies a tile of 64 rows from `row` on, columns from `column` on, of a matrix [rows, columns].
-template <class T>
-__device__ __forceinline__ void copy_tile(uint32_t to, const T* from, int64_t stride, int64_t row,
-                                          int64_t rows, int64_t column, int64_t columns) {
-#pragma unroll
-  for (int i = 0; i < kTile * kRowChunks / kTileThreads; ++i) {
-    const int item = i * kTileThreads + static_cast<int>(threadIdx.x);
-    const int r = item / kRowChunks, chunk = item % kRowChunks;
-    const int64_t c = column + chunk * kChunk;
-    const bool inside = row + r < rows && c < columns;
-    copy_async(to + tile_offset(r, chunk), inside ? from + (row + r) * stride + c : from, inside);
+// What a thread copies of each tile of a matrix, tile after tile along K: some chunks, one below
+// the other. `Down`: K is the tile's rows, else its columns.
+template <class T, bool Down, int Rows, int RowChunks, int Threads>
+class TileCopies {
+ public:
+  __device__ __forceinline__ TileCopies(const T* matrix, int64_t stride, int64_t fixed,
+                                        int64_t fixed_size, int64_t k, int64_t k_size)
+      : matrix_(matrix), k_left_(k_size - k) {
+    const int row = static_cast<int>(threadIdx.x) / RowChunks;
+    const int chunk = static_cast<int>(threadIdx.x) % RowChunks;
+    to_ = tile_offset<RowChunks>(row, chunk);  // rows kRowsApart apart are shifted alike
+    k_ = Down ? row : chunk * kChunk;
+    fixed_left_ = fixed_size - fixed - (Down ? chunk * kChunk : row);
+    const int64_t first_row = Down ? k + row : fixed + row;
+    const int64_t column = Down ? fixed + chunk * kChunk : k + chunk * kChunk;
+    from_ = matrix + first_row * stride + column;
+    row_step_ = kRowsApart * stride;
+    tile_step_ = Down ? kTile * stride : kTile;
   }
-}
 
-template <class T, bool Transposed>
-__device__ __forceinline__ void multiply_tiles(uint32_t a, uint32_t b, float (&sums)[2][4][4]) {
+  // The next tile, to `tile` in shared memory.
+  __device__ __forceinline__ void copy_next(uint32_t tile) {
+#pragma unroll
+    for (int i = 0; i < Rows / kRowsApart; ++i) {
+      const bool inside = Down ? k_ + i * kRowsApart < k_left_ && fixed_left_ > 0
+                               : k_ < k_left_ && i * kRowsApart < fixed_left_;
+      copy_async(tile + to_ + static_cast<uint32_t>(i * kRowsApart * RowChunks * 16),
+                 inside ? from_ + i * row_step_ : matrix_, inside);
+    }
+    from_ += tile_step_;
+    k_left_ -= kTile;
+  }
+
+ private:
+  static constexpr int kRowsApart = Threads / RowChunks;
+  static_assert(kRowsApart % 8 == 0 && Rows % kRowsApart == 0);
+  const T* matrix_;
+  const T* from_;
+  int64_t row_step_, tile_step_, k_left_, fixed_left_;
+  int k_;
+  uint32_t to_;
+};
+
+template <class T, bool Transposed, int Columns>
+__device__ __forceinline__ void multiply_tiles(uint32_t a, uint32_t b, float (&sums)[2][2][4]) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int row = warp / 2 * 32, column = warp % 2 * 32;
+  const int row = warp / (Columns / 16) * 32, column = warp % (Columns / 16) * 16;
+  uint32_t left[kTile / 16][2][4], right[kTile / 16][4];
 #pragma unroll
   for (int k = 0; k < kTile / 16; ++k) {
-    uint32_t left[2][4], right[2][4];
 #pragma unroll
     for (int i = 0; i < 2; ++i)
-      load_matrices(left[i], a + tile_offset(row + 16 * i + lane % 16, 2 * k + lane / 16));
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      if constexpr (Transposed)
-        load_matrices(right[j], b + tile_offset(column + 16 * j + lane / 16 * 8 + lane % 8,
-                                                2 * k + lane / 8 % 2));
-      else
-        load_transposed(
-            right[j], b + tile_offset(16 * k + lane % 16, (column + 16 * j) / kChunk + lane / 16));
-    }
-#pragma unroll
-    for (int i = 0; i < 2; ++i)
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-        multiply_add<T>(sums[i][j], left[i], right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]);
+      load_matrices(left[k][i], a + tile_offset<8>(row + 16 * i + lane % 16, 2 * k + lane / 16));
+    if constexpr (Transposed)
+      load_matrices(right[k],
+                    b + tile_offset<8>(column + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+    else
+      load_transposed(right[k], b + tile_offset<Columns / kChunk>(16 * k + lane % 16,
+                                                                  column / kChunk + lane / 16));
   }
+#pragma unroll
+  for (int k = 0; k < kTile / 16; ++k)
+#pragma unroll
+    for (int i = 0; i < 2; ++i)
+#pragma unroll
+      for (int j = 0; j < 2; ++j)
+        multiply_add<T>(sums[i][j], left[k][i], right[k][2 * j], right[k][2 * j + 1]);
 }
 
 // One copy of the activations in the code.
 __device__ __noinline__ float activate_call(Activation activation, float x) {
-  return activate(activation, x);
+  return activation == Activation::gelu ? gelu_fast(x) : activate(activation, x);
 }
 
 // Two neighbouring columns of one row.
@@ -95,12 +126,12 @@ __device__ __forceinline__ void put(const GemmArgs& args, float* partial, int64_
       pair_of<T>(low, high);
 }
 
-template <class T, bool Transposed>
-__global__ void __launch_bounds__(kTileThreads)
+template <class T, bool Transposed, int Columns>
+__global__ void __launch_bounds__(kTileThreads<Columns>)
     gemm_tile_kernel(GemmArgs args, float* partial_sums, int splits) {
   extern __shared__ __align__(128) uint8_t shared[];
   const int64_t row = static_cast<int64_t>(blockIdx.y) * kTile;
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * kTile;
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * Columns;
   const int64_t item = splits > 1 ? 0 : blockIdx.z;
   const int64_t steps = (args.k + kTile - 1) / kTile;
   const int64_t first = splits > 1 ? steps * blockIdx.z / splits : 0;
@@ -111,58 +142,90 @@ __global__ void __launch_bounds__(kTileThreads)
   if (args.epilogue.residual != nullptr)
     args.epilogue.residual = static_cast<const T*>(args.epilogue.residual) + item * args.c_batch;
 
-  const uint32_t a_tiles = shared_address(shared);
-  const uint32_t b_tiles = a_tiles + kStages * kTileBytes;
-  const auto copy_a = [&](int64_t step) {
-    if (step < last)
-      copy_tile(a_tiles + static_cast<uint32_t>((step - first) % kStages) * kTileBytes, a,
-                args.a_row, row, args.m, step * kTile, args.k);
+  constexpr int kThreadsHere = kTileThreads<Columns>;
+  constexpr int kABytes = kTile * kTile * 2, kBBytes = kTile * Columns * 2;
+  const uint32_t shared_begin = shared_address(shared);
+  const auto a_tile = [&](int step) {
+    return shared_begin + static_cast<uint32_t>(step % kStages * kABytes);
   };
-  const auto copy_b = [&](int64_t step) {
-    const uint32_t to = b_tiles + static_cast<uint32_t>((step - first) % kStages) * kTileBytes;
-    if (step >= last) return;
-    if constexpr (Transposed)
-      copy_tile(to, b, args.b_row, column, args.n, step * kTile, args.k);
-    else
-      copy_tile(to, b, args.b_row, step * kTile, args.k, column, args.n);
+  const auto b_tile = [&](int step) {
+    return shared_begin + static_cast<uint32_t>(kStages * kABytes + step % kStages * kBBytes);
   };
+  const auto steps_here = static_cast<int>(last - first);
+  TileCopies<T, false, kTile, 8, kThreadsHere> a_copies(a, args.a_row, row, args.m, first * kTile,
+                                                        args.k);
+  TileCopies<T, !Transposed, Transposed ? Columns : kTile, Transposed ? 8 : Columns / kChunk,
+             kThreadsHere>
+      b_copies(b, args.b_row, column, args.n, first * kTile, args.k);
 
   // Weights may be fetched while earlier kernels still write A.
   if (!args.b_is_weight) wait_for_earlier();
-  for (int s = 0; s < kStages - 1; ++s) copy_b(first + s);
+  for (int s = 0; s < kStages - 1; ++s)
+    if (s < steps_here) b_copies.copy_next(b_tile(s));
   if (args.b_is_weight) wait_for_earlier();
   let_next_start();
   for (int s = 0; s < kStages - 1; ++s) {
-    copy_a(first + s);
+    if (s < steps_here) a_copies.copy_next(a_tile(s));
     commit_copies();  // the first group holds all of B's first tiles
   }
 
-  float sums[2][4][4] = {};
-  for (int64_t step = first; step < last; ++step) {
+  float sums[2][2][4] = {};
+  for (int step = 0; step < steps_here; ++step) {
     wait_for_copies<kStages - 2>();
     __syncthreads();
-    copy_a(step + kStages - 1);
-    copy_b(step + kStages - 1);
+    if (step + kStages - 1 < steps_here) {
+      a_copies.copy_next(a_tile(step + kStages - 1));
+      b_copies.copy_next(b_tile(step + kStages - 1));
+    }
     commit_copies();
-    const auto stage = static_cast<uint32_t>((step - first) % kStages) * kTileBytes;
-    multiply_tiles<T, Transposed>(a_tiles + stage, b_tiles + stage, sums);
+    multiply_tiles<T, Transposed, Columns>(a_tile(step), b_tile(step), sums);
   }
   wait_for_copies<0>();
 
+  constexpr int kWarpsBeside = Columns / 16;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   float* partial = splits > 1 ? partial_sums + blockIdx.z * args.m * args.n : partial_sums;
 #pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
-    for (int j = 0; j < 4; ++j)
+    for (int j = 0; j < 2; ++j)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        put<T>(args, partial, row + warp / 2 * 32 + 16 * i + 8 * half + lane / 4,
-               column + warp % 2 * 32 + 8 * j + lane % 4 * 2, sums[i][j][2 * half],
+        put<T>(args, partial, row + warp / kWarpsBeside * 32 + 16 * i + 8 * half + lane / 4,
+               column + warp % kWarpsBeside * 16 + 8 * j + lane % 4 * 2, sums[i][j][2 * half],
                sums[i][j][2 * half + 1]);
 }
 
-int64_t tiles(int64_t size) { return (size + kTile - 1) / kTile; }
+int64_t tiles(int64_t size, int tile = kTile) { return (size + tile - 1) / tile; }
+
+// Tiles of 32 columns while each has a multiprocessor to itself: each is half the work.
+int columns_for(const GemmArgs& args) {
+  const int64_t blocks = tiles(args.m) * tiles(args.n, 32) * args.batch;
+  return blocks <= multiprocessors() ? 32 : 64;
+}
+
+template <class T, bool Transposed, int Columns>
+void launch(const GemmArgs& args, float* partial_sums, int splits, cudaStream_t stream) {
+  const auto kernel = gemm_tile_kernel<T, Transposed, Columns>;
+  constexpr int kBytes = kSharedBytes<Columns>;
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
+             "gemm_tile");
+  const dim3 grid(static_cast<unsigned>(tiles(args.n, Columns)),
+                  static_cast<unsigned>(tiles(args.m)),
+                  static_cast<unsigned>(partial_sums != nullptr ? splits : args.batch));
+  launch_early("gemm_tile", kernel, grid, kTileThreads<Columns>, kBytes, stream, args, partial_sums,
+               splits);
+}
+
+template <class T>
+void launch(const GemmArgs& args, float* partial_sums, int splits, cudaStream_t stream) {
+  if (columns_for(args) == 32)
+    args.b_transposed ? launch<T, true, 32>(args, partial_sums, splits, stream)
+                      : launch<T, false, 32>(args, partial_sums, splits, stream);
+  else
+    args.b_transposed ? launch<T, true, 64>(args, partial_sums, splits, stream)
+                      : launch<T, false, 64>(args, partial_sums, splits, stream);
+}
 
 }  // namespace
 
@@ -182,29 +245,17 @@ bool gemm_tile_takes(const GemmArgs& args) {
 }
 
 int gemm_tile_splits(const GemmArgs& args) {
-  const int64_t blocks = std::max<int64_t>(tiles(args.m) * tiles(args.n), 1);
-  const int64_t most = std::max<int64_t>(tiles(args.k) / 3, 1);  // steps that pay a block's start
-  return static_cast<int>(
-      std::clamp<int64_t>(multiprocessors() / blocks, 1, std::min<int64_t>(most, 8)));
+  const int64_t blocks = std::max<int64_t>(tiles(args.m) * tiles(args.n, columns_for(args)), 1);
+  const int64_t most = std::clamp<int64_t>(tiles(args.k) / 3, 1, 8);  // steps that pay a start
+  return static_cast<int>(std::clamp<int64_t>(2 * multiprocessors() / blocks, 1, most));
 }
 
 void gemm_tile(const GemmArgs& args, float* partial_sums, int splits, cudaStream_t stream) {
   if (args.m == 0 || args.n == 0 || args.batch == 0) return;
-  const auto launch = [&](auto kernel) {
-    check_cuda(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
-        "gemm_tile");
-    const dim3 grid(static_cast<unsigned>(tiles(args.n)), static_cast<unsigned>(tiles(args.m)),
-                    static_cast<unsigned>(partial_sums != nullptr ? splits : args.batch));
-    launch_early("gemm_tile", kernel, grid, kTileThreads, kSharedBytes, stream, args, partial_sums,
-                 splits);
-  };
   if (args.type == Dtype::f16)
-    args.b_transposed ? launch(gemm_tile_kernel<Half, true>)
-                      : launch(gemm_tile_kernel<Half, false>);
+    launch<Half>(args, partial_sums, splits, stream);
   else
-    args.b_transposed ? launch(gemm_tile_kernel<Bfloat, true>)
-                      : launch(gemm_tile_kernel<Bfloat, false>);
+    launch<Bfloat>(args, partial_sums, splits, stream);
 }
 
 }  // namespace tercel::kernels::cuda

@@ -279,12 +279,15 @@ class WhereKernel final : public Kernel {
 class CastKernel final : public Kernel {
  public:
   explicit CastKernel(const KernelContext& context)
-      : device_(*context.device), saturate_(context.node.int_or("saturate", 1) != 0) {}
+      : device_(*context.device),
+        saturate_(context.node.int_or("saturate", 1) != 0),
+        same_(context.input_dtype(0) == context.output_dtype(0)) {}
+  bool in_place(int input) const override { return input == 0 && same_; }
   void run(const KernelRun& run) const override {
     const Tensor& from = run.inputs[0];
     Tensor& to = run.outputs[0];
-    if (from.dtype() == to.dtype())
-      return device_.copy(to.data(), from.data(), to.bytes(), *run.stream);
+    if (to.data() == from.data()) return;
+    if (same_) return device_.copy(to.data(), from.data(), to.bytes(), *run.stream);
     cuda::cast({.count = from.size(),
                 .from = from.data(),
                 .from_type = from.dtype(),
@@ -297,6 +300,7 @@ class CastKernel final : public Kernel {
  private:
   Device& device_;
   bool saturate_;
+  bool same_;
 };
 
 std::string refuse_cast(const KernelContext& context) {

@@ -1,0 +1,260 @@
+#include <algorithm>
+
+#include "src/kernels/cuda/test_support.h"
+
+namespace tercel::kernels::cuda {
+namespace {
+
+double activated(Activation activation, double x) {
+  switch (activation) {
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return std::max(x, 0.0);
+    case Activation::gelu:
+      return 0.5 * x * (1 + std::erf(x * M_SQRT1_2));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x)));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
+    case Activation::tanh:
+      return std::tanh(x);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+  }
+  return x;
+}
+
+struct Case {
+  int64_t m, n, k;
+  bool transposed = true;
+  Activation activation = Activation::none;
+  bool bias = true, residual = false, invariant = false;
+  int64_t batch = 1;
+};
+
+class GemmCuda : public FloatCudaTest {
+ protected:
+  // Columns of A and B padded by 8 elements, so that strides are not sizes.
+  void check(const Case& c, bool tune = false) {
+    const Dtype type = GetParam();
+    const int64_t a_row = c.k + 8, b_row = (c.transposed ? c.k : c.n) + 8;
+    const int64_t b_rows = c.transposed ? c.n : c.k;
+    const Floats a(type, random(c.batch * c.m * a_row)), b(type, random(c.batch * b_rows * b_row));
+    const Floats bias(type, random(c.n)), residual(type, random(c.batch * c.m * c.n));
+    const Floats out(type, c.batch * c.m * c.n);
+    GemmArgs args{.type = type,
+                  .m = c.m,
+                  .n = c.n,
+                  .k = c.k,
+                  .a = a.get(),
+                  .a_row = a_row,
+                  .b = b.get(),
+                  .b_transposed = c.transposed,
+                  .b_row = b_row,
+                  .c = out.get(),
+                  .c_row = c.n,
+                  .batch = c.batch,
+                  .a_batch = c.m * a_row,
+                  .b_batch = b_rows * b_row,
+                  .c_batch = c.m * c.n,
+                  .batch_invariant = c.invariant};
+    args.epilogue.activation = c.activation;
+    if (c.bias) args.epilogue.bias = bias.get();
+    if (c.residual) {
+      args.epilogue.residual = residual.get();
+      args.epilogue.residual_row = c.n;
+    }
+    const DeviceArray scratch(GemmLibrary::scratch(args));
+    args.scratch = scratch.get();
+    args.scratch_bytes = scratch.bytes();
+    if (tune) library().tune(args, nullptr);
+    library().gemm(args, nullptr);
+    const auto result = out.read();
+    // All of a small product, some rows of a large one.
+    for (int64_t i = 0; i < c.batch * c.m; i += std::max<int64_t>(1, c.batch * c.m / 37)) {
+      for (int64_t j = 0; j < c.n; ++j) {
+        double sum = 0, size = 0;
+        const int64_t item = i / c.m;
+        for (int64_t l = 0; l < c.k; ++l) {
+          const int64_t at = item * b_rows * b_row + (c.transposed ? j * b_row + l : l * b_row + j);
+          const double term = a.values[i * a_row + l] * b.values[at];
+          sum += term;
+          size += std::fabs(term);
+        }
+        if (c.bias) sum += bias.values[j];
+        double y = activated(c.activation, sum);
+        if (c.residual) y += residual.values[i * c.n + j];
+        ASSERT_NEAR(result[i * c.n + j], y,
+                    2 * rounding(type) * (std::fabs(y) + std::fabs(sum) + 1) + 1e-6 * size)
+            << c.m << "x" << c.n << "x" << c.k << " row " << i << " column " << j;
+      }
+    }
+  }
+
+  static GemmLibrary& library() {
+    static GemmLibrary library;
+    return library;
+  }
+};
+TERCEL_FLOAT_CUDA_SUITE(GemmCuda);
+
+TEST_P(GemmCuda, OddAndSmallSizes) {
+  for (const bool transposed : {false, true}) {
+    check({1, 1, 1, transposed});
+    check({3, 5, 7, transposed});
+    check({65, 72, 40, transposed});
+    check({128, 136, 200, transposed});
+    check({33, 257, 130, transposed, Activation::gelu});
+  }
+}
+
+TEST_P(GemmCuda, Epilogues) {
+  for (const auto activation :
+       {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh,
+        Activation::silu, Activation::tanh, Activation::sigmoid}) {
+    for (const bool residual : {false, true}) {
+      check({70, 96, 64, true, activation, true, residual});
+      check({70, 96, 64, false, activation, false, residual});
+      check({1500, 1024, 64, true, activation, true, residual});
+    }
+  }
+}
+
+TEST_P(GemmCuda, BatchesAndLargeProducts) {
+  check({48, 80, 64, true, Activation::none, false, false, false, 5});
+  check({48, 80, 64, false, Activation::gelu, true, true, false, 3});
+  check({2048, 1536, 512});
+  check({128, 768, 3072, true, Activation::none, true, true});
+}
+
+TEST_P(GemmCuda, TunedChoicesGiveTheSame) {
+  check({128, 768, 768, true, Activation::gelu}, true);
+  check({1024, 768, 768, true, Activation::gelu}, true);
+  const std::string saved = library().save();
+  EXPECT_GE(GemmLibrary().load(saved), 2);
+  EXPECT_EQ(GemmLibrary().load("something else"), 0);
+}
+
+TEST_P(GemmCuda, EmptyProducts) {
+  check({0, 8, 8});
+  check({8, 0, 8});
+  check({8, 16, 0, true, Activation::gelu, true, true});
+}
+
+TEST_P(GemmCuda, ARowsBitsDoNotDependOnTheBatch) {
+  if (GetParam() == Dtype::f32) GTEST_SKIP() << "batch_invariant is for f16 and bf16";
+  const int64_t n = 96, k = 320;
+  const Floats a(GetParam(), random(500 * k)), b(GetParam(), random(n * k));
+  std::vector<double> alone;
+  for (const int64_t m : {1, 130, 500}) {
+    const Floats out(GetParam(), m * n);
+    GemmArgs args{.type = GetParam(),
+                  .m = m,
+                  .n = n,
+                  .k = k,
+                  .a = a.get(),
+                  .a_row = k,
+                  .b = b.get(),
+                  .b_transposed = true,
+                  .b_row = k,
+                  .c = out.get(),
+                  .c_row = n,
+                  .batch_invariant = true};
+    library().gemm(args, nullptr);
+    auto first = out.read();
+    first.resize(n);
+    if (alone.empty()) alone = first;
+    EXPECT_EQ(first, alone) << m;
+  }
+}
+
+TEST_P(GemmCuda, ProductAndNorm) {
+  const Dtype type = GetParam();
+  for (const bool rms : {false, true}) {
+    for (const auto& [m, n, k] :
+         {std::array<int64_t, 3>{128, 768, 3072}, {7, 384, 1536}, {3000, 256, 128}, {5, 40, 24}}) {
+      const Floats a(type, random(m * k)), b(type, random(n * k, -0.1, 0.1));
+      const Floats bias(type, random(n)), residual(type, random(m * n));
+      const Floats scale(type, random(n)), shift(type, random(n)), out(type, m * n);
+      GemmNormArgs args;
+      args.gemm = {.type = type,
+                   .m = m,
+                   .n = n,
+                   .k = k,
+                   .a = a.get(),
+                   .a_row = k,
+                   .b = b.get(),
+                   .b_transposed = true,
+                   .b_row = k};
+      args.gemm.epilogue = {bias.get(), Activation::none, residual.get(), n};
+      args.rms = rms;
+      args.scale = scale.get();
+      args.shift = shift.get();
+      args.y = out.get();
+      args.y_row = n;
+      const DeviceArray scratch(GemmLibrary::scratch(args));
+      args.gemm.scratch = scratch.get();
+      args.gemm.scratch_bytes = scratch.bytes();
+      for (const bool tuned : {false, true}) {
+        if (tuned) library().tune(args, nullptr);
+        library().gemm_norm(args, nullptr);
+        const auto result = out.read();
+        for (int64_t i = 0; i < m; i += std::max<int64_t>(1, m / 11)) {
+          std::vector<double> row(n);
+          double mean = 0, squares = 0;
+          for (int64_t j = 0; j < n; ++j) {
+            row[j] = bias.values[j] + residual.values[i * n + j];
+            for (int64_t l = 0; l < k; ++l) row[j] += a.values[i * k + l] * b.values[j * k + l];
+            mean += rms ? 0 : row[j] / n;
+          }
+          for (const double x : row) squares += (x - mean) * (x - mean) / n;
+          for (int64_t j = 0; j < n; ++j) {
+            const double y = (row[j] - mean) / std::sqrt(squares + 1e-5) * scale.values[j] +
+                             (rms ? 0 : shift.values[j]);
+            ASSERT_NEAR(result[i * n + j], y, 6 * rounding(type) + 1e-5)
+                << m << "x" << n << " " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(GemmCuda, Fp8) {
+  if (GetParam() == Dtype::f32) GTEST_SKIP() << "products of f8e4m3fn give f16 or bf16";
+  if (compute_capability() < 89) GTEST_SKIP() << "compute capability is below 8.9";
+  const Dtype type = GetParam();
+  for (const auto activation : {Activation::none, Activation::gelu}) {
+    const int64_t m = 100, n = 160, k = 256;
+    const Floats a(type, random(m * k)), b(type, random(n * k)), bias(type, random(n));
+    const DeviceArray a8(m * k), b8(n * k), a_scales(m * 4), b_scales(n * 4);
+    quantize_fp8_rows({type, m, k, a.get(), k, a8.get(), a_scales.get<float>()}, nullptr);
+    quantize_fp8_rows({type, n, k, b.get(), k, b8.get(), b_scales.get<float>()}, nullptr);
+    const Floats out(type, m * n);
+    Fp8GemmArgs args{
+        type, m, n, k, a8.get(), a_scales.get<float>(), b8.get(), b_scales.get<float>(), out.get()};
+    args.epilogue.bias = bias.get();
+    args.epilogue.activation = activation;
+    const DeviceArray scratch(GemmLibrary::scratch(args));
+    args.scratch = scratch.get();
+    args.scratch_bytes = scratch.bytes();
+    library().tune(args, nullptr);
+    library().gemm_fp8(args, nullptr);
+    const auto result = out.read();
+    double error = 0, size = 0;
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double y = bias.values[j];
+        for (int64_t l = 0; l < k; ++l) y += a.values[i * k + l] * b.values[j * k + l];
+        y = activated(activation, y);
+        error += (result[i * n + j] - y) * (result[i * n + j] - y);
+        size += y * y;
+      }
+    }
+    EXPECT_LT(std::sqrt(error / size), 0.05);
+  }
+}
+
+}  // namespace
+}  // namespace tercel::kernels::cuda
