@@ -26,15 +26,15 @@ endif()
 
 set(CMAKE_CUDA_COMPILER ${TERCEL_NVCC})
 set(CMAKE_CUDA_ARCHITECTURES ${TERCEL_CUDA_ARCHITECTURES})
-set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+set(CMAKE_CUDA_FLAGS "-Xcompiler=-fPIC,-fvisibility=hidden")
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
 if(CCACHE)
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
 endif()
 enable_language(CUDA)
-# Not before: the test of the compiler would ask for it when CMake does not know the compiler yet.
-set(CMAKE_CUDA_STANDARD 20)
-set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+# CMake 3.25 does not know the language levels of nvcc 13.
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
 find_package(CUDAToolkit 13 REQUIRED)
 message(STATUS "CUDA: ${TERCEL_NVCC} for ${TERCEL_CUDA_ARCHITECTURES}")
 
@@ -42,6 +42,10 @@ message(STATUS "CUDA: ${TERCEL_NVCC} for ${TERCEL_CUDA_ARCHITECTURES}")
 function(tercel_cuda_library)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/device/cuda/*.cc
     ${PROJECT_SOURCE_DIR}/src/ops/cuda_*.cc ${PROJECT_SOURCE_DIR}/src/ops/*/*_cuda.cc)
+  file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/cuda/*.cu
+    ${PROJECT_SOURCE_DIR}/src/kernels/cuda/*.cc)
+  list(FILTER kernels EXCLUDE REGEX "_test\\.cc$|/errors\\.cc$")
+  target_sources(tercel_kernels_cuda PRIVATE ${kernels})
   add_library(tercel_cuda SHARED ${sources} $<TARGET_OBJECTS:tercel_kernels_cuda>)
   target_link_libraries(tercel_cuda PRIVATE tercel_ops_cpu CUDA::cudart_static ${CMAKE_DL_LIBS})
   # One function is its interface; what it has of other layers is its own copy.
