@@ -139,8 +139,6 @@ void add_running_options(Options& options, SessionOptions& session) {
   options.text("--devices", session.devices, "LIST",
                "Where to run: cpu, cuda, cuda:1; or a list with an entry for each replica of the "
                "model: cpu,cpu");
-  options.flag("--strict", session.strict,
-               "Refuse a model of which something would run on the CPU though a GPU was asked for");
   options.text(
       "--cpu-isa", session.cpu_isa, "NAME",
       "Best instruction set to use: avx512_bf16, avx512_vnni, avx512, avx2, generic; or, only when "
@@ -152,6 +150,8 @@ void add_running_options(Options& options, SessionOptions& session) {
 
 void add_session_options(Options& options, SessionOptions& session) {
   add_running_options(options, session);
+  options.flag("--strict", session.strict,
+               "Refuse a model of which something would run on the CPU though a GPU was asked for");
   options.text("--task", session.task, "NAME",
                "What a checkpoint is loaded for, if not what its config says");
 }

@@ -53,7 +53,7 @@ class Options {
 
 // The options of every command that loads a model, with the session's own defaults.
 void add_session_options(Options& options, SessionOptions& session);
-// The same without --task, for a command whose own it is.
+// The same without --task and --strict, for a command that has its own.
 void add_running_options(Options& options, SessionOptions& session);
 
 // The options of every command that answers questions.

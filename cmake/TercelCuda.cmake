@@ -47,10 +47,6 @@ message(STATUS "CUDA: ${TERCEL_NVCC} for ${TERCEL_CUDA_ARCHITECTURES}")
 function(tercel_cuda_library)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/device/cuda/*.cc
     ${PROJECT_SOURCE_DIR}/src/ops/cuda_*.cc ${PROJECT_SOURCE_DIR}/src/ops/*/*_cuda.cc)
-  file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/cuda/*.cu
-    ${PROJECT_SOURCE_DIR}/src/kernels/cuda/*.cc)
-  list(FILTER kernels EXCLUDE REGEX "_test\\.cc$|/errors\\.cc$")
-  target_sources(tercel_kernels_cuda PRIVATE ${kernels})
   add_library(tercel_cuda SHARED ${sources} $<TARGET_OBJECTS:tercel_kernels_cuda>)
   target_link_libraries(tercel_cuda PRIVATE tercel_ops_cpu CUDA::cudart_static ${CMAKE_DL_LIBS})
   # One function is its interface; what it has of other layers is its own copy.
