@@ -139,10 +139,9 @@ void add_running_options(Options& options, SessionOptions& session) {
   options.text("--devices", session.devices, "LIST",
                "Where to run: cpu, cuda, cuda:1; or a list with an entry for each replica of the "
                "model: cpu,cpu");
-  options.text(
-      "--cpu-isa", session.cpu_isa, "NAME",
-      "Best instruction set to use: avx512_bf16, avx512_vnni, avx512, avx2, generic; or, only when "
-      "asked for, amx or avx2_vnni");
+  options.text("--cpu-isa", session.cpu_isa, "NAME",
+               "Best instruction set to use: amx, avx512_bf16, avx512_vnni, avx512, avx2_vnni, "
+               "avx2, generic");
   options.bytes("--memory-limit", session.memory_limit,
                 "Most memory for weights and requests: 512M, 2G");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");

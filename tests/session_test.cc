@@ -258,7 +258,8 @@ TEST(Session, IsCancelledFromAnotherThread) {
 TEST(Session, MemoryLimitHolds) {
   const auto load = error_of([] { Session::load(kCheckpoint, {.memory_limit = 1000}); });
   EXPECT_EQ(load.code(), Errc::out_of_memory);
-  const Session session = Session::load(kCheckpoint, {.memory_limit = std::size_t{2} << 20});
+  const Session session =
+      Session::load(kCheckpoint, {.threads = 2, .memory_limit = std::size_t{2} << 20});
   std::mt19937 random(11);
   EXPECT_EQ(session.run(random_batch(random, {4}).inputs()).size(), 2U);
   const Batch large = random_batch(random, std::vector<int64_t>(500, 40));

@@ -179,10 +179,10 @@ struct DataLoaderStats {
 class TERCEL_API DataLoader {
  public:
   // Throws Errc::invalid_argument for options that make no sense together.
-  DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions options = {});
+  explicit DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions options = {});
   DataLoader(std::shared_ptr<const Dataset> dataset, std::unique_ptr<Sampler> sampler,
              DataLoaderOptions options);
-  DataLoader(std::shared_ptr<IterableDataset> dataset, DataLoaderOptions options = {});
+  explicit DataLoader(std::shared_ptr<IterableDataset> dataset, DataLoaderOptions options = {});
   ~DataLoader();  // waits for what the workers are at
   DataLoader(const DataLoader&) = delete;
   DataLoader& operator=(const DataLoader&) = delete;

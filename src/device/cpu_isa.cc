@@ -85,12 +85,7 @@ std::span<const CpuIsa> cpu_isas() {
   return isas;
 }
 
-CpuIsa best_cpu_isa() {
-  auto isas = cpu_isas();
-  while (isas.back() == CpuIsa::amx || isas.back() == CpuIsa::avx2_vnni)
-    isas = isas.first(isas.size() - 1);
-  return isas.back();
-}
+CpuIsa best_cpu_isa() { return cpu_isas().back(); }
 
 bool cpu_has(CpuIsa isa) {
   const auto isas = cpu_isas();

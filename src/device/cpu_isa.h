@@ -26,8 +26,8 @@ CpuIsa parse_cpu_isa(std::string_view name);
 std::span<const CpuIsa> cpu_isas();
 bool cpu_has(CpuIsa isa);
 
-// What is used unless another is asked for: the fastest that the kernels have been tested on.
-// avx2_vnni and amx are not among them: their code has only been compiled so far.
+// The fastest of them, which is used unless another is asked for: the kernels have been tested on
+// machines with each.
 CpuIsa best_cpu_isa();
 
 }  // namespace tercel
