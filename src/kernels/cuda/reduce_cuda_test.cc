@@ -138,7 +138,7 @@ TEST_P(ReduceCuda, RaggedPools) {
           for (int64_t r = offsets[b]; r < offsets[b + 1]; ++r)
             values.push_back(x.values[r * columns + c]);
           if (values.empty()) continue;
-          if (pool == RaggedPool::first) values.resize(1);
+          if (pool == RaggedPool::first) values.erase(values.begin() + 1, values.end());
           row[c] = reduced(pool == RaggedPool::max    ? ReduceOp::max
                            : pool == RaggedPool::mean ? ReduceOp::mean
                                                       : ReduceOp::sum,
