@@ -67,7 +67,11 @@ struct PredictOptions {
 
   tasks::QuestionAnsweringOptions answering;
   // Empty devices: the CPU, with as many replicas as a measurement on the first batch finds best.
-  SessionOptions session{.devices = ""};
+  SessionOptions session = [] {
+    SessionOptions own;
+    own.devices.clear();
+    return own;
+  }();
   int64_t batch_size = 1024;  // rows of a batch at most
   int64_t max_tokens = 0;     // tokens of a batch at most; 0: what suits the caches
   int workers = 1;            // threads that read and tokenise
