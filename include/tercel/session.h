@@ -54,8 +54,8 @@ struct SessionOptions {
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;
   // The best instruction set to use: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni",
-  // "avx2", "generic"; empty: the machine's best. A machine that lacks the one that is named refuses
-  // the session.
+  // "avx2", "generic"; empty: the machine's best. A machine that lacks the one that is named
+  // refuses the session.
   std::string cpu_isa;
   // What a checkpoint is loaded for: "question-answering", "text-classification", …; empty: what
   // its config says.
