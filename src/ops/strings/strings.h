@@ -8,5 +8,6 @@ namespace tercel::ops {
 extern const OpDef string_concat;
 extern const OpDef string_normalizer;
 extern const OpDef string_split;
+extern const OpDef tf_idf_vectorizer;
 
 }  // namespace tercel::ops

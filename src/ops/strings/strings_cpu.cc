@@ -5,7 +5,8 @@ namespace tercel::ops {
 CpuFamily strings_cpu_ops() {
   static const CpuOp kOps[] = {{"", "StringConcat", kStringConcatCpu},
                                {"", "StringNormalizer", kStringNormalizerCpu},
-                               {"", "StringSplit", kStringSplitCpu}};
+                               {"", "StringSplit", kStringSplitCpu},
+                               {"", "TfIdfVectorizer", kTfIdfVectorizerCpu}};
   return kOps;
 }
 

@@ -5,10 +5,9 @@
 
 namespace tercel::ops {
 
-CpuFamily strings_cpu_ops();
-
 extern const CpuImplementation kStringConcatCpu[1];
 extern const CpuImplementation kStringNormalizerCpu[1];
 extern const CpuImplementation kStringSplitCpu[1];
+extern const CpuImplementation kTfIdfVectorizerCpu[1];
 
 }  // namespace tercel::ops

@@ -81,5 +81,76 @@ TEST(StringNormalizer, DropsStopWordsAndChangesCase) {
               HasSubstr("LOWER, UPPER or NONE"));
 }
 
+// The n-grams of ONNX's own example: 2, 3, 5, 4 alone and 5 6, 7 8, 6 7 in pairs.
+std::vector<ir::Builder::Attr> grams(const std::string& mode, int64_t shortest, int64_t longest,
+                                     int64_t skips) {
+  return {{"mode", mode},
+          {"min_gram_length", shortest},
+          {"max_gram_length", longest},
+          {"max_skip_count", skips},
+          {"ngram_counts", std::vector<int64_t>{0, 4}},
+          {"ngram_indexes", std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6}},
+          {"pool_int64s", std::vector<int64_t>{2, 3, 5, 4, 5, 6, 7, 8, 6, 7}}};
+}
+
+TEST(TfIdfVectorizer, CountsGramsWithAndWithoutSkips) {
+  const Tensor row = Tensor::from<int64_t>({1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8}, {12});
+  const auto count = [&](const std::vector<ir::Builder::Attr>& attributes) {
+    return to_doubles(run_op("TfIdfVectorizer", {row}, attributes)[0]);
+  };
+  EXPECT_THAT(count(grams("TF", 2, 2, 0)), ElementsAre(0, 0, 0, 0, 1, 1, 1));
+  EXPECT_THAT(count(grams("TF", 2, 2, 5)), ElementsAre(0, 0, 0, 0, 1, 3, 1));
+  EXPECT_THAT(count(grams("TF", 1, 2, 5)), ElementsAre(0, 3, 1, 0, 1, 3, 1));
+  EXPECT_THAT(count(grams("TF", 1, 1, INT64_MAX)), ElementsAre(0, 3, 1, 0, 0, 0, 0));
+  auto weighted = grams("IDF", 1, 2, 5);
+  weighted.emplace_back("weights", std::vector<float>{2, 3, 4, 5, 6, 7, 8});
+  EXPECT_THAT(count(weighted), ElementsAre(0, 3, 4, 0, 6, 7, 8));
+  weighted.front() = {"mode", std::string("TFIDF")};
+  EXPECT_THAT(count(weighted), ElementsAre(0, 9, 4, 0, 6, 21, 8));
+}
+
+TEST(TfIdfVectorizer, RowsTypesAndNoTokens) {
+  const Tensor rows = Tensor::from<int32_t>({5, 6, 3, 7, 7, 8}, {2, 3});
+  const Tensor out = run_op("TfIdfVectorizer", {rows}, grams("TF", 1, 2, 0))[0];
+  EXPECT_EQ(out.shape(), (Shape{2, 7}));
+  EXPECT_THAT(to_doubles(out), ElementsAre(0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0));
+  const Tensor none(Dtype::i64, {0});
+  EXPECT_THAT(to_doubles(run_op("TfIdfVectorizer", {none}, grams("TF", 1, 2, 9))[0]),
+              ElementsAre(0, 0, 0, 0, 0, 0, 0));
+  auto words = grams("TF", 1, 2, 0);
+  words.back() = {"pool_strings",
+                  std::vector<std::string>{"a", "b", "c", "d", "a", "b", "b", "a", "d", "d"}};
+  EXPECT_THAT(to_doubles(run_op("TfIdfVectorizer", {text({"a", "b", "a", "x"}, {4})}, words)[0]),
+              ElementsAre(2, 1, 0, 0, 1, 1, 0));
+}
+
+TEST(TfIdfVectorizer, Refuses) {
+  const Tensor row = Tensor::from<int64_t>({1}, {1});
+  const auto with = [](std::size_t at, const ir::Builder::Attr& attribute) {
+    auto attributes = grams("TF", 1, 2, 0);
+    attributes[at] = attribute;
+    return attributes;
+  };
+  const auto why = [&](std::size_t at, const ir::Builder::Attr& attribute) {
+    return refusal("TfIdfVectorizer", {row}, with(at, attribute));
+  };
+  EXPECT_THAT(why(0, {"mode", std::string("tf")}), HasSubstr("TF, IDF or TFIDF"));
+  EXPECT_THAT(why(1, {"min_gram_length", int64_t{0}}), HasSubstr("min_gram_length"));
+  EXPECT_THAT(why(2, {"max_gram_length", int64_t{3}}), HasSubstr("max_gram_length"));
+  EXPECT_THAT(why(3, {"max_skip_count", int64_t{-1}}), HasSubstr("max_skip_count"));
+  for (const auto& counts : {std::vector<int64_t>{0, 11}, {-1, 4}, {4, 0}})
+    EXPECT_THAT(why(4, {"ngram_counts", counts}), HasSubstr("ngram_counts"));
+  for (const auto& indexes :
+       {std::vector<int64_t>{0, 1}, std::vector<int64_t>(8), {-1}, {INT64_MAX}})
+    EXPECT_THAT(why(5, {"ngram_indexes", indexes}), HasSubstr("ngram_indexes"));
+  EXPECT_THAT(why(6, {"pool_strings", std::vector<std::string>(10)}), HasSubstr("as the pool"));
+  auto both = grams("TF", 1, 2, 0);
+  both.emplace_back("pool_strings", std::vector<std::string>(10));
+  EXPECT_THAT(refusal("TfIdfVectorizer", {row}, both), HasSubstr("either pool_strings"));
+  auto weighted = grams("IDF", 1, 2, 0);
+  weighted.emplace_back("weights", std::vector<float>{1});
+  EXPECT_THAT(refusal("TfIdfVectorizer", {row}, weighted), HasSubstr("has 1 weights"));
+}
+
 }  // namespace
 }  // namespace tercel::ops
