@@ -141,6 +141,20 @@ TEST_F(Bombs, NumbersInAttributes) {
   expect(counts + "[0, 9223372036854775806]> (x) }", "[TfIdfVectorizer \"y\"]", zeros);
 }
 
+// A pattern of which others would try exponentially many ways, or that means a large automaton.
+TEST_F(Bombs, Patterns) {
+  const NamedTensors x{{"x", Tensor::from_strings({std::string(1 << 20, 'a')}, {1})}};
+  for (const char* pattern : {"(a*)*(a|aa)+[bc]d", "(a?){900}a{900}b", "(.*)(.*)(.*)(.*)[^a]"}) {
+    expect(std::string("g (string[1] x) => (bool[1] y) { y = RegexFullMatch <pattern = \"") +
+               pattern + "\"> (x) }",
+           "RegexFullMatch", x, false);
+  }
+  expect(
+      "g (string[1] x) => (bool[1] y) "
+      "{ y = RegexFullMatch <pattern = \"((a{1000}){1000}){1000}\"> (x) }",
+      "[RegexFullMatch \"y\"]", x);
+}
+
 TEST_F(Bombs, ShapesThatAreInputs) {
   const NamedTensors two{{"n", Tensor::from<int64_t>({1 << 20, 1 << 20}, {2})}};
   const NamedTensors one{{"n", Tensor::from<int64_t>({int64_t{1} << 40}, {1})}};

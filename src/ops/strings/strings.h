@@ -5,6 +5,7 @@
 
 namespace tercel::ops {
 
+extern const OpDef regex_full_match;
 extern const OpDef string_concat;
 extern const OpDef string_normalizer;
 extern const OpDef string_split;

@@ -5,6 +5,7 @@
 
 namespace tercel::ops {
 
+extern const CpuImplementation kRegexFullMatchCpu[1];
 extern const CpuImplementation kStringConcatCpu[1];
 extern const CpuImplementation kStringNormalizerCpu[1];
 extern const CpuImplementation kStringSplitCpu[1];

@@ -152,5 +152,38 @@ TEST(TfIdfVectorizer, Refuses) {
   EXPECT_THAT(refusal("TfIdfVectorizer", {row}, weighted), HasSubstr("has 1 weights"));
 }
 
+std::vector<double> full_matches(const std::string& pattern, std::vector<std::string> values) {
+  const auto count = static_cast<int64_t>(values.size());
+  return to_doubles(
+      run_op("RegexFullMatch", {text(std::move(values), {count})}, {{"pattern", pattern}})[0]);
+}
+
+TEST(RegexFullMatch, MatchesTheWhole) {
+  EXPECT_THAT(
+      full_matches(R"((\W|^)[\w.\-]{0,25}@(yahoo|gmail)\.com(\W|$))",
+                   {"account@gmail.com", "account@hotmail.com", "not email", "x@yahoo.comm"}),
+      ElementsAre(1, 0, 0, 0));
+  EXPECT_THAT(full_matches("a|ab", {"a", "ab", "abc", ""}), ElementsAre(1, 1, 0, 0));
+  EXPECT_THAT(full_matches("", {"", "a"}), ElementsAre(1, 0));
+  EXPECT_THAT(full_matches("ü.", {"üä", "üää", "u"}), ElementsAre(1, 0, 0));
+  EXPECT_EQ(
+      run_op("RegexFullMatch", {text({}, {0, 2})}, {{"pattern", std::string("a")}})[0].shape(),
+      (Shape{0, 2}));
+  // Backtracking would take longer than there is.
+  EXPECT_THAT(full_matches("(a*)*(a|aa)+[bc]d", {std::string(100'000, 'a')}), ElementsAre(0));
+}
+
+TEST(RegexFullMatch, Refuses) {
+  const auto why = [](const std::string& pattern) {
+    return refusal("RegexFullMatch", {text({"a"}, {1})}, {{"pattern", pattern}});
+  };
+  EXPECT_THAT(why("(a"), HasSubstr("the regular expression \"(a\", byte 2: a group does not end"));
+  EXPECT_THAT(why("(((a{1000}){1000}){1000})"), HasSubstr("more than"));
+  EXPECT_THAT(refusal("RegexFullMatch", {text({"a"}, {1})}), HasSubstr("\"pattern\" is missing"));
+  EXPECT_THAT(
+      refusal("RegexFullMatch", {Tensor::from<float>({1}, {1})}, {{"pattern", std::string("a")}}),
+      HasSubstr("expected string"));
+}
+
 }  // namespace
 }  // namespace tercel::ops

@@ -55,4 +55,28 @@ def tf_idf(dice: Dice) -> Call:
     return Call("TfIdfVectorizer", [x if isinstance(tokens[0], str) else x.astype(np.int64)], attributes=attributes)
 
 
-CASES = {"StringConcat": concat, "StringNormalizer": normalizer, "TfIdfVectorizer": tf_idf}
+PIECES = [
+    "a",
+    "b+",
+    "[a-c]*",
+    "[^b]",
+    ".",
+    "(?:a|bc)?",
+    "\\w+",
+    "\\d",
+    "\\s*",
+    "[[:upper:]]",
+    "\\pL{1,2}",
+    "(?i)Ab",
+    "(?P<n>,|z)",
+]
+
+
+def regex(dice: Dice) -> Call:
+    pattern = "".join(dice.pick([*PIECES, ".*"]) for _ in range(dice.random.randint(0, 4)))
+    if dice.chance(0.3):
+        pattern = dice.pick(["^{}$", "{}|z+", "(?s){}.*", "(?m)^{}$", "\\b{}", "({}){{2,3}}"]).format(pattern)
+    return Call("RegexFullMatch", [words(dice, dice.shape(2))], attributes={"pattern": pattern}, opset=20)
+
+
+CASES = {"RegexFullMatch": regex, "StringConcat": concat, "StringNormalizer": normalizer, "TfIdfVectorizer": tf_idf}
