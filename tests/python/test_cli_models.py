@@ -37,6 +37,12 @@ def test_show_refuses() -> None:
     refused("show", DOCUMENT)
 
 
+def test_what_was_not_understood_is_named() -> None:
+    assert "no such command: shwo" in refused("shwo", MODEL)
+    assert "unexpected argument: --jsn (see `tercel show --help`)" in refused("show", "--jsn", MODEL)
+    assert "unexpected argument: --inptu" in refused("predict", "--inptu", "x")
+
+
 # run, export, tokenize
 
 
