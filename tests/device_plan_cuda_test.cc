@@ -1,7 +1,6 @@
 // Which steps a program for a CUDA device has. Nothing runs, so no GPU is needed: the device is
 // made of the host's memory, and the kernels are those of libtercel_cuda.so.
 
-#include <cstring>
 #include <filesystem>
 #include <regex>
 
@@ -10,47 +9,17 @@
 #include "src/ir/text.h"
 #include "src/runtime/program.h"
 #include "src/session/load_model.h"
+#include "tests/host_device.h"
 
 namespace tercel::runtime {
 namespace {
-
-class HostStream final : public Stream {
- public:
-  void synchronize() override { ++synchronizations_; }
-};
-
-class HostDevice final : public Device {
- public:
-  DeviceKind kind() const override { return DeviceKind::cuda; }
-  int index() const override { return 1000; }  // no machine's
-  std::string name() const override { return "cuda"; }
-  DeviceProperties properties() const override { return {}; }
-  double measure_bandwidth() override { return 0; }
-  std::shared_ptr<Allocator> make_allocator(std::size_t limit) override {
-    return make_cpu_allocator(limit);
-  }
-  std::shared_ptr<Allocator> make_host_allocator(std::size_t limit) override {
-    return make_cpu_allocator(limit);
-  }
-  std::unique_ptr<Stream> make_stream() override { return std::make_unique<HostStream>(); }
-  void copy_from_host(void* to, const void* from, std::size_t bytes, Stream&) override {
-    std::memcpy(to, from, bytes);
-  }
-  void copy_to_host(void* to, const void* from, std::size_t bytes, Stream&) override {
-    std::memcpy(to, from, bytes);
-  }
-  void copy(void* to, const void* from, std::size_t bytes, Stream&) override {
-    std::memcpy(to, from, bytes);
-  }
-};
 
 class DevicePlan : public testing::Test {
  protected:
   void SetUp() override {
     if (cuda_devices().library == nullptr) GTEST_SKIP() << cuda_devices().missing;
-    // The library's buffer for uploads outlives the test, and with it the device.
-    static auto* const kDevice = new HostDevice();
-    accelerator_ = std::make_unique<Accelerator>(*kDevice, *cuda_devices().library, Dtype::f32);
+    accelerator_ =
+        std::make_unique<Accelerator>(host_device(), *cuda_devices().library, Dtype::f32);
   }
 
   // "MatMul Add: gemm_weight" for each step on the device, "host MatMul Add: …" for others.
