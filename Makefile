@@ -62,4 +62,4 @@ lint: configure ## clang-tidy on the C++ sources that changed since they last pa
 	@$(PYTHON) -m ruff check --quiet . && echo "ruff: no findings"
 
 clean: ## remove what was built (not .venv)
-	@rm -rf build build-debug build-tsan build-bench
+	@rm -rf build build-cuda build-debug build-tsan build-bench

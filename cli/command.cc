@@ -193,8 +193,12 @@ std::function<void()> CommandLine::parse(int count, const char* const* arguments
   } catch (const CLI::ParseError& error) {
     const auto chosen = app_->get_subcommands();
     const std::string name = chosen.empty() ? "" : " " + chosen.front()->get_name();
-    throw Error(Errc::invalid_argument,
-                std::string(error.what()) + " (see `tercel" + name + " --help`)");
+    // What was not understood says more than what is missing because of it.
+    const auto extras = app_->remaining(true);
+    std::string what = error.what();
+    if (!extras.empty())
+      what = (chosen.empty() ? "no such command: " : "unexpected argument: ") + extras[0];
+    throw Error(Errc::invalid_argument, what + " (see `tercel" + name + " --help`)");
   }
   return chosen_;
 }

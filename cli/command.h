@@ -81,6 +81,7 @@ class CommandLine {
 
 // One a file.
 void add_ask(CommandLine& line);
+void add_bench(CommandLine& line);
 void add_classify(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_embed(CommandLine& line);

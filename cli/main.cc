@@ -35,6 +35,7 @@ int report(const std::string& message, int code) {
 void run(int count, const char* const* arguments) {
   CommandLine line;
   add_ask(line);
+  add_bench(line);
   add_classify(line);
   add_devices(line);
   add_embed(line);

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <random>
 
@@ -12,6 +11,7 @@
 #include "cli/json.h"
 #include "cli/models.h"
 #include "cli/random_tensor.h"
+#include "cli/timings.h"
 #include "tercel/npy.h"
 
 namespace tercel::cli {
@@ -32,17 +32,6 @@ struct RunCommand {
   SessionOptions session;
   bool json = false;
   bool explain = false;
-};
-
-struct Timings {
-  double first = 0;  // milliseconds; the plan is made in it
-  std::vector<double> runs;
-
-  double at(double fraction) const {  // nearest rank
-    const auto rank =
-        static_cast<std::size_t>(std::ceil(fraction * static_cast<double>(runs.size())));
-    return runs[std::min(std::max<std::size_t>(rank, 1), runs.size()) - 1];
-  }
 };
 
 std::pair<std::string, std::string> split_pair(const std::string& text, std::string_view option,
@@ -145,7 +134,7 @@ void run(const RunCommand& command) {
   Timings timings;
   timings.first = timed(outputs);
   for (int i = 1; i < command.repeat; ++i) timings.runs.push_back(timed(outputs));
-  std::sort(timings.runs.begin(), timings.runs.end());
+  timings.sort();
 
   if (!command.output.empty()) write_outputs(command.output, outputs);
   const SessionStats stats = session.stats();

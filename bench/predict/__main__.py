@@ -6,7 +6,7 @@ embed   N texts of 4 to 200 tokens through MiniLM-L6: the peers at their best (s
         CPUs), and as users run them (batches of 32 in order of arrival, padded); the share of time without data
 loader  reading, tokenising, collating: against torch.utils.data.DataLoader with `tokenizers`, two workers each
 memory  peak memory over 50 MB and over 5 GB, which come through a pipe
-plot    docs/predict.svg: tokens a second by tokens of a batch and by the mix of lengths
+plot    docs/predict.svg: tokens a second by rows of a batch and by the mix of lengths (`tercel bench --plot`)
 """
 
 import argparse
@@ -22,7 +22,6 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cpu"))
 import assets
-import plot
 from measure import BUILD, ROOT, TERCEL, child, closing, median
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -168,7 +167,8 @@ def main():
         if "memory" in parts:
             memory(options)
         if "plot" in parts:
-            plot.make(predict, natural_texts, write_texts, folder)
+            command = [TERCEL, "bench", assets.checkpoint("minilm"), "--plot", ROOT / "docs/predict.svg"]
+            subprocess.run([str(word) for word in command], check=True)
 
 
 if __name__ == "__main__":

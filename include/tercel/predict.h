@@ -75,7 +75,7 @@ struct PredictOptions {
   int64_t batch_size = 1024;  // rows of a batch at most
   int64_t max_tokens = 0;     // tokens of a batch at most; 0: what suits the caches
   int workers = 1;            // threads that read and tokenise
-  int64_t look_ahead = 4096;
+  int64_t look_ahead = 1024;  // records that are sorted by length
   std::size_t loader_memory = std::size_t{256} << 20;  // of loaded records
   double commit_seconds = 1;  // between two moments at which what is written is made safe
 

@@ -1,6 +1,7 @@
 """`tercel show`, `run`, `export` and `tokenize`."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ def test_show_refuses() -> None:
     assert "nowhere" in refused("show", "nowhere.onnx")
     assert "--dim" in refused("show", MODEL, "--dim", "batch")
     refused("show", DOCUMENT)
+
+
+def test_what_was_not_understood_is_named() -> None:
+    assert "no such command: shwo" in refused("shwo", MODEL)
+    assert "unexpected argument: --jsn (see `tercel show --help`)" in refused("show", "--jsn", MODEL)
+    assert "unexpected argument: --inptu" in refused("predict", "--inptu", "x")
 
 
 # run, export, tokenize
@@ -155,3 +162,39 @@ def test_tokenize() -> None:
     lines = output("tokenize", "--model", MODEL, "--no-special-tokens", text).splitlines()
     assert [int(line.split("\t")[0]) for line in lines] == expected.ids[1:-1]
     assert "tokenizer.json" in refused("tokenize", "--model", CHECKPOINTS / "distilbert_qa", "text")
+
+
+# bench
+
+
+def test_bench_measures_and_plots(tmp_path: Path) -> None:
+    plot = tmp_path / "speed.svg"
+    options = ["--seconds", 0.01, "--batches", "1,3", "--plot", plot]
+    rows = output_json("bench", CHECKPOINTS / "modernbert_qa", *options)
+    assert [(row["lengths"], row["batch"]) for row in rows] == [
+        (lengths, batch) for lengths in ("16", "128", "mixed") for batch in (1, 3)
+    ]
+    for row in rows:
+        assert 0 < row["median_milliseconds"] <= row["p99_milliseconds"] and row["runs"] >= 5
+        assert row["sequences_per_second"] == pytest.approx(1000 * row["batch"] / row["median_milliseconds"])
+        if row["lengths"] != "mixed":
+            assert row["tokens_per_second"] == pytest.approx(row["sequences_per_second"] * int(row["lengths"]))
+    root = ElementTree.parse(plot).getroot()
+    names = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 3
+    assert {"16 tokens", "128 tokens", "4 to 200 tokens, mixed", "Tokens a second: modernbert_qa"} <= set(names)
+
+
+def test_bench_of_images_has_no_lengths() -> None:
+    (row,) = output_json("bench", CHECKPOINTS / "vit_classify", "--seconds", 0.01, "--batches", 2)
+    assert "lengths" not in row and row["batch"] == 2
+    lines = output("bench", CHECKPOINTS / "vit_classify", "--seconds", 0.01, "--batches", "1,2").splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2"]
+
+
+def test_bench_refuses() -> None:
+    model = CHECKPOINTS / "bert_qa"
+    for option, value in [("--batches", "0"), ("--batches", "1,,2"), ("--lengths", "few"), ("--seconds", "0")]:
+        assert option in refused("bench", model, option, value)
+    assert "out of range" in refused("bench", model, "--lengths", 100000, "--batches", 1, "--json")
+    assert "--lengths" in refused("bench", CHECKPOINTS / "vit_classify", "--lengths", 16)

@@ -28,8 +28,12 @@ struct Layout {
 std::size_t workspace(const AttentionArgs& args, int threads) {
   const int64_t columns = round_up(args.head_size + kPanel, kPanel) +
                           round_up(args.v_head_size, kPanel) + 2 * kTileRows;
-  return checked_bytes(threads, round_up(args.kv_length, kBlockK) + kBlockK,
-                       columns * static_cast<int64_t>(sizeof(float)));
+  // More than the layout's, and checked: its own sums must not overflow.
+  checked_bytes(threads, round_up(args.kv_length, kBlockK) + kBlockK,
+                columns * static_cast<int64_t>(sizeof(float)));
+  const Layout layout(args);
+  return checked_bytes(threads, round_up(layout.k + layout.v + layout.scores, kPanel),
+                       sizeof(float));
 }
 
 // One sequence and one head of queries.
