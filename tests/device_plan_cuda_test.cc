@@ -10,6 +10,7 @@
 #include "src/runtime/program.h"
 #include "src/session/load_model.h"
 #include "tests/host_device.h"
+#include "tests/source_folder.h"
 
 namespace tercel::runtime {
 namespace {
@@ -44,7 +45,7 @@ class DevicePlan : public testing::Test {
     return steps(ir::parse_text("g " + graph));
   }
   std::vector<std::string> steps_of_checkpoint(const std::string& name) {
-    const auto path = std::filesystem::path(TERCEL_SOURCE_DIR) / "tests/data/checkpoints" / name;
+    const auto path = source_folder() / "tests/data/checkpoints" / name;
     auto model = read_model(path, "");
     prepare_model(*model, {best_cpu_isa(), pool_, *memory_}, true);
     return steps(std::move(model));
