@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "src/ir/text.h"
-#include "src/runtime/program.h"
+#include "src/runtime/plan.h"
 #include "src/session/load_model.h"
 #include "tests/host_device.h"
 #include "tests/source_folder.h"
@@ -107,6 +107,29 @@ TEST_F(DevicePlan, WhatIsLookedUpIsNormalisedAtOnce) {
             (Steps{"to_device", "to_device", "Gather: gather", "Gather: gather", "Add: binary",
                    "LayerNormalization: norm", "to_host"}))
       << explained_;
+}
+
+// What one call writes lies at even distances, and what one call copies lies alike on both sides.
+TEST_F(DevicePlan, OutputsOfOneProductAndInputsOfOneCopyLieSideBySide) {
+  const Program program(
+      ir::parse_text("g (float[B,2] x, float[B,2] r) => (float[B,3] p, float[B,3] q, float[B,3] o)"
+                     "<float[2,3] a = {1,2,3,4,5,6}, float[2,3] b = {1,2,3,4,5,6}>"
+                     "{ s = Add(x, r) p = MatMul(s, a) q = MatMul(s, b) o = MatMul(s, b) }"),
+      {best_cpu_isa(), Dtype::f32, accelerator_.get(), false}, pool_, *memory_);
+  const Plan plan = make_plan(program, {{5, 2}, {5, 2}}, {true, true, true}, pool_);
+  ASSERT_EQ(plan.steps.size(), 7U) << program.explain();  // 2 to the device, 2, 3 to the host
+  const auto offset = [&](int slot) { return plan.slots[static_cast<std::size_t>(slot)].offset; };
+  const PlannedStep& first = plan.steps[0];
+  const PlannedStep& second = plan.steps[1];
+  EXPECT_TRUE(first.joined && second.joined);
+  EXPECT_EQ(first.joined_bytes, 128U);  // of 40, and 40, at multiples of 64
+  EXPECT_EQ(second.joined_bytes, 0U);
+  EXPECT_EQ(second.staging - first.staging, 64U);
+  EXPECT_EQ(offset(second.step->outputs[0]) - offset(first.step->outputs[0]), 64U);
+  const std::vector<int>& products = plan.steps[3].step->outputs;
+  ASSERT_EQ(products.size(), 3U);
+  EXPECT_EQ(offset(products[1]) - offset(products[0]), 64U);  // of 60
+  EXPECT_EQ(offset(products[2]) - offset(products[1]), 64U);
 }
 
 // The layers of BERT in as few steps as the kernels' bench takes.
