@@ -23,7 +23,7 @@ class KernelTable;
 
 // Changes with every change of what the two halves share: of this header, memory.h,
 // src/ops/kernel.h and src/ir.
-inline constexpr int kCudaLibraryInterface = 1;
+inline constexpr int kCudaLibraryInterface = 2;
 
 // What the library answers. The first two members can be read whatever else has changed.
 struct CudaLibrary {
@@ -33,7 +33,9 @@ struct CudaLibrary {
   std::vector<std::unique_ptr<Device>> (*open_devices)(std::string& missing);
   const ops::KernelTable* kernels;
   // Elements from the host into the device's memory, of another type when they differ (f32, f16,
-  // bf16 and f64 to each other). Returns when they are there. `pool` reads the host's memory.
+  // bf16 and f64 to each other). A finite number stays one: beyond the other type's range it
+  // becomes the largest (what a mask adds to hide a key must not turn into infinity). Returns when
+  // they are there. `pool` reads the host's memory.
   void (*upload)(Device& device, void* to, Dtype to_type, const void* from, Dtype from_type,
                  int64_t count, ThreadPool& pool);
   // The same within the device's memory, queued. The arrays may not overlap.

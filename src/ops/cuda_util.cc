@@ -1,5 +1,6 @@
 #include "src/ops/cuda_util.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
@@ -36,6 +37,24 @@ Tensor keep(const KernelContext& context, const Tensor& constant, Dtype dtype) {
   return kept;
 }
 
+Tensor keep_stacked(const KernelContext& context, std::span<const Tensor> constants, Dtype dtype) {
+  const auto some = std::find_if(constants.begin(), constants.end(),
+                                 [](const Tensor& constant) { return constant.defined(); });
+  TERCEL_CHECK(some != constants.end());
+  Tensor zeros(Dtype::f32, some->shape());
+  std::fill_n(zeros.values<float>().begin(), zeros.size(), 0.0F);
+  Shape shape = some->shape();
+  shape.insert(shape.begin(), static_cast<int64_t>(constants.size()));
+  Tensor kept = allocate_tensor(dtype, shape, context.memory, "weights");
+  auto* to = static_cast<std::byte*>(kept.data());
+  for (const Tensor& constant : constants) {
+    const Tensor& from = constant.defined() ? constant : zeros;
+    upload(*context.device, to, dtype, from.data(), from.dtype(), from.size(), context.pool);
+    to += bytes_of(dtype, from.size());
+  }
+  return kept;
+}
+
 std::string refuse_unless_float(const KernelContext& context) {
   constexpr std::array kAccepted{Dtype::f32, Dtype::f16, Dtype::bf16};
   return refuse_dtype(kAccepted, context.input_dtype(0));
@@ -52,7 +71,12 @@ bool has_constant(const KernelContext& context, int index) {
 
 void convert(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
              Stream& stream) {
-  cuda::cast({.count = count, .from = from, .from_type = from_type, .to = to, .to_type = to_type},
+  cuda::cast({.count = count,
+              .from = from,
+              .from_type = from_type,
+              .to = to,
+              .to_type = to_type,
+              .finite = true},
              static_cast<cudaStream_t>(stream.native()));
 }
 

@@ -40,6 +40,8 @@ inline const void* data_of(const Tensor* tensor) {
 
 // A constant in the device's memory, its floating-point elements as `dtype`. Waits for the copy.
 Tensor keep(const KernelContext& context, const Tensor& constant, Dtype dtype);
+// Constants of one shape as one, [count, shape…]; one that is undefined is zeros.
+Tensor keep_stacked(const KernelContext& context, std::span<const Tensor> constants, Dtype dtype);
 
 // Refusals: f32, f16 and bf16; elements of whole bytes; no more dimensions than the kernels take.
 std::string refuse_unless_float(const KernelContext& context);  // of input 0

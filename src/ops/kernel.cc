@@ -129,6 +129,7 @@ std::string refusal(const Implementation& implementation, const KernelContext& c
   if (!context.epilogue.empty() && !implementation.epilogues) return "takes no epilogue";
   if (!context.siblings.empty() && !implementation.siblings)
     return "computes one product at a time";
+  if (!context.lookups.empty() && !implementation.lookups) return "looks nothing up";
   if ((context.rounding.input || context.rounding.output) && !implementation.rounding)
     return "takes and gives nothing in bf16 for f32";
   if ((context.layouts.input || context.layouts.output) && !implementation.layouts)

@@ -42,7 +42,7 @@ struct Epilogue {
   Activation activation = Activation::none;
   bool residual = false;
   Activation last = Activation::none;  // of a Conv with a constant weight alone
-  std::optional<Normalization> norm;   // on the CPU, of all but Conv
+  std::optional<Normalization> norm;   // of all but Conv
 
   bool empty() const;
 };
@@ -52,6 +52,14 @@ struct Epilogue {
 struct Sibling {
   const ir::Node& node;
   Epilogue epilogue;
+};
+
+// Rows of a constant table that are looked up, and added to those of the other lookups: for row r
+// of the output, row index[r], or index[pick[r]]. Where there are fewer of them they start again.
+struct Lookup {
+  Tensor table;   // [size, N]
+  int index = 0;  // which of the kernel's inputs, i64
+  int pick = -1;  // likewise; -1: none
 };
 
 // Which values of a node, or of a group of nodes, lie channels last: as [N, H, W, C] under the
@@ -83,6 +91,9 @@ struct KernelContext {
   Device* device = nullptr;  // that the kernel is for; null: the CPU
   std::span<const Sibling> siblings = {};  // only implementations with `siblings` see any
   Rounding rounding = {};  // only implementations with `rounding` see any that is true
+  // What the node, a LayerNormalization by constants, normalises instead of its input 0. The
+  // kernel's inputs are those that the lookups name. Only implementations with `lookups` see any.
+  std::span<const Lookup> lookups = {};
 
   KernelContext of(const Sibling& sibling) const;  // of the sibling alone
 
@@ -156,6 +167,8 @@ class Kernel {
     (void)input;
     return false;
   }
+  // All outputs are of one type and shape and must lie one behind the other, at even distances.
+  virtual bool outputs_side_by_side() const { return false; }
   // Output shapes depend on the data (NonZero): run() sets the output tensors itself.
   virtual bool allocates_outputs() const { return false; }
   // A kernel of a device reads this input on the host (a shape, axes).
@@ -174,6 +187,7 @@ struct Implementation {
   bool layouts = false;    // heeds KernelContext::layouts, or refuses them
   bool siblings = false;   // computes KernelContext::siblings, or refuses them
   bool rounding = false;   // heeds KernelContext::rounding, or refuses it
+  bool lookups = false;    // computes KernelContext::lookups, or refuses them
 };
 
 struct OperatorKernels {

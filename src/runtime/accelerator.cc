@@ -9,6 +9,13 @@ Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype flo
       memory_(device_.make_allocator(limit)),
       host_memory_(device_.make_host_allocator(limit)) {}
 
+Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype)
+    : device_(device),
+      library_(library),
+      float_dtype_(float_dtype),
+      memory_(device.make_allocator(0)),
+      host_memory_(device.make_host_allocator(0)) {}
+
 bool Accelerator::holds(Dtype dtype) { return bits_of(dtype) >= 8; }
 
 Tensor Accelerator::upload(const Tensor& tensor, ThreadPool& pool) const {

@@ -15,6 +15,8 @@ class Accelerator {
   // `limit`: bytes of the device's memory that may be held, 0 for all. `float_dtype`: what f32
   // values become there: f32, f16 or bf16.
   Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype);
+  // Of a device that is no machine's: programs are made for it with the library's kernels, not run.
+  Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype);
 
   Device& device() const { return device_; }
   const ops::KernelTable& kernels() const { return *library_.kernels; }

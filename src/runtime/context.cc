@@ -40,9 +40,8 @@ std::vector<Shape> shapes_of(const std::vector<Tensor>& tensors) {
 // themselves.
 ops::Facts infer_step(const Step& step, const std::vector<Tensor>& inputs, const Plan& plan) {
   ops::Facts facts;
-  const ir::Node& first = *step.nodes.front();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const ir::Value* value = first.input(static_cast<int>(i));
+    const ir::Value* value = step.input_values[i];
     if (value == nullptr || !inputs[i].defined()) continue;
     const bool rounded = i == 0 && step.rounds_input;
     const bool readable =

@@ -10,6 +10,8 @@ namespace tercel::runtime {
 namespace {
 
 constexpr int kRunsBefore = 2;  // a recording is made
+// Bytes that a kernel converts straight into the host's memory: a copy of their own takes longer.
+constexpr std::size_t kWritten = std::size_t{64} << 10;
 
 // Marks: a fault for each step, then the number of steps that the queue has begun.
 int* fault_of(const Buffer& marks, std::size_t step) {
@@ -138,8 +140,15 @@ void DeviceRun::transfer(const PlannedStep& planned) {
   const Step& step = *planned.step;
   const Tensor& from = context_.slots_[static_cast<std::size_t>(step.inputs[0])];
   Tensor& to = context_.slots_[static_cast<std::size_t>(step.outputs[0])];
+  if (planned.joined) {
+    device.copy_from_host(to.data(), context_.arena_ + planned.staging, planned.joined_bytes,
+                          *stream_);
+    return;
+  }
   if (from.size() == 0) return;
   const bool same = from.dtype() == to.dtype();
+  if (!same && step.transfer == Transfer::to_host && to.bytes() <= kWritten)
+    return accelerator_.convert(from, to, *stream_);
   std::byte* scratch = context_.device_arena_ + planned.workspace;
   if (step.transfer == Transfer::to_device) {
     Tensor landed = same ? to : Tensor::view_of(scratch, from.dtype(), from.shape());

@@ -52,7 +52,8 @@ bool is_bias(const ir::Value* value, const ir::Value* result, const ops::Facts& 
   return type->dims->back().equals(value->initializer().shape()[0]);
 }
 
-// LayerNormalization of `value` along its last axis by constants, with nothing but its result read.
+}  // namespace
+
 std::optional<ops::Normalization> norm_of(const ir::Node& node, const ir::Value* value,
                                           const ops::Facts& facts) {
   if (!node.is("LayerNormalization") || node.input(0) != value) return std::nullopt;
@@ -74,13 +75,15 @@ std::optional<ops::Normalization> norm_of(const ir::Node& node, const ir::Value*
                             node.float_or("epsilon", 1e-5F)};
 }
 
+namespace {
+
 bool takes_epilogue(const ir::Node& node) {
   if (node.is("MatMul") || node.is("Gemm") || node.is("Conv")) return true;
   return node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
 }
 
 FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
-                const std::unordered_set<const ir::Node*>& taken, bool with_norms) {
+                const std::unordered_set<const ir::Node*>& taken) {
   FusedGroup group{{&first}, {}, nullptr};
   const ir::Value* value = first.output();
   const auto take = [&](const ir::Node* node) {
@@ -121,7 +124,7 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
       take(next);
     }
   }
-  if (!with_norms || first.is("Conv") || next == nullptr) return group;
+  if (first.is("Conv") || next == nullptr) return group;
   if (auto norm = norm_of(*next, value, facts)) {
     group.epilogue.norm = std::move(norm);
     take(next);
@@ -132,18 +135,24 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
 }  // namespace
 
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
-                                                               const ops::Facts& facts,
-                                                               bool with_norms) {
+                                                               const ops::Facts& facts) {
   std::unordered_map<const ir::Node*, FusedGroup> groups;
   std::unordered_set<const ir::Node*> taken;
   for (const auto& node : graph.nodes()) {
     if (!takes_epilogue(*node)) continue;
     if (!is_f32(node->output(), facts)) continue;
-    FusedGroup group = grow(*node, facts, taken, with_norms);
+    FusedGroup group = grow(*node, facts, taken);
     taken.insert(group.nodes.begin(), group.nodes.end());
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));
   }
   return groups;
+}
+
+FusedGroup without_norm(const FusedGroup& group) {
+  FusedGroup shorter = group;
+  shorter.epilogue.norm.reset();
+  shorter.nodes.pop_back();
+  return shorter;
 }
 
 namespace {

@@ -3,6 +3,7 @@
 // cache: a constant bias, an activation, a residual, a LayerNormalization; and products that can be
 // computed together. Decisions of the plan: the graph stays as it is.
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -18,11 +19,17 @@ struct FusedGroup {
   const ir::Value* residual = nullptr;
 };
 
+// What `node` is, if it is a LayerNormalization of `value` along its last axis by constants, with
+// nothing but its result read.
+std::optional<ops::Normalization> norm_of(const ir::Node& node, const ir::Value* value,
+                                          const ops::Facts& facts);
+
 // Groups by their first node. A group is only made where every value between its nodes has no other
-// use. `with_norms`: a LayerNormalization may end one.
+// use. Whether a kernel takes a group is not asked.
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
-                                                               const ops::Facts& facts,
-                                                               bool with_norms);
+                                                               const ops::Facts& facts);
+// The group without its LayerNormalization, which ends it.
+FusedGroup without_norm(const FusedGroup& group);
 
 // Groups, of one node each at least, whose products have one input 0 (queries, keys and values of
 // an attention): kernels may compute them in one step, where the first node stands. The weights

@@ -34,6 +34,10 @@ struct PlannedStep {
   const Step* step = nullptr;
   std::size_t workspace = 0;  // offset of its scratch in the arena, the accelerator's for its steps
   std::size_t staging = 0;  // of a transfer: offset in the CPU's arena of the bytes that are copied
+  // A transfer to the device whose bytes lie side by side with those of others, on either side: the
+  // first of them copies all, `joined_bytes`, the others nothing.
+  bool joined = false;
+  std::size_t joined_bytes = 0;
   bool is_view = false;
   bool dynamic = false;  // shapes are inferred again when it runs
 };

@@ -34,6 +34,7 @@ struct Step {
   std::string implementation;
   std::vector<std::string> refusals;
   std::vector<int> inputs;                      // slots; -1: left out, or packed into the kernel
+  std::vector<const ir::Value*> input_values;   // what they hold; null likewise
   std::vector<int> outputs;                     // slots; -1: left out
   std::vector<const ir::Value*> output_values;  // null: left out
   bool rounds_input = false;                    // input 0 is held in bf16, though its value is f32
@@ -76,7 +77,8 @@ class Program {
   std::string explain() const;
 
  private:
-  class Compiler;
+  class Compiler;   // compiler.h
+  class Placement;  // placement.h
   int slot(const ir::Value* value);
   int add_slot(const ir::Value* value, bool on_device);
 

@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:  # then files with such numbers cannot be read
+    bfloat16 = None
 
 DTYPES = {
     "F32": np.float32,
     "F16": np.float16,
-    "BF16": ml_dtypes.bfloat16,
+    "BF16": bfloat16,
     "I64": np.int64,
     "BOOL": np.bool_,
 }

@@ -39,7 +39,8 @@ struct AttentionArgs {
   const int64_t* position_offsets = nullptr;  // [batch], on the device
 
   // Strides in elements, 0 broadcasts; both may be given.
-  const void* mask = nullptr;  // of `type`, added to the score
+  // Of `type`, added to the score. f16's lowest finite number hides a key as f32's does.
+  const void* mask = nullptr;
   int64_t mask_batch = 0, mask_head = 0, mask_query = 0, mask_key = 1;
   const uint8_t* mask_bool = nullptr;  // 0: the key is not seen
   int64_t bool_batch = 0, bool_head = 0, bool_query = 0, bool_key = 1;

@@ -11,6 +11,7 @@ struct Problem {
   std::vector<int64_t> lengths;
   int64_t heads = 2, kv_heads = 2, size = 64;
   bool ragged = true, bias = false, keys = false, lengths_given = false;
+  bool few_hidden = false;  // with keys: one in each sequence
   int64_t left = -1, right = -1, offset = 0;
   float softcap = 0;
 };
@@ -29,6 +30,10 @@ class AttentionCuda : public FloatCudaTest {
     const Floats x(type, random(rows * width));
     const Floats bias(type, random(p.heads * longest * longest, -2, 2));
     std::vector<uint8_t> seen = random_integers<uint8_t>(batch * longest, 0, 1);
+    if (p.few_hidden) {
+      std::fill(seen.begin(), seen.end(), uint8_t{1});
+      for (int64_t b = 0; b < batch; ++b) seen[b * longest + random_integer(0, longest - 1)] = 0;
+    }
     const DeviceArray seen_array(seen), offsets_array(offsets), lengths_array(p.lengths);
     const DeviceArray error(std::vector<int>{0});
     const Floats out(type, rows * p.heads * p.size);
@@ -131,6 +136,39 @@ TEST_P(AttentionCuda, PaddedWithLengthsAndMasks) {
   check({.lengths = {60, 100, 33}, .ragged = false, .bias = true});
   check({.lengths = {60, 100, 33}, .ragged = false, .keys = true});
   check({.lengths = {60, 100, 33}, .bias = true, .keys = true});
+  check({.lengths = {256, 256}, .keys = true, .few_hidden = true});
+  check({.lengths = {256, 200}, .size = 192, .ragged = false, .keys = true, .few_hidden = true});
+}
+
+// A mask's lowest finite number is lower than any score: where it hides all keys they count alike.
+TEST_P(AttentionCuda, ARowWhoseKeysAreAllHiddenIsTheirMean) {
+  const int64_t length = 70, size = 64;
+  const Dtype type = GetParam();
+  const double lowest = type == Dtype::f16    ? -65504.0
+                        : type == Dtype::bf16 ? -3.3895313892515355e38
+                                              : -3.4028234663852886e38;
+  const Floats q(type, random(length * size)), k(type, random(length * size));
+  const Floats v(type, random(length * size)), out(type, length * size);
+  const Floats mask(type, std::vector<double>(length, lowest));
+  AttentionArgs args;
+  args.type = type;
+  args.batch = args.q_heads = args.kv_heads = 1;
+  args.q_length = args.kv_length = length;
+  args.head_size = args.v_head_size = size;
+  args.q = q.get();
+  args.k = k.get();
+  args.v = v.get();
+  args.out = out.get();
+  args.q_strides = args.k_strides = args.v_strides = args.out_strides = {length * size, size, size};
+  args.mask = mask.get();
+  attention(args, nullptr);
+  const auto result = out.read();
+  for (int64_t c = 0; c < size; ++c) {
+    double mean = 0;
+    for (int64_t j = 0; j < length; ++j) mean += v.values[j * size + c] / length;
+    for (const int64_t i : {int64_t{0}, length - 1})
+      ASSERT_NEAR(result[i * size + c], mean, 3 * rounding(type) + 2e-6) << i << " " << c;
+  }
 }
 
 TEST_P(AttentionCuda, WindowsCausalityAndGroups) {

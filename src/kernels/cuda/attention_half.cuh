@@ -246,8 +246,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   commit_copies();
 
   AttentionWarp<T, Size> warp;
-  const bool bare = args.softcap <= 0.0F && args.mask == nullptr && args.mask_bool == nullptr &&
-                    args.left_window < 0 && args.right_window < 0;
+  const bool bare = args.softcap <= 0.0F && args.mask == nullptr && args.left_window < 0 &&
+                    args.right_window < 0 && (args.mask_bool == nullptr || args.bool_query == 0);
   for (int64_t tile = 0; tile < tiles; ++tile) {
     wait_for_copies<0>();
     __syncthreads();
@@ -255,8 +255,10 @@ __global__ void __launch_bounds__(kAttentionThreads)
     copy_keys(tile + 1);
     commit_copies();
     const int64_t key = begin + tile * kKeys;
+    const bool whole = bare && key + kKeys <= item.kv_length;
+    const bool plain = whole && item.template sees_all<kKeys>(args, key);
     warp.multiply_keys(shared_address(q), shared_address(k(tile)));
-    warp.mask(args, item, key, bare && key + kKeys <= item.kv_length);
+    warp.mask(args, item, key, plain);
     warp.soften();
     warp.multiply_values(shared_address(v(tile)));
   }

@@ -1,6 +1,8 @@
 #pragma once
 // What a block of attention works on, and which keys its queries see.
 
+#include <cfloat>
+
 #include "src/kernels/cuda/attention.h"
 #include "src/kernels/cuda/element.cuh"
 
@@ -54,6 +56,19 @@ struct AttentionItem {
     begin = begin / tile * tile;
   }
 
+  // Whether a mask that is the same for every query, if there is one, hides none of `Keys` keys.
+  // All lanes of a warp call it.
+  template <int Keys>
+  __device__ __forceinline__ bool sees_all(const AttentionArgs& args, int64_t key) const {
+    if (args.mask_bool == nullptr) return true;
+    const uint8_t* seen = args.mask_bool + batch * args.bool_batch + head * args.bool_head;
+    bool all = true;
+#pragma unroll
+    for (int i = 0; i < Keys; i += 32)
+      all = all && seen[(key + i + threadIdx.x % 32) * args.bool_key] != 0;
+    return __all_sync(~0U, all) != 0;
+  }
+
  private:
   // The sequence's first row; its length is set.
   __device__ int64_t ragged(const AttentionArgs& args) {
@@ -65,6 +80,14 @@ struct AttentionItem {
     return begin;
   }
 };
+
+// f16's lowest finite number is what is left of a lower one, beside which a score is nothing: a row
+// that has no other then weighs all keys alike, as it does in f32.
+template <class T>
+__device__ __forceinline__ float mask_value(T mask) {
+  const float value = widen(mask);
+  return std::is_same_v<T, Half> && value == -65504.0F ? -FLT_MAX : value;
+}
 
 // The score of a query and a key by their places, -inf where the key is not seen.
 template <class T>
@@ -82,7 +105,7 @@ __device__ __forceinline__ float masked_score(const AttentionArgs& args,
                      query * args.bool_query + key * args.bool_key] == 0)
     return -INFINITY;
   if (args.mask != nullptr)
-    score += widen(
+    score += mask_value(
         static_cast<const T*>(args.mask)[item.batch * args.mask_batch + item.head * args.mask_head +
                                          query * args.mask_query + key * args.mask_key]);
   return score;

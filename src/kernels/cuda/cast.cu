@@ -4,6 +4,7 @@
 
 #include "src/kernels/cuda/element.cuh"
 #include "src/kernels/cuda/elementwise.h"
+#include "src/kernels/cuda/launch.cuh"
 
 namespace tercel::kernels::cuda {
 namespace {
@@ -46,23 +47,33 @@ __device__ __forceinline__ T truncated(C x) {
   return static_cast<T>(x);
 }
 
+// Into the range of T, but for infinities and NaN.
 template <class T, class C>
-__device__ __forceinline__ T converted(C x, bool saturate) {
+__device__ __forceinline__ C kept_finite(C x) {
+  constexpr C kLargest = std::is_same_v<T, Half> ? C(65504.0) : C(3.3895313892515355e38);
+  return isinf(x) ? x : x > kLargest ? kLargest : x < -kLargest ? -kLargest : x;
+}
+
+template <class T, class C>
+__device__ __forceinline__ T converted(C x, const CastArgs& args) {
   if constexpr (std::is_same_v<T, Bool>) {
     return {static_cast<uint8_t>(x != C(0))};
   } else if constexpr (kIsFp8<T>) {
     constexpr auto kKind = std::is_same_v<T, E4m3> ? __NV_E4M3 : __NV_E5M2;
-    return {__nv_cvt_float_to_fp8(static_cast<float>(x), saturate ? __NV_SATFINITE : __NV_NOSAT,
-                                  kKind)};
+    return {__nv_cvt_float_to_fp8(static_cast<float>(x),
+                                  args.saturate ? __NV_SATFINITE : __NV_NOSAT, kKind)};
   } else if constexpr (std::is_integral_v<T>) {
     if constexpr (std::is_integral_v<C>)
       return static_cast<T>(x);
     else
       return truncated<T>(x);
   } else if constexpr (std::is_same_v<T, Half> && std::is_same_v<C, double>) {
-    return __double2half(x);
+    return __double2half(args.finite ? kept_finite<T>(x) : x);
   } else if constexpr (std::is_same_v<T, Bfloat> && std::is_same_v<C, double>) {
-    return __double2bfloat16(x);
+    return __double2bfloat16(args.finite ? kept_finite<T>(x) : x);
+  } else if constexpr ((std::is_same_v<T, Half> ||
+                        std::is_same_v<T, Bfloat>)&&std::is_same_v<C, float>) {
+    return narrow<T>(args.finite ? kept_finite<T>(x) : x);
   } else {
     return narrow<T>(static_cast<Wide<T>>(x));
   }
@@ -70,12 +81,14 @@ __device__ __forceinline__ T converted(C x, bool saturate) {
 
 // Weights and activations: compiled for each pair, by packs.
 template <class To, class From, int N>
-__global__ void cast_kernel(int64_t count, const From* from, To* to, bool saturate) {
+__global__ void cast_kernel(int64_t count, const From* from, To* to, CastArgs args) {
+  wait_for_earlier();
+  let_next_start();
   for (int64_t i = global_thread(); i < count; i += all_threads()) {
     const auto in = reinterpret_cast<const Pack<From, N>*>(from)[i];
     Pack<To, N> out;
 #pragma unroll
-    for (int j = 0; j < N; ++j) out.at[j] = converted<To>(number(in.at[j]), saturate);
+    for (int j = 0; j < N; ++j) out.at[j] = converted<To>(number(in.at[j]), args);
     reinterpret_cast<Pack<To, N>*>(to)[i] = out;
   }
 }
@@ -88,14 +101,14 @@ void run(const CastArgs& args, cudaStream_t stream) {
   int64_t done = 0;
   if (packs<From, kPack>(from) && packs<To, kPack>(to) && args.count >= kPack) {
     const int64_t whole = args.count / kPack;
-    cast_kernel<To, From, kPack>
-        <<<blocks_for(whole), kThreads, 0, stream>>>(whole, from, to, args.saturate);
+    launch_early("cast", cast_kernel<To, From, kPack>, blocks_for(whole), kThreads, 0, stream,
+                 whole, from, to, args);
     done = whole * kPack;
   }
   if (done < args.count) {
     const int64_t rest = args.count - done;
-    cast_kernel<To, From, 1>
-        <<<blocks_for(rest), kThreads, 0, stream>>>(rest, from + done, to + done, args.saturate);
+    launch_early("cast", cast_kernel<To, From, 1>, blocks_for(rest), kThreads, 0, stream, rest,
+                 from + done, to + done, args);
   }
 }
 
@@ -159,17 +172,19 @@ __device__ __forceinline__ Number load(const void* from, Dtype type, int64_t i) 
 }
 
 __global__ void cast_any_kernel(CastArgs args) {
+  wait_for_earlier();
+  let_next_start();
   for (int64_t i = global_thread(); i < args.count; i += all_threads()) {
     const Number x = load(args.from, args.from_type, i);
     with_any_type(args.to_type, [&](auto tag) {
       using T = typename decltype(tag)::type;
       T& to = static_cast<T*>(args.to)[i];
       if (x.kind == Number::real)
-        to = converted<T>(x.as_real, args.saturate);
+        to = converted<T>(x.as_real, args);
       else if (x.kind == Number::integer)
-        to = converted<T>(static_cast<int64_t>(x.bits), args.saturate);
+        to = converted<T>(static_cast<int64_t>(x.bits), args);
       else
-        to = converted<T>(x.bits, args.saturate);
+        to = converted<T>(x.bits, args);
     });
   }
 }
@@ -191,9 +206,8 @@ void cast(const CastArgs& args, cudaStream_t stream) {
       });
     });
   } else {
-    cast_any_kernel<<<blocks_for(args.count), kThreads, 0, stream>>>(args);
+    launch_early("cast", cast_any_kernel, blocks_for(args.count), kThreads, 0, stream, args);
   }
-  check_launch("cast");
 }
 
 }  // namespace tercel::kernels::cuda

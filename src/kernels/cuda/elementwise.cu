@@ -2,6 +2,7 @@
 
 #include "src/kernels/cuda/activation.cuh"
 #include "src/kernels/cuda/elementwise.h"
+#include "src/kernels/cuda/launch.cuh"
 #include "src/kernels/cuda/loop.cuh"
 
 namespace tercel::kernels::cuda {
@@ -36,6 +37,8 @@ __global__ void bias_activation_kernel(BiasActivationArgs args, int64_t row_pack
   const GemmEpilogue& epilogue = args.epilogue;
   const int64_t place = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (place >= row_packs) return;
+  wait_for_earlier();
+  let_next_start();
   const int64_t column = place * N;
   float bias[N] = {};
   if (epilogue.bias != nullptr) {
@@ -127,7 +130,9 @@ void bias_activation(const BiasActivationArgs& args, cudaStream_t stream) {
     const int64_t most = std::max<int64_t>(int64_t{multiprocessors()} * 32 / across, 1);
     const dim3 blocks(static_cast<unsigned>(across),
                       static_cast<unsigned>(std::min<int64_t>({down, most, 65535})));
-    const auto launch = [&](auto kernel) { kernel<<<blocks, block, 0, stream>>>(args, row_packs); };
+    const auto launch = [&](auto kernel) {
+      launch_early("bias_activation", kernel, blocks, block, 0, stream, args, row_packs);
+    };
     const bool gelu = e.activation == Activation::gelu;
     if (packed)
       launch(gelu ? bias_activation_kernel<T, kPack, true>
@@ -135,7 +140,6 @@ void bias_activation(const BiasActivationArgs& args, cudaStream_t stream) {
     else
       launch(gelu ? bias_activation_kernel<T, 1, true> : bias_activation_kernel<T, 1, false>);
   });
-  check_launch("bias_activation");
 }
 
 void gated_activation(const GatedArgs& args, cudaStream_t stream) {

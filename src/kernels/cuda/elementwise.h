@@ -137,7 +137,8 @@ void where(const WhereArgs& args, cudaStream_t stream);
 
 // Between numeric types and f8e4m3fn, f8e5m2 (`saturate`: beyond the range gives the largest value;
 // else infinity or NaN). From floating-point to an integer: truncated, saturated, NaN gives 0.
-// To bool: != 0. The arrays may not overlap.
+// To bool: != 0. To f16 and bf16 a number beyond the range gives infinity, or with `finite` the
+// largest finite number (infinity stays). The arrays may not overlap.
 struct CastArgs {
   int64_t count = 0;
   const void* from = nullptr;
@@ -145,6 +146,7 @@ struct CastArgs {
   void* to = nullptr;
   Dtype to_type = Dtype::f32;
   bool saturate = true;
+  bool finite = false;
 };
 void cast(const CastArgs& args, cudaStream_t stream);
 

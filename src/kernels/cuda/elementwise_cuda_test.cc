@@ -196,6 +196,33 @@ TEST_F(CudaTest, WhereClipAndCasts) {
   EXPECT_EQ(target.values<float>(), (std::vector<float>{0, 1, -1, 1099511627776.0F}));
 }
 
+TEST_F(CudaTest, CastsThatKeepFiniteNumbersFinite) {
+  const std::vector<float> given{1.5F, 1e30F, -3.4028235e38F, -70000.0F, INFINITY, -INFINITY, NAN};
+  for (const std::size_t count : {given.size(), std::size_t{70}}) {  // with packs of elements, too
+    std::vector<float> values;
+    for (std::size_t i = 0; i < count; ++i) values.push_back(given[i % given.size()]);
+    const auto size = static_cast<int64_t>(count);
+    const DeviceArray in(values), out(count * 2);
+    cast({.count = size, .from = in.get(), .to = out.get(), .to_type = Dtype::f16, .finite = true},
+         nullptr);
+    const auto halves = out.values<uint16_t>();
+    cast({.count = size, .from = in.get(), .to = out.get(), .to_type = Dtype::bf16, .finite = true},
+         nullptr);
+    const auto shorts = out.values<uint16_t>();
+    for (std::size_t i = 0; i < count; ++i) {
+      const float half = to_float(f16{halves[i]}), brief = to_float(bf16{shorts[i]});
+      const float x = values[i];
+      if (std::isnan(x)) {
+        EXPECT_TRUE(std::isnan(half) && std::isnan(brief)) << i;
+        continue;
+      }
+      EXPECT_EQ(half, std::isinf(x) ? x : std::clamp(x, -65504.0F, 65504.0F)) << i;
+      EXPECT_EQ(std::isinf(brief), std::isinf(x)) << i;
+      EXPECT_NEAR(std::isinf(x) ? 1.0F : brief / x, 1.0F, 0.005F) << i;
+    }
+  }
+}
+
 TEST_P(ElementwiseCuda, BiasActivationAndGates) {
   for (const int64_t columns : {64, 33}) {
     const int64_t rows = 50, stride = 2 * columns;

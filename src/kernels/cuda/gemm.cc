@@ -97,19 +97,22 @@ GemmArgs plain(const Fp8GemmArgs& args) {
 }
 
 std::string heading() {
-  return fmt::format("tercel gemm 1, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
+  return fmt::format("tercel gemm 2, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
                      cublas_lt().version(), compute_capability(), multiprocessors());
 }
 
 void finish(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream) {
   for (int64_t i = 0; i < args.batch; ++i) {
-    const int64_t at = i * args.c_batch * (bits_of(args.type) / 8);
+    const int64_t element = bits_of(args.type) / 8;
+    const int64_t at = i * args.c_batch * element;
     BiasActivationArgs part{args.type,  args.m,
                             args.n,     static_cast<char*>(args.c) + at,
                             args.c_row, static_cast<char*>(args.c) + at,
                             args.c_row, rest};
     if (rest.residual != nullptr)
       part.epilogue.residual = static_cast<const char*>(rest.residual) + at;
+    if (rest.bias != nullptr)
+      part.epilogue.bias = static_cast<const char*>(rest.bias) + i * rest.bias_batch * element;
     bias_activation(part, stream);
   }
 }
@@ -139,15 +142,19 @@ struct GemmLibrary::State {
 
   // Runs the product through cuBLASLt; the first choice of the heuristics when none is known.
   void run_lt(const LtProduct& product, Choice choice, bool known, cudaStream_t stream) {
-    if (!known) {
-      const auto algorithms = product.algorithms(1);
-      if (algorithms.empty())
-        fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
-      choice.algorithm = algorithms[0];
-      remember(product.key(), choice);
-    }
+    if (!known && !choose_lt(product, choice))
+      fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
     if (!product.run(choice.algorithm, stream))
       fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
+  }
+
+  // The first choice of the heuristics; false when cuBLASLt takes no such product.
+  bool choose_lt(const LtProduct& product, Choice& choice) {
+    const auto algorithms = product.algorithms(1);
+    if (algorithms.empty()) return false;
+    choice.algorithm = algorithms[0];
+    remember(product.key(), choice);
+    return true;
   }
 
   cublasLtHandle_t handle = nullptr;
@@ -206,6 +213,23 @@ void product_of_nothing(const GemmArgs& args, cudaStream_t stream) {
   finish(args, args.epilogue, stream);
 }
 
+// Item `i` of a batch by itself.
+GemmArgs item_of(const GemmArgs& args, int64_t i) {
+  const int64_t element = bits_of(args.type) / 8;
+  const auto at = [&](const void* from, int64_t stride) -> const void* {
+    return from == nullptr ? nullptr : static_cast<const char*>(from) + i * stride * element;
+  };
+  GemmArgs item = args;
+  item.batch = 1;
+  item.a = at(args.a, args.a_batch);
+  item.b = at(args.b, args.b_batch);
+  item.c = const_cast<void*>(at(args.c, args.c_batch));
+  item.epilogue.bias = at(args.epilogue.bias, args.epilogue.bias_batch);
+  item.epilogue.bias_batch = 0;
+  item.epilogue.residual = at(args.epilogue.residual, args.c_batch);
+  return item;
+}
+
 bool empty(const GemmArgs& args) { return args.m == 0 || args.n == 0 || args.batch == 0; }
 
 }  // namespace
@@ -218,7 +242,11 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
   Choice choice;
   const bool known = state_->find(product.key(), choice);
   if (known ? choice.splits > 0 : prefers_tiles(args)) return gemm_tile(args, nullptr, 1, stream);
-  state_->run_lt(product, choice, known, stream);
+  if (!known && args.batch > 1 && !state_->choose_lt(product, choice)) {
+    for (int64_t i = 0; i < args.batch; ++i) gemm(item_of(args, i), stream);
+    return;
+  }
+  state_->run_lt(product, choice, known || args.batch > 1, stream);
   if (product.has_rest()) finish(args, product.rest(), stream);
 }
 

@@ -23,6 +23,7 @@ struct GemmEpilogue {
   Activation activation = Activation::none;
   const void* residual = nullptr;  // [m, n]; it may be C where there is no activation
   int64_t residual_row = 0;        // elements between rows
+  int64_t bias_batch = 0;          // from the bias of one item of a batch to the next one's
 };
 
 struct GemmArgs {
@@ -38,8 +39,7 @@ struct GemmArgs {
   float alpha = 1.0F;  // C = epilogue(alpha · A · B)
   GemmEpilogue epilogue = {};
 
-  // C[i] = A[i] · B[i]; a stride of 0 broadcasts. The epilogue's bias is that of all, the residual
-  // begins at i * c_batch.
+  // C[i] = A[i] · B[i]; a stride of 0 broadcasts. The residual of an item begins at i * c_batch.
   int64_t batch = 1;
   int64_t a_batch = 0, b_batch = 0, c_batch = 0;
 

@@ -31,6 +31,7 @@ struct Case {
   Activation activation = Activation::none;
   bool bias = true, residual = false, invariant = false;
   int64_t batch = 1;
+  bool one_a = false;  // for the whole batch; each item has a bias of its own
 };
 
 class GemmCuda : public FloatCudaTest {
@@ -41,7 +42,7 @@ class GemmCuda : public FloatCudaTest {
     const int64_t a_row = c.k + 8, b_row = (c.transposed ? c.k : c.n) + 8;
     const int64_t b_rows = c.transposed ? c.n : c.k;
     const Floats a(type, random(c.batch * c.m * a_row)), b(type, random(c.batch * b_rows * b_row));
-    const Floats bias(type, random(c.n)), residual(type, random(c.batch * c.m * c.n));
+    const Floats bias(type, random(c.batch * c.n)), residual(type, random(c.batch * c.m * c.n));
     const Floats out(type, c.batch * c.m * c.n);
     GemmArgs args{.type = type,
                   .m = c.m,
@@ -55,12 +56,13 @@ class GemmCuda : public FloatCudaTest {
                   .c = out.get(),
                   .c_row = c.n,
                   .batch = c.batch,
-                  .a_batch = c.m * a_row,
+                  .a_batch = c.one_a ? 0 : c.m * a_row,
                   .b_batch = b_rows * b_row,
                   .c_batch = c.m * c.n,
                   .batch_invariant = c.invariant};
     args.epilogue.activation = c.activation;
     if (c.bias) args.epilogue.bias = bias.get();
+    if (c.one_a) args.epilogue.bias_batch = c.n;
     if (c.residual) {
       args.epilogue.residual = residual.get();
       args.epilogue.residual_row = c.n;
@@ -78,11 +80,11 @@ class GemmCuda : public FloatCudaTest {
         const int64_t item = i / c.m;
         for (int64_t l = 0; l < c.k; ++l) {
           const int64_t at = item * b_rows * b_row + (c.transposed ? j * b_row + l : l * b_row + j);
-          const double term = a.values[i * a_row + l] * b.values[at];
+          const double term = a.values[(c.one_a ? i % c.m : i) * a_row + l] * b.values[at];
           sum += term;
           size += std::fabs(term);
         }
-        if (c.bias) sum += bias.values[j];
+        if (c.bias) sum += bias.values[(c.one_a ? item * c.n : 0) + j];
         double y = activated(c.activation, sum);
         if (c.residual) y += residual.values[i * c.n + j];
         ASSERT_NEAR(result[i * c.n + j], y,
@@ -124,6 +126,12 @@ TEST_P(GemmCuda, Epilogues) {
 TEST_P(GemmCuda, BatchesAndLargeProducts) {
   check({48, 80, 64, true, Activation::none, false, false, false, 5});
   check({48, 80, 64, false, Activation::gelu, true, true, false, 3});
+  for (const bool tune : {false, true}) {
+    check({128, 768, 768, true, Activation::none, true, false, false, 3, true}, tune);
+    check({40, 72, 96, false, Activation::gelu, true, false, false, 3, true}, tune);
+    check({1500, 512, 256, true, Activation::none, true, false, false, 3, true}, tune);
+    check({1500, 512, 256, false, Activation::relu, true, false, false, 2, true}, tune);
+  }
   check({2048, 1536, 512});
   check({128, 768, 3072, true, Activation::none, true, true});
 }

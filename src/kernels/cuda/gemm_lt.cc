@@ -79,6 +79,8 @@ void LtProduct::set_epilogue(const GemmEpilogue& epilogue, int64_t c_row, cudaDa
     if (bias) {
       set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, epilogue.bias);
       set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type);
+      if (epilogue.bias_batch != 0)
+        set(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, epilogue.bias_batch);
     }
     if (epilogue.residual != nullptr) {
       c_ = epilogue.residual;
@@ -86,8 +88,8 @@ void LtProduct::set_epilogue(const GemmEpilogue& epilogue, int64_t c_row, cudaDa
       beta_ = 1.0F;
     }
   }
-  key_ += fmt::format(" epilogue{},{},{}", epilogue.bias != nullptr, static_cast<int>(act),
-                      epilogue.residual != nullptr);
+  key_ += fmt::format(" epilogue{},{},{},{}", epilogue.bias != nullptr, static_cast<int>(act),
+                      epilogue.residual != nullptr, epilogue.bias_batch);
   check(lt_.set_layout(c_layout_, CUBLASLT_MATRIX_LAYOUT_LD, &residual_row, sizeof residual_row),
         "cublasLtMatrixLayoutSetAttribute");
 }

@@ -141,6 +141,9 @@ __global__ void __launch_bounds__(kTileThreads<Columns>)
   args.c = static_cast<T*>(args.c) + item * args.c_batch;
   if (args.epilogue.residual != nullptr)
     args.epilogue.residual = static_cast<const T*>(args.epilogue.residual) + item * args.c_batch;
+  if (args.epilogue.bias != nullptr)
+    args.epilogue.bias =
+        static_cast<const T*>(args.epilogue.bias) + item * args.epilogue.bias_batch;
 
   constexpr int kThreadsHere = kTileThreads<Columns>;
   constexpr int kABytes = kTile * kTile * 2, kBBytes = kTile * Columns * 2;
@@ -239,7 +242,8 @@ bool gemm_tile_takes(const GemmArgs& args) {
   };
   return args.k % kChunk == 0 && args.n % kChunk == 0 &&
          aligned(args.a, args.a_row, args.a_batch) && aligned(args.b, args.b_row, args.b_batch) &&
-         paired(args.c, args.c_row) && args.c_batch % 2 == 0 && paired(args.epilogue.bias, 0) &&
+         paired(args.c, args.c_row) && args.c_batch % 2 == 0 &&
+         paired(args.epilogue.bias, args.epilogue.bias_batch) &&
          paired(args.epilogue.residual, args.epilogue.residual_row) && tiles(args.m) < 65536 &&
          args.batch < 65536;
 }

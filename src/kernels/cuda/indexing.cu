@@ -1,5 +1,6 @@
 #include "src/kernels/cuda/element.cuh"
 #include "src/kernels/cuda/indexing.h"
+#include "src/kernels/cuda/launch.cuh"
 
 namespace tercel::kernels::cuda {
 namespace {
@@ -7,6 +8,8 @@ namespace {
 // T moves several elements at once where rows allow it; sizes are in T.
 template <class T, class Index>
 __global__ void gather_kernel(GatherArgs args) {
+  wait_for_earlier();
+  let_next_start();
   const int64_t count = args.outer * args.count * args.inner;
   const auto* indices = static_cast<const Index*>(args.indices);
   for (int64_t i = global_thread(); i < count; i += all_threads()) {
@@ -148,11 +151,11 @@ void gather(const GatherArgs& given, cudaStream_t stream) {
   if (count == 0) return;
   with_index_type("gather", args.index_type, [&](auto index) {
     with_element("gather", bytes, [&](auto tag) {
-      gather_kernel<typename decltype(tag)::type, typename decltype(index)::type>
-          <<<blocks_for(count), kThreads, 0, stream>>>(args);
+      launch_early("gather",
+                   gather_kernel<typename decltype(tag)::type, typename decltype(index)::type>,
+                   blocks_for(count), kThreads, 0, stream, args);
     });
   });
-  check_launch("gather");
 }
 
 void gather_elements(const GatherElementsArgs& args, cudaStream_t stream) {

@@ -1,3 +1,4 @@
+#include "src/kernels/cuda/launch.cuh"
 #include "src/kernels/cuda/loop.cuh"
 #include "src/kernels/cuda/movement.h"
 
@@ -6,6 +7,8 @@ namespace {
 
 template <class T>
 __global__ void strided_kernel(Loop<2> loop, const T* in, T* out) {
+  wait_for_earlier();
+  let_next_start();
   for (int64_t i = global_thread(); i < loop.count; i += all_threads()) {
     int64_t at[2];
     loop.locate(i, at);
@@ -28,6 +31,8 @@ constexpr int kTileThreads = 8;
 template <class T>
 __global__ void transpose_kernel(Planes planes, const T* in, T* out) {
   __shared__ T tile[kTile][kTile + 1];
+  wait_for_earlier();
+  let_next_start();
   const int64_t tiles = planes.row_tiles * planes.column_tiles;
   for (int64_t i = blockIdx.x; i < tiles * planes.others.count; i += gridDim.x) {
     const int64_t plane = i / tiles;
@@ -199,23 +204,21 @@ void strided_copy(const StridedCopyArgs& args, cudaStream_t stream) {
   if (rows >= 0) {
     const Planes planes = make_planes(loop, rows);
     const int64_t tiles = planes.others.count * planes.row_tiles * planes.column_tiles;
-    with_element("strided_copy", args.element_bytes, [&](auto tag) {
+    const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, 1 << 30));
+    return with_element("strided_copy", args.element_bytes, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      transpose_kernel<T>
-          <<<static_cast<unsigned>(std::min<int64_t>(tiles, 1 << 30)), dim3(kTile, kTileThreads), 0,
-             stream>>>(planes, static_cast<const T*>(args.in), static_cast<T*>(args.out));
+      launch_early("strided_copy", transpose_kernel<T>, blocks, dim3(kTile, kTileThreads), 0,
+                   stream, planes, static_cast<const T*>(args.in), static_cast<T*>(args.out));
     });
-    return check_launch("strided_copy");
   }
   const int bytes = widest(loop, args.element_bytes, args.in, args.out);
   coarsen(loop, bytes / args.element_bytes);
   finish_loop(loop, 1);
   with_element("strided_copy", bytes, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    strided_kernel<T><<<blocks_for(loop.count), kThreads, 0, stream>>>(
-        loop, static_cast<const T*>(args.in), static_cast<T*>(args.out));
+    launch_early("strided_copy", strided_kernel<T>, blocks_for(loop.count), kThreads, 0, stream,
+                 loop, static_cast<const T*>(args.in), static_cast<T*>(args.out));
   });
-  check_launch("strided_copy");
 }
 
 void fill(const FillArgs& args, cudaStream_t stream) {

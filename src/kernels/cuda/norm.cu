@@ -54,21 +54,21 @@ struct EmbeddingSource {
 
   template <int N>
   __device__ __forceinline__ void load(int64_t row, int64_t column, float (&values)[N]) const {
-    const auto id = [&](const void* ids, int64_t absent) {
-      return ids != nullptr ? static_cast<int64_t>(static_cast<const Index*>(ids)[row]) : absent;
-    };
-    look_up(args.words, id(args.ids, 0), args.words_size, column, values);
-    look_up(args.positions, id(args.position_ids, args.length > 0 ? row % args.length : row),
-            args.positions_size, column, values);
-    look_up(args.types, id(args.type_ids, 0), args.types_size, column, values);
+#pragma unroll
+    for (const EmbeddingTable& table : args.tables) {
+      if (table.rows == nullptr) continue;
+      const int64_t place = checked_index(id(table, row), table.size, args.error);
+      if (place >= 0)
+        add(static_cast<const T*>(table.rows) + place * args.columns + column, values);
+    }
   }
 
-  template <int N>
-  __device__ __forceinline__ void look_up(const void* table, int64_t id, int64_t size,
-                                          int64_t column, float (&values)[N]) const {
-    if (table == nullptr) return;
-    const int64_t place = checked_index(id, size, args.error);
-    if (place >= 0) add(static_cast<const T*>(table) + place * args.columns + column, values);
+  // -size - 1, which no table has, when `pick` points at no id.
+  __device__ __forceinline__ int64_t id(const EmbeddingTable& table, int64_t row) const {
+    int64_t at = row < table.count ? row : row % table.count;
+    if (table.pick != nullptr) at = checked_index(table.pick[at], table.ids_count, args.error);
+    return at < 0 ? -table.size - 1
+                  : static_cast<int64_t>(static_cast<const Index*>(table.ids)[at]);
   }
 };
 
@@ -235,10 +235,9 @@ void embedding_norm(const EmbeddingNormArgs& args, cudaStream_t stream) {
   with_float_type("embedding_norm", args.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     constexpr int kPack = kPackOf<T>;
-    const bool packed = args.columns % kPack == 0 && packs<T, kPack>(args.words) &&
-                        packs<T, kPack>(args.positions) && packs<T, kPack>(args.types) &&
-                        packs<T, kPack>(args.scale) && packs<T, kPack>(args.shift) &&
-                        packs<T, kPack>(args.y);
+    bool packed = args.columns % kPack == 0 && packs<T, kPack>(args.scale) &&
+                  packs<T, kPack>(args.shift) && packs<T, kPack>(args.y);
+    for (const EmbeddingTable& table : args.tables) packed = packed && packs<T, kPack>(table.rows);
     const bool plain = args.scale == nullptr && args.shift == nullptr;
     const Target target{args.rows,    args.columns, args.rms,
                         plain,        args.scale,   args.rms ? nullptr : args.shift,

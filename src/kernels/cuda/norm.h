@@ -36,20 +36,25 @@ struct NormArgs {
 };
 void norm(const NormArgs& args, cudaStream_t stream);
 
-// y[r] = norm(words[ids[r]] + positions[position_ids[r]] + types[type_ids[r]]): the embedding of
-// BERT and its like. Tables are [size, columns] of `type`; a null table is left out; without
-// position_ids row r is at position r % length, without type_ids every type is 0.
-struct EmbeddingNormArgs {
-  Dtype type = Dtype::f32;
-  int64_t rows = 0, columns = 0, length = 0;
-  Dtype index_type = Dtype::i64;  // of the three: i32 or i64
+// One table of an embedding, [size, columns], and which of its rows is for row r: ids[r % count],
+// or ids[pick[r % count]].
+struct EmbeddingTable {
+  const void* rows = nullptr;
+  int64_t size = 0;
   const void* ids = nullptr;
-  const void* position_ids = nullptr;
-  const void* type_ids = nullptr;
-  const void* words = nullptr;
-  const void* positions = nullptr;
-  const void* types = nullptr;
-  int64_t words_size = 0, positions_size = 0, types_size = 0;
+  int64_t count = 0;
+  const int64_t* pick = nullptr;
+  int64_t ids_count = 0;  // with pick
+};
+
+// y[r] = norm(the sum of the rows of all tables that are for row r): the embedding of BERT and its
+// like, by words, positions and types.
+struct EmbeddingNormArgs {
+  static constexpr int kMaxTables = 3;
+  Dtype type = Dtype::f32;  // of the tables, scale, shift and y
+  int64_t rows = 0, columns = 0;
+  Dtype index_type = Dtype::i64;  // of all ids: i32 or i64
+  EmbeddingTable tables[kMaxTables];
   bool rms = false;
   const void* scale = nullptr;  // both null: no norm, the sum alone
   const void* shift = nullptr;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "src/kernels/cuda/test_support.h"
 
@@ -126,30 +127,36 @@ TEST_P(NormCuda, Embedding) {
     auto ids = random_integers<int64_t>(rows, 0, vocabulary - 1);
     const auto kinds = random_integers<int64_t>(rows, 0, 1);
     ids[7] = vocabulary;  // out of range: left out
-    const DeviceArray ids_array(ids), kinds_array(kinds), error(std::vector<int>{0});
-    EmbeddingNormArgs args{.type = type,
-                           .rows = rows,
-                           .columns = columns,
-                           .length = length,
-                           .ids = ids_array.get(),
-                           .type_ids = kinds_array.get(),
-                           .words = words.get(),
-                           .positions = places.get(),
-                           .types = types.get(),
-                           .words_size = vocabulary,
-                           .positions_size = 16,
-                           .types_size = 2,
-                           .scale = scale.get(),
-                           .shift = shift.get(),
-                           .y = y.get(),
-                           .error = error.get<int>()};
+    // Kinds are picked from twice as many, in another order; one is picked from nowhere.
+    std::vector<int64_t> all_kinds(2 * rows), pick(rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      pick[r] = 2 * (rows - 1 - r);
+      all_kinds[pick[r]] = kinds[r];
+    }
+    pick[9] = 2 * rows;
+    std::vector<int64_t> place(length);
+    std::iota(place.begin(), place.end(), 0);
+    const DeviceArray ids_array(ids), kinds_array(all_kinds), pick_array(pick), places_array(place);
+    const DeviceArray error(std::vector<int>{0});
+    EmbeddingNormArgs args{
+        .type = type,
+        .rows = rows,
+        .columns = columns,
+        .tables = {{words.get(), vocabulary, ids_array.get(), rows},
+                   {places.get(), 16, places_array.get(), length},
+                   {types.get(), 2, kinds_array.get(), rows, pick_array.get<int64_t>(), 2 * rows}},
+        .scale = scale.get(),
+        .shift = shift.get(),
+        .y = y.get(),
+        .error = error.get<int>()};
     embedding_norm(args, nullptr);
     std::vector<double> expected;
     for (int64_t r = 0; r < rows; ++r) {
       std::vector<double> values(columns);
       for (int64_t c = 0; c < columns; ++c)
         values[c] = (r == 7 ? 0 : words.values[ids[r] * columns + c]) +
-                    places.values[r % length * columns + c] + types.values[kinds[r] * columns + c];
+                    places.values[r % length * columns + c] +
+                    (r == 9 ? 0 : types.values[kinds[r] * columns + c]);
       const Row row(values, false, 1e-5);
       for (int64_t c = 0; c < columns; ++c)
         expected.push_back(row.values[c] * scale.values[c] + shift.values[c]);

@@ -2,6 +2,7 @@
 
 #include "src/kernels/cuda/element.cuh"
 #include "src/kernels/cuda/indexing.h"
+#include "src/kernels/cuda/launch.cuh"
 
 namespace tercel::kernels::cuda {
 namespace {
@@ -125,6 +126,8 @@ __global__ void places_kernel(PackedRowsArgs args) {
 // A warp a place: its row is found by bisection.
 template <class T>
 __global__ void unpacked_kernel(UnpackedRowsArgs args) {
+  wait_for_earlier();
+  let_next_start();
   const int lane = threadIdx.x % kWarp;
   for (int64_t place = global_thread() / kWarp; place < args.places;
        place += all_threads() / kWarp) {
@@ -198,10 +201,9 @@ void unpacked_rows(const UnpackedRowsArgs& given, cudaStream_t stream) {
   args.row /= bytes / args.element_bytes;
   if (args.places == 0 || args.row == 0) return;
   with_element("unpacked_rows", bytes, [&](auto tag) {
-    unpacked_kernel<typename decltype(tag)::type>
-        <<<blocks_for(args.places * kWarp), kThreads, 0, stream>>>(args);
+    launch_early("unpacked_rows", unpacked_kernel<typename decltype(tag)::type>,
+                 blocks_for(args.places * kWarp), kThreads, 0, stream, args);
   });
-  check_launch("unpacked_rows");
 }
 
 }  // namespace tercel::kernels::cuda

@@ -221,6 +221,9 @@ __global__ void top_k_kernel(TopKArgs args) {
   }
 }
 
+// Chains of additions side by side: shorter ones, so less rounding, and as many loads under way.
+constexpr int kPoolParts = 8;
+
 // A block a sequence; each thread some columns.
 template <class T>
 __global__ void ragged_kernel(RaggedPoolArgs args) {
@@ -231,12 +234,21 @@ __global__ void ragged_kernel(RaggedPoolArgs args) {
   const T* x = static_cast<const T*>(args.x) + begin * args.x_row;
   T* y = static_cast<T*>(args.y) + b * args.columns;
   const auto pooled = [&](int64_t c) {
-    float value = args.pool == RaggedPool::max && count > 0 ? -INFINITY : 0.0F;
-    for (int64_t i = 0; i < count; ++i) {
-      const float next = widen(x[i * args.x_row + c]);
-      value = args.pool == RaggedPool::max ? Max::of(value, next) : value + next;
+    const bool max = args.pool == RaggedPool::max && count > 0;
+    const auto combined = [&](float a, float b) { return max ? Max::of(a, b) : a + b; };
+    float parts[kPoolParts];
+    for (float& part : parts) part = max ? -INFINITY : 0.0F;
+    for (int64_t i = 0; i < count; i += kPoolParts) {
+#pragma unroll
+      for (int j = 0; j < kPoolParts; ++j)
+        if (i + j < count) parts[j] = combined(parts[j], widen(x[(i + j) * args.x_row + c]));
     }
-    return args.pool == RaggedPool::mean && count > 0 ? value / static_cast<float>(count) : value;
+#pragma unroll
+    for (int step = kPoolParts / 2; step > 0; step /= 2)
+#pragma unroll
+      for (int j = 0; j < step; ++j) parts[j] = combined(parts[j], parts[j + step]);
+    return args.pool == RaggedPool::mean && count > 0 ? parts[0] / static_cast<float>(count)
+                                                      : parts[0];
   };
   float inverse = 1.0F;
   if (args.normalize) {

@@ -119,36 +119,70 @@ TEST_P(ReduceCuda, ArgReduceAndTopK) {
   }
 }
 
+// A pooled row, and how far each element may be off. One addition rounds by u = 2^-24 of its
+// result; an element of a sum of n passes through d = ceil(n / 8) + 3 of them, so that the sum is
+// off by d u Σ|x|, to first order, and a mean by one rounding more. Dividing by the length L of the
+// row: the length is off by no more than the errors together (as a vector), plus its own roundings:
+// two squares a thread, 5 + 8 additions, root, inverse and product.
+struct Pooled {
+  std::vector<double> values, errors;
+
+  Pooled(RaggedPool pool, const std::vector<std::vector<double>>& columns, bool normalize) {
+    constexpr double kUnit = 0x1p-24;
+    double squares = 0, error_squares = 0;
+    for (std::vector<double> column : columns) {
+      if (pool == RaggedPool::first && !column.empty()) column.resize(1);
+      const auto count = static_cast<double>(column.size());
+      double value = 0, magnitude = 0;
+      for (const double x : column) magnitude += std::fabs(x);
+      if (!column.empty())
+        value = reduced(pool == RaggedPool::max    ? ReduceOp::max
+                        : pool == RaggedPool::mean ? ReduceOp::mean
+                                                   : ReduceOp::sum,
+                        column);
+      double error = (std::ceil(count / 8) + 3) * kUnit * magnitude;
+      if (pool == RaggedPool::mean && count > 0) error = error / count + kUnit * std::fabs(value);
+      if (pool == RaggedPool::max || count <= 1) error = 0;
+      values.push_back(value);
+      errors.push_back(error);
+      squares += value * value;
+      error_squares += error * error;
+    }
+    if (!normalize || squares == 0) return;
+    const double length = std::sqrt(squares);
+    const double relative = std::sqrt(error_squares) / length + 20 * kUnit;
+    for (std::size_t c = 0; c < values.size(); ++c) {
+      errors[c] = errors[c] / length + std::fabs(values[c]) / length * relative;
+      values[c] /= length;
+    }
+  }
+};
+
 TEST_P(ReduceCuda, RaggedPools) {
-  const std::vector<int64_t> offsets{0, 3, 3, 40, 41};
-  const int64_t columns = 70;
-  const Floats x(GetParam(), random(41 * columns)), y(GetParam(), 4 * columns);
+  const std::vector<int64_t> offsets{0, 3, 3, 40, 41, 300};
+  const int64_t columns = 70, batch = 5;
+  const Floats x(GetParam(), random(offsets.back() * columns)), y(GetParam(), batch * columns);
   const DeviceArray on_device(offsets);
   for (const auto pool : {RaggedPool::mean, RaggedPool::max, RaggedPool::sum, RaggedPool::first}) {
     for (const bool normalize : {false, true}) {
-      ragged_pool({GetParam(), pool, 4, columns, x.get(), columns, on_device.get<int64_t>(),
+      ragged_pool({GetParam(), pool, batch, columns, x.get(), columns, on_device.get<int64_t>(),
                    y.get(), normalize},
                   nullptr);
-      std::vector<double> expected;
-      for (int b = 0; b < 4; ++b) {
-        std::vector<double> row(columns, 0.0);
-        double squares = 0;
+      const auto result = y.read();
+      for (int64_t b = 0; b < batch; ++b) {
+        std::vector<std::vector<double>> rows(columns);
+        for (int64_t r = offsets[b]; r < offsets[b + 1]; ++r)
+          for (int64_t c = 0; c < columns; ++c) rows[c].push_back(x.values[r * columns + c]);
+        const Pooled expected(pool, rows, normalize);
         for (int64_t c = 0; c < columns; ++c) {
-          std::vector<double> values;
-          for (int64_t r = offsets[b]; r < offsets[b + 1]; ++r)
-            values.push_back(x.values[r * columns + c]);
-          if (values.empty()) continue;
-          if (pool == RaggedPool::first) values.erase(values.begin() + 1, values.end());
-          row[c] = reduced(pool == RaggedPool::max    ? ReduceOp::max
-                           : pool == RaggedPool::mean ? ReduceOp::mean
-                                                      : ReduceOp::sum,
-                           values);
-          squares += row[c] * row[c];
+          const double value = expected.values[c];
+          // The result is rounded once more, to its type; f16's smallest numbers by 2^-25.
+          ASSERT_NEAR(result[b * columns + c], value,
+                      expected.errors[c] + 1.01 * rounding(GetParam()) * std::fabs(value) + 0x1p-25)
+              << "pool " << static_cast<int>(pool) << " normalized " << normalize << " sequence "
+              << b << " column " << c;
         }
-        for (const double v : row)
-          expected.push_back(normalize && squares > 0 ? v / std::sqrt(squares) : v);
       }
-      expect_near(y.read(), expected, 2 * rounding(GetParam()), 1e-6);
     }
   }
 }

@@ -32,48 +32,68 @@ cuda::Activation to_device(Activation activation) {
 class ProductKernel : public Kernel {
  public:
   explicit ProductKernel(const KernelContext& context)
-      : library_(gemm_library(*context.device)), type_(context.input_dtype(0)) {}
+      : device_(*context.device), type_(context.input_dtype(0)) {}
 
  protected:
   void multiply(cuda::GemmArgs args, const KernelRun& run) const {
     args.type = type_;
     args.scratch = run.workspace;
     args.scratch_bytes = cuda::GemmLibrary::scratch(args);
-    if (run.tune) library_.tune(args, stream_of(run));
-    library_.gemm(args, stream_of(run));
+    if (run.tune) library().tune(args, stream_of(run));
+    library().gemm(args, stream_of(run));
   }
   std::size_t scratch(cuda::GemmArgs args) const {
     args.type = type_;
     return cuda::GemmLibrary::scratch(args);
   }
+  cuda::GemmLibrary& library() const { return gemm_library(device_); }
+  Dtype type() const { return type_; }
 
  private:
-  cuda::GemmLibrary& library_;
+  Device& device_;
   Dtype type_;
 };
 
-// The right side is constant. C of a Gemm is a row that is added, if any.
+// The right side is constant. C of a Gemm is a row that is added, if any. With its siblings, whose
+// weights lie behind the node's: one product for each, in one call.
 class WeightKernel final : public ProductKernel {
  public:
   explicit WeightKernel(const KernelContext& context)
-      : ProductKernel(context), activation_(to_device(context.epilogue.activation)) {
-    const ConstantSource source = *constant_source(context, 1);
-    weight_ = keep(context, source.tensor, context.input_dtype(0));
-    transposed_ = source.transposed;
+      : ProductKernel(context),
+        residual_(context.epilogue.residual),
+        activation_(to_device(context.epilogue.activation)) {
+    std::vector<Tensor> weights{constant_source(context, 1)->tensor};
+    std::vector<Tensor> biases{context.epilogue.bias};
+    for (const Sibling& sibling : context.siblings) {
+      weights.push_back(constant_source(context.of(sibling), 1)->tensor);
+      biases.push_back(sibling.epilogue.bias);
+    }
+    count_ = static_cast<int64_t>(weights.size());
+    weight_ = keep_stacked(context, weights, type());
+    if (std::any_of(biases.begin(), biases.end(), [](const auto& bias) { return bias.defined(); }))
+      bias_ = keep_stacked(context, biases, type());
+    transposed_ = constant_source(context, 1)->transposed;
     if (context.node.is("Gemm")) {
       alpha_ = context.node.float_or("alpha", 1.0F);
       transposed_ = transposed_ != (context.node.int_or("transB", 0) != 0);
       has_row_ = context.node.input(2) != nullptr;
     }
-    residual_ = context.epilogue.residual;
-    if (context.epilogue.bias.defined())
-      bias_ = keep(context, context.epilogue.bias, context.input_dtype(0));
+    if (const auto& norm = context.epilogue.norm) {
+      scale_ = keep(context, norm->scale, type());
+      if (norm->bias.defined()) shift_ = keep(context, norm->bias, type());
+      epsilon_ = norm->epsilon;
+    }
   }
 
   bool absorbs(int input) const override { return input == 1; }
+  bool outputs_side_by_side() const override { return count_ > 1; }
   std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
                         int) const override {
-    return scratch(sizes(element_count(outputs[0])));
+    const cuda::GemmArgs args = sizes(element_count(outputs[0]));
+    if (!scale_.defined()) return scratch(args);
+    cuda::GemmNormArgs normed;
+    normed.gemm = args;
+    return cuda::GemmLibrary::scratch(normed);
   }
   void run(const KernelRun& run) const override {
     cuda::GemmArgs args = sizes(run.outputs[0].size());
@@ -82,28 +102,84 @@ class WeightKernel final : public ProductKernel {
     args.epilogue.bias =
         has_row_ ? run.inputs[2].data() : data_of(bias_.defined() ? &bias_ : nullptr);
     args.epilogue.residual = residual_ ? run.inputs.back().data() : nullptr;
+    if (scale_.defined()) return multiply_and_normalize(args, run);
+    if (count_ > 1 && !set_distance(args, run.outputs)) return multiply_each(args, run);
     multiply(args, run);
   }
 
  private:
   cuda::GemmArgs sizes(int64_t elements) const {
     cuda::GemmArgs args;
-    args.n = weight_.shape()[transposed_ ? 0 : 1];
-    args.k = weight_.shape()[transposed_ ? 1 : 0];
+    args.type = type();
+    args.n = weight_.shape()[transposed_ ? 1 : 2];
+    args.k = weight_.shape()[transposed_ ? 2 : 1];
     args.m = args.n == 0 ? 0 : elements / args.n;
     args.a_row = args.k;
     args.b = weight_.data();
     args.b_transposed = transposed_;
-    args.b_row = weight_.shape()[1];
+    args.b_row = weight_.shape()[2];
+    args.b_is_weight = true;
     args.c_row = args.n;
     args.alpha = alpha_;
+    args.batch = count_;
+    args.b_batch = count_ > 1 ? args.n * args.k : 0;
+    args.c_batch = count_ > 1 ? args.m * args.n : 0;
     args.epilogue.activation = activation_;
     args.epilogue.residual_row = args.n;
+    args.epilogue.bias_batch = count_ > 1 && bias_.defined() ? args.n : 0;
     return args;
   }
 
-  Tensor weight_;
-  Tensor bias_;
+  // Where each output lies behind the one before; false when they do not lie evenly.
+  bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs) const {
+    const auto element = static_cast<std::ptrdiff_t>(bytes_of(type(), 1));
+    const auto from_last = [&](std::size_t i) {
+      return static_cast<std::byte*>(outputs[i].data()) -
+             static_cast<std::byte*>(outputs[i - 1].data());
+    };
+    const std::ptrdiff_t step = from_last(1);
+    for (std::size_t i = 2; i < outputs.size(); ++i)
+      if (from_last(i) != step) return false;
+    args.c_batch = step / element;
+    return step % element == 0 && args.c_batch >= args.m * args.n;
+  }
+
+  void multiply_each(cuda::GemmArgs args, const KernelRun& run) const {
+    const auto at = [&](const Tensor& all, std::size_t i) {
+      return static_cast<const std::byte*>(all.data()) +
+             i * (all.bytes() / static_cast<std::size_t>(count_));
+    };
+    args.batch = 1;
+    args.epilogue.bias_batch = 0;
+    for (std::size_t i = 0; i < run.outputs.size(); ++i) {
+      args.b = at(weight_, i);
+      if (bias_.defined()) args.epilogue.bias = at(bias_, i);
+      args.c = run.outputs[i].data();
+      multiply(args, run);
+    }
+  }
+
+  void multiply_and_normalize(cuda::GemmArgs product, const KernelRun& run) const {
+    cuda::GemmNormArgs args;
+    args.gemm = product;
+    args.gemm.c = nullptr;
+    args.epsilon = epsilon_;
+    args.scale = scale_.data();
+    args.shift = data_of(shift_.defined() ? &shift_ : nullptr);
+    args.y = run.outputs[0].data();
+    args.y_row = product.n;
+    args.gemm.scratch = run.workspace;
+    args.gemm.scratch_bytes = cuda::GemmLibrary::scratch(args);
+    if (run.tune) library().tune(args, stream_of(run));
+    library().gemm_norm(args, stream_of(run));
+  }
+
+  Tensor weight_;  // [count, K, N], or [count, N, K] when transposed
+  Tensor bias_;    // [count, N]
+  Tensor scale_;   // of the norm; undefined: there is none
+  Tensor shift_;
+  float epsilon_ = 0.0F;
+  int64_t count_ = 1;
   bool transposed_ = false;
   bool has_row_ = false;
   bool residual_ = false;
@@ -165,6 +241,8 @@ class MatMulKernel final : public ProductKernel {
 std::string refuse_weight(const KernelContext& context) {
   if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
   if (context.epilogue.last != Activation::none) return "takes no activation behind a residual";
+  if (context.epilogue.norm && context.epilogue.activation != Activation::none)
+    return "normalises no activation";
   const auto source = constant_source(context, 1);
   if (!source) return "the weight is not a constant of rank 2";
   if (!is_floating_point(source->tensor.dtype())) return "the weight is not floating-point";
@@ -183,9 +261,28 @@ std::string refuse_weight(const KernelContext& context) {
   return row ? std::string() : "C is not one row";
 }
 
-constexpr Implementation kMatMul[] = {
-    {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true},
-    {"gemm", refuse_unless_float, create_kernel<MatMulKernel>}};
+// Siblings are products of one size, all with one activation.
+std::string refuse_together(const KernelContext& context) {
+  if (std::string reason = refuse_weight(context); !reason.empty()) return reason;
+  if (context.siblings.empty()) return {};
+  const auto own = constant_source(context, 1);
+  for (const Sibling& sibling : context.siblings) {
+    const KernelContext other = context.of(sibling);
+    if (std::string reason = refuse_weight(other); !reason.empty()) return reason;
+    const auto source = constant_source(other, 1);
+    if (source->tensor.shape() != own->tensor.shape() || source->transposed != own->transposed)
+      return "the weights differ in shape";
+    if (sibling.epilogue.activation != context.epilogue.activation) return "the activations differ";
+  }
+  return {};
+}
+
+constexpr Implementation kMatMul[] = {{.name = "gemm_weight",
+                                       .refuse = refuse_together,
+                                       .create = create_kernel<WeightKernel>,
+                                       .epilogues = true,
+                                       .siblings = true},
+                                      {"gemm", refuse_unless_float, create_kernel<MatMulKernel>}};
 constexpr Implementation kGemm[] = {
     {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true}};
 constexpr OperatorKernels kOps[] = {{"", "MatMul", kMatMul}, {"", "Gemm", kGemm}};

@@ -75,6 +75,63 @@ std::string refuse_norm(const KernelContext& context) {
   return {};
 }
 
+// LayerNormalization of what is looked up in constant tables.
+class LookupNormKernel final : public Kernel {
+ public:
+  explicit LookupNormKernel(const KernelContext& context)
+      : type_(context.output_dtype(0)), epsilon_(context.node.float_or("epsilon", 1e-5F)) {
+    for (const Lookup& lookup : context.lookups) {
+      lookups_.push_back(lookup);
+      lookups_.back().table = keep(context, lookup.table, type_);
+    }
+    scale_ = keep(context, *context.constant(1), type_);
+    if (context.constant(2) != nullptr) shift_ = keep(context, *context.constant(2), type_);
+  }
+
+  void run(const KernelRun& run) const override {
+    const Shape& shape = run.outputs[0].shape();
+    cuda::EmbeddingNormArgs args;
+    args.type = type_;
+    args.columns = shape.back();
+    args.rows = product(shape, 0, static_cast<int>(shape.size()) - 1);
+    for (std::size_t i = 0; i < lookups_.size(); ++i) args.tables[i] = table(lookups_[i], run);
+    args.scale = scale_.data();
+    args.shift = data_of(shift_.defined() ? &shift_ : nullptr);
+    args.epsilon = epsilon_;
+    args.y = run.outputs[0].data();
+    args.error = run.fault;
+    cuda::embedding_norm(args, stream_of(run));
+  }
+
+ private:
+  static cuda::EmbeddingTable table(const Lookup& lookup, const KernelRun& run) {
+    const Tensor& ids = run.inputs[static_cast<std::size_t>(lookup.index)];
+    cuda::EmbeddingTable table{.rows = lookup.table.data(),
+                               .size = lookup.table.shape()[0],
+                               .ids = ids.data(),
+                               .count = ids.size()};
+    if (lookup.pick < 0) return table;
+    const Tensor& pick = run.inputs[static_cast<std::size_t>(lookup.pick)];
+    table.ids_count = ids.size();
+    table.pick = elements<int64_t>(pick);
+    table.count = pick.size();
+    return table;
+  }
+
+  Dtype type_;
+  float epsilon_;
+  std::vector<Lookup> lookups_;
+  Tensor scale_;
+  Tensor shift_;  // may be undefined
+};
+
+std::string refuse_lookups(const KernelContext& context) {
+  if (context.lookups.empty()) return "nothing is looked up";
+  if (context.lookups.size() > cuda::EmbeddingNormArgs::kMaxTables)
+    return fmt::format("sums up no more than {} tables", cuda::EmbeddingNormArgs::kMaxTables);
+  return refuse_norm(context);
+}
+
 class SoftmaxKernel final : public Kernel {
  public:
   explicit SoftmaxKernel(const KernelContext& context)
@@ -98,10 +155,15 @@ class SoftmaxKernel final : public Kernel {
   bool log_;
 };
 
+constexpr Implementation kLayerNorm[] = {{.name = "embedding_norm",
+                                          .refuse = refuse_lookups,
+                                          .create = create_kernel<LookupNormKernel>,
+                                          .lookups = true},
+                                         {"norm", refuse_norm, create_kernel<NormKernel>}};
 constexpr Implementation kNorm[] = {{"norm", refuse_norm, create_kernel<NormKernel>}};
 constexpr Implementation kSoftmax[] = {
     {"softmax", refuse_unless_float, create_kernel<SoftmaxKernel>}};
-constexpr OperatorKernels kOps[] = {{"", "LayerNormalization", kNorm},
+constexpr OperatorKernels kOps[] = {{"", "LayerNormalization", kLayerNorm},
                                     {"", "RMSNormalization", kNorm},
                                     {"", "Softmax", kSoftmax},
                                     {"", "LogSoftmax", kSoftmax}};

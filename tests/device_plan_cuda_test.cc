@@ -1,0 +1,167 @@
+// Which steps a program for a CUDA device has. Nothing runs, so no GPU is needed: the device is
+// made of the host's memory, and the kernels are those of libtercel_cuda.so.
+
+#include <filesystem>
+#include <regex>
+
+#include <gtest/gtest.h>
+
+#include "src/ir/text.h"
+#include "src/runtime/plan.h"
+#include "src/session/load_model.h"
+#include "tests/host_device.h"
+#include "tests/source_folder.h"
+
+namespace tercel::runtime {
+namespace {
+
+class DevicePlan : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_devices().library == nullptr) GTEST_SKIP() << cuda_devices().missing;
+    accelerator_ =
+        std::make_unique<Accelerator>(host_device(), *cuda_devices().library, Dtype::f32);
+  }
+
+  // "MatMul Add: gemm_weight" for each step on the device, "host MatMul Add: …" for others.
+  std::vector<std::string> steps(std::unique_ptr<ir::Model> model) {
+    const Program program(std::move(model), {best_cpu_isa(), Dtype::f32, accelerator_.get(), false},
+                          pool_, *memory_);
+    explained_ = program.explain();
+    std::vector<std::string> found;
+    for (const Step& step : program.steps()) {
+      if (step.is_view()) continue;
+      std::string text = step.is_queued() ? "" : "host ";
+      if (step.transfer == Transfer::none) {
+        for (const ir::Node* node : step.nodes) text += node->op_type() + " ";
+        text.back() = ':';
+        text += ' ';
+      }
+      found.push_back(text + step.implementation);
+    }
+    return found;
+  }
+  std::vector<std::string> steps_of_text(const std::string& graph) {
+    return steps(ir::parse_text("g " + graph));
+  }
+  std::vector<std::string> steps_of_checkpoint(const std::string& name) {
+    const auto path = source_folder() / "tests/data/checkpoints" / name;
+    auto model = read_model(path, "");
+    prepare_model(*model, {best_cpu_isa(), pool_, *memory_}, true);
+    return steps(std::move(model));
+  }
+
+  ThreadPool pool_{1};
+  std::shared_ptr<Allocator> memory_ = make_cpu_allocator();
+  std::unique_ptr<Accelerator> accelerator_;
+  std::string explained_;
+};
+
+using Steps = std::vector<std::string>;
+
+TEST_F(DevicePlan, ProductsOfOneSizeAreOne) {
+  const std::string weights =
+      "<float[2,3] a = {1,2,3,4,5,6}, float[2,3] b = {1,2,3,4,5,6}, float[3] c = {1,2,3}>";
+  EXPECT_EQ(steps_of_text("(float[B,2] x) => (float[B,3] p, float[B,3] q)" + weights +
+                          "{ pp = MatMul(x, a) p = Add(pp, c) q = MatMul(x, b) }"),
+            (Steps{"to_device", "MatMul Add MatMul: gemm_weight", "to_host", "to_host"}))
+      << explained_;
+}
+
+TEST_F(DevicePlan, ProductsOfDifferentSizesStayApart) {
+  EXPECT_EQ(
+      steps_of_text("(float[B,2] x) => (float[B,3] p, float[B,1] q)"
+                    "<float[2,3] a = {1,2,3,4,5,6}, float[2,1] b = {1,2}>"
+                    "{ p = MatMul(x, a) q = MatMul(x, b) }"),
+      (Steps{"to_device", "MatMul: gemm_weight", "MatMul: gemm_weight", "to_host", "to_host"}))
+      << explained_;
+}
+
+TEST_F(DevicePlan, AProductIsNormalisedWhereNoActivationComesBetween) {
+  const std::string constants =
+      "<float[2,2] a = {1,2,3,4}, float[2] s = {1,2}, float[2] t = {1,2}>";
+  EXPECT_EQ(
+      steps_of_text("(float[B,2] x, float[B,2] r) => (float[B,2] y)" + constants +
+                    "{ p = MatMul(x, a) u = Add(p, r) y = LayerNormalization(u, s, t) }"),
+      (Steps{"to_device", "to_device", "MatMul Add LayerNormalization: gemm_weight", "to_host"}))
+      << explained_;
+  EXPECT_EQ(steps_of_text("(float[B,2] x) => (float[B,2] y)" + constants +
+                          "{ p = MatMul(x, a) u = Relu(p) y = LayerNormalization(u, s, t) }"),
+            (Steps{"to_device", "MatMul Relu: gemm_weight", "LayerNormalization: norm", "to_host"}))
+      << explained_;
+}
+
+TEST_F(DevicePlan, WhatIsLookedUpIsNormalisedAtOnce) {
+  const std::string tables =
+      "<float[3,2] w = {1,2,3,4,5,6}, float[2,2] p = {1,2,3,4}, float[2] s = {1,2}>";
+  EXPECT_EQ(steps_of_text("(int64[B,S] i, int64[1,S] j) => (float[B,S,2] y)" + tables +
+                          "{ a = Gather(w, i) b = Gather(p, j) c = Add(a, b)"
+                          "  y = LayerNormalization<axis = -1>(c, s) }"),
+            (Steps{"to_device", "to_device", "Gather Gather Add LayerNormalization: embedding_norm",
+                   "to_host"}))
+      << explained_;
+  // One row for all places of a sequence is none of those that start again.
+  EXPECT_EQ(steps_of_text("(int64[B,S] i, int64[B,1] j) => (float[B,S,2] y)" + tables +
+                          "{ a = Gather(w, i) b = Gather(p, j) c = Add(a, b)"
+                          "  y = LayerNormalization<axis = -1>(c, s) }"),
+            (Steps{"to_device", "to_device", "Gather: gather", "Gather: gather", "Add: binary",
+                   "LayerNormalization: norm", "to_host"}))
+      << explained_;
+}
+
+// What one call writes lies at even distances, and what one call copies lies alike on both sides.
+TEST_F(DevicePlan, OutputsOfOneProductAndInputsOfOneCopyLieSideBySide) {
+  const Program program(
+      ir::parse_text("g (float[B,2] x, float[B,2] r) => (float[B,3] p, float[B,3] q, float[B,3] o)"
+                     "<float[2,3] a = {1,2,3,4,5,6}, float[2,3] b = {1,2,3,4,5,6}>"
+                     "{ s = Add(x, r) p = MatMul(s, a) q = MatMul(s, b) o = MatMul(s, b) }"),
+      {best_cpu_isa(), Dtype::f32, accelerator_.get(), false}, pool_, *memory_);
+  const Plan plan = make_plan(program, {{5, 2}, {5, 2}}, {true, true, true}, pool_);
+  ASSERT_EQ(plan.steps.size(), 7U) << program.explain();  // 2 to the device, 2, 3 to the host
+  const auto offset = [&](int slot) { return plan.slots[static_cast<std::size_t>(slot)].offset; };
+  const PlannedStep& first = plan.steps[0];
+  const PlannedStep& second = plan.steps[1];
+  EXPECT_TRUE(first.joined && second.joined);
+  EXPECT_EQ(first.joined_bytes, 128U);  // of 40, and 40, at multiples of 64
+  EXPECT_EQ(second.joined_bytes, 0U);
+  EXPECT_EQ(second.staging - first.staging, 64U);
+  EXPECT_EQ(offset(second.step->outputs[0]) - offset(first.step->outputs[0]), 64U);
+  const std::vector<int>& products = plan.steps[3].step->outputs;
+  ASSERT_EQ(products.size(), 3U);
+  EXPECT_EQ(offset(products[1]) - offset(products[0]), 64U);  // of 60
+  EXPECT_EQ(offset(products[2]) - offset(products[1]), 64U);
+}
+
+// The layers of BERT in as few steps as the kernels' bench takes.
+TEST_F(DevicePlan, Bert) {
+  const Steps layer{
+      "MatMul Add MatMul Add MatMul Add: gemm_weight", "PackedAttention: packed_attention",
+      "MatMul Add Add LayerNormalization: gemm_weight", "MatMul Add Gelu: gemm_weight",
+      "MatMul Add Add LayerNormalization: gemm_weight"};
+  Steps expected;
+  for (int i = 0; i < 6; ++i) expected.emplace_back("to_device");
+  expected.emplace_back("host Shape: shape");
+  expected.emplace_back(
+      "Gather Gather Gather Gather Add Slice Gather Add LayerNormalization: embedding_norm");
+  for (int i = 0; i < 2; ++i) expected.insert(expected.end(), layer.begin(), layer.end());
+  const Steps head{"MatMul Add: gemm_weight",     "Split: split", "UnpackedRows: unpacked_rows",
+                   "UnpackedRows: unpacked_rows", "to_host",      "to_host"};
+  expected.insert(expected.end(), head.begin(), head.end());
+  EXPECT_EQ(steps_of_checkpoint("bert_qa"), expected) << explained_;
+}
+
+// No operator of an encoder is left to the CPU but what says shapes.
+TEST_F(DevicePlan, EncodersRunOnTheDevice) {
+  const std::regex shapes("Shape|Squeeze|Concat|Range");
+  for (const char* name : {"albert_qa", "distilbert_mlm", "distilbert_qa", "electra_discriminator",
+                           "modernbert_classify", "mpnet_qa", "nomic_bert_base", "roberta_classify",
+                           "sentence_mean", "sentence_mpnet"}) {
+    for (const std::string& step : steps_of_checkpoint(name))
+      EXPECT_TRUE(!step.starts_with("host ") || std::regex_search(step, shapes))
+          << name << ": " << step << "\n"
+          << explained_;
+  }
+}
+
+}  // namespace
+}  // namespace tercel::runtime

@@ -1,0 +1,191 @@
+// Sessions on cuda:0 against sessions on the CPU: answers, what a steady state allocates, errors.
+
+#include <cmath>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "src/device/cuda_library.h"
+#include "src/session/compile_model.h"
+#include "tercel/session.h"
+#include "tests/source_folder.h"
+
+namespace tercel {
+namespace {
+
+const std::filesystem::path kCheckpoints = source_folder() / "tests/data/checkpoints";
+
+class CudaSession : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_devices().devices.empty()) GTEST_SKIP() << cuda_devices().missing;
+  }
+
+  // Rows of random tokens, padded on the right; without padding when `full`.
+  NamedTensors inputs(const std::vector<TensorInfo>& wanted, int64_t batch, int64_t length,
+                      bool full) {
+    std::vector<int64_t> lengths;
+    for (int64_t b = 0; b < batch; ++b)
+      lengths.push_back(full || b == 0 ? length : 1 + static_cast<int64_t>(random_()) % length);
+    NamedTensors all;
+    for (const TensorInfo& info : wanted) {
+      Tensor tensor(Dtype::i64, {batch, length});
+      for (int64_t i = 0; i < tensor.size(); ++i) {
+        const bool real = i % length < lengths[static_cast<std::size_t>(i / length)];
+        const auto token = static_cast<int64_t>(2 + random_() % 20);
+        tensor.values<int64_t>()[static_cast<std::size_t>(i)] =
+            info.name == "attention_mask"   ? int64_t{real}
+            : info.name == "token_type_ids" ? int64_t{real} * (token % 2)
+            : real                          ? token
+                                            : 1;
+      }
+      all.emplace(info.name, tensor);
+    }
+    return all;
+  }
+
+  std::mt19937 random_{std::random_device{}()};
+};
+
+// The greatest difference over the greatest element; infinite where there is no number.
+double distance(const Tensor& a, const Tensor& b) {
+  double most = 0, size = 1e-6;
+  if (a.shape() != b.shape()) return INFINITY;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(a.size()); ++i) {
+    const double x = a.values<float>()[i], y = b.values<float>()[i];
+    if (!std::isfinite(x)) return INFINITY;
+    most = std::max(most, std::fabs(x - y));
+    size = std::max(size, std::fabs(y));
+  }
+  return most / size;
+}
+
+struct Precision {
+  Dtype dtype;
+  double tolerance;  // rounding of the stored type through the layers
+};
+
+class CudaAnswers : public CudaSession, public testing::WithParamInterface<const char*> {};
+
+TEST_P(CudaAnswers, AreTheCpus) {
+  const auto path = kCheckpoints / GetParam();
+  const Session cpu = Session::load(path, {.threads = 1});
+  for (const auto& [dtype, tolerance] :
+       {Precision{Dtype::f32, 2e-4}, {Dtype::f16, 2e-2}, {Dtype::bf16, 1e-1}}) {
+    const Session gpu = Session::load(path, {.devices = "cuda:0", .threads = 1, .dtype = dtype});
+    for (const bool full : {false, true}) {
+      const NamedTensors padded = inputs(cpu.inputs(), 3, 16, false);
+      for (int run = 0; run < 5; ++run) {  // queued, measured, recorded, replayed
+        // Other lengths would have a plan of their own.
+        const NamedTensors given = full ? inputs(cpu.inputs(), 3, 16, true) : padded;
+        const NamedTensors expected = cpu.run(given);
+        for (const auto& [name, tensor] : gpu.run(given))
+          EXPECT_LE(distance(tensor, expected.at(name)), tolerance)
+              << name << " " << to_string(dtype) << (full ? " full" : " padded") << " run " << run;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, CudaAnswers,
+                         testing::Values("albert_qa", "bert_classify", "bert_qa", "deberta_v2_mlm",
+                                         "deberta_v2_tokens", "deberta_v3_qa", "distilbert_tokens",
+                                         "electra_mlm", "modernbert_base", "mpnet_qa",
+                                         "nomic_bert_base", "roberta_classify", "sentence_mean"),
+                         [](const auto& info) { return std::string(info.param); });
+
+class CudaSteadyState : public CudaSession, public testing::WithParamInterface<const char*> {};
+
+TEST_P(CudaSteadyState, AllocatesNothingOnTheDevice) {
+  ThreadPool pool(1);
+  const auto memory = make_cpu_allocator();
+  runtime::Accelerator accelerator("cuda:0", 0, Dtype::f16);
+  const CompiledModel model = compile_model(
+      {kCheckpoints / GetParam(), "", true, best_cpu_isa(), pool, memory, &accelerator, false},
+      {Dtype::f16, false, {}});
+  const NamedTensors given = inputs(model.inputs, 2, 16, false);
+  std::vector<Tensor> from;
+  for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
+  std::vector<Tensor> to(model.outputs.size());
+  const std::vector<bool> wanted(to.size(), true);
+  for (int run = 0; run < 4; ++run) model.executor->run(from, to, wanted, {});
+  const std::size_t device = accelerator.memory().allocations();
+  const std::size_t host = accelerator.host_memory().allocations();
+  const std::size_t own = memory->allocations();
+  for (int run = 0; run < 10; ++run) model.executor->run(from, to, wanted, {});
+  EXPECT_EQ(accelerator.memory().allocations(), device);
+  EXPECT_EQ(accelerator.host_memory().allocations(), host);
+  // The index of packed rows, which a run makes to know their number.
+  std::size_t sizing = 0;
+  for (const auto& step : model.program->sizing_steps()) sizing += step.outputs.size();
+  EXPECT_LE(memory->allocations() - own, 10 * sizing);
+}
+
+INSTANTIATE_TEST_SUITE_P(, CudaSteadyState,
+                         testing::Values("bert_qa", "deberta_v3_qa", "sentence_mean"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(CudaSession, AnIndexOutOfRangeNamesTheNodeAndTheNextRunIsRight) {
+  const auto path = kCheckpoints / "bert_qa";
+  const Session cpu = Session::load(path, {.threads = 1});
+  const Session gpu = Session::load(path, {.devices = "cuda:0", .threads = 1});
+  for (int round = 0; round < 3; ++round) {  // from the second one on in a replay
+    const NamedTensors given = inputs(cpu.inputs(), 2, 8, true);
+    const NamedTensors expected = cpu.run(given);
+    Tensor ids = given.at("input_ids").clone();
+    ids.values<int64_t>()[3] = 1 << 20;
+    NamedTensors wrong = given;
+    wrong["input_ids"] = ids;
+    try {
+      gpu.run(wrong);
+      ADD_FAILURE() << "no error in round " << round;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Errc::invalid_argument) << error.what();
+      EXPECT_NE(std::string(error.what()).find("[Gather"), std::string::npos) << error.what();
+    }
+    for (int run = 0; run < 4; ++run)
+      for (const auto& [name, tensor] : gpu.run(given))
+        EXPECT_LE(distance(tensor, expected.at(name)), 2e-4) << name << " run " << run;
+  }
+}
+
+TEST_F(CudaSession, ThreadsShareASession) {
+  const auto path = kCheckpoints / "bert_qa";
+  const Session cpu = Session::load(path, {.threads = 1});
+  const Session gpu = Session::load(path, {.devices = "cuda:0", .threads = 1});
+  constexpr int kThreads = 4;
+  std::vector<NamedTensors> given, expected;
+  for (int t = 0; t < kThreads; ++t) {
+    given.push_back(inputs(cpu.inputs(), 1 + t % 2, 12, t < 2));
+    expected.push_back(cpu.run(given.back()));
+  }
+  std::vector<double> worst(kThreads, 0);
+  std::vector<std::string> errors(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, at = static_cast<std::size_t>(t)] {
+      try {
+        for (int run = 0; run < 20; ++run)
+          for (const auto& [name, tensor] : gpu.run(given[at]))
+            worst[at] = std::max(worst[at], distance(tensor, expected[at].at(name)));
+      } catch (const std::exception& error) {
+        errors[at] = error.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    EXPECT_EQ(errors[t], "");
+    EXPECT_LE(worst[t], 2e-4) << "thread " << t;
+  }
+}
+
+TEST_F(CudaSession, StrictRefusesWhatTheDeviceHasNoKernelFor) {
+  EXPECT_NO_THROW(
+      Session::load(kCheckpoints / "bert_qa", {.devices = "cuda:0", .strict = true, .threads = 1}));
+}
+
+}  // namespace
+}  // namespace tercel

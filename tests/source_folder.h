@@ -1,0 +1,14 @@
+#pragma once
+// Where the project lies: where it was built, or, of tests that were copied to a machine with a
+// GPU, the folder that they are started in.
+
+#include <filesystem>
+
+namespace tercel {
+
+inline std::filesystem::path source_folder() {
+  const std::filesystem::path built = TERCEL_SOURCE_DIR;
+  return std::filesystem::exists(built) ? built : std::filesystem::current_path();
+}
+
+}  // namespace tercel
