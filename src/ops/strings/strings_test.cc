@@ -107,6 +107,8 @@ TEST(TfIdfVectorizer, CountsGramsWithAndWithoutSkips) {
   EXPECT_THAT(count(weighted), ElementsAre(0, 3, 4, 0, 6, 7, 8));
   weighted.front() = {"mode", std::string("TFIDF")};
   EXPECT_THAT(count(weighted), ElementsAre(0, 9, 4, 0, 6, 21, 8));
+  weighted[5] = {"ngram_indexes", std::vector<int64_t>{6, 5, 4, 3, 2, 1, 0}};
+  EXPECT_THAT(count(weighted), ElementsAre(8, 21, 6, 0, 4, 9, 0));
 }
 
 TEST(TfIdfVectorizer, RowsTypesAndNoTokens) {

@@ -1,5 +1,6 @@
-// Counts n-grams of a pool in rows of tokens. The n-grams are a trie; weights are of the columns of
-// the output, as ONNX's reference and ONNX Runtime read them.
+// Counts n-grams of a pool in rows of tokens. The n-grams are a trie. The weights are in the order
+// of the n-grams, as the specification and ONNX Runtime have it (ONNX's reference reads them in the
+// order of the output's columns).
 
 #include <algorithm>
 #include <unordered_map>
@@ -18,27 +19,27 @@ constexpr uint32_t kNone = UINT32_MAX;
 // The n-grams of the pool whose length counts; a token is its number among the different ones.
 class Grams {
  public:
-  void add(const uint32_t* tokens, int64_t length, int64_t column) {
+  void add(const uint32_t* tokens, int64_t length, int64_t gram) {
     uint32_t node = 0;
     for (int64_t i = 0; i < length; ++i) {
       const auto [next, fresh] =
-          next_.try_emplace(key(node, tokens[i]), static_cast<uint32_t>(columns_.size()));
-      if (fresh) columns_.push_back(-1);
+          next_.try_emplace(key(node, tokens[i]), static_cast<uint32_t>(grams_.size()));
+      if (fresh) grams_.push_back(-1);
       node = next->second;
     }
-    columns_[node] = column;
+    grams_[node] = gram;
   }
   // kNone where no n-gram goes on with the token.
   uint32_t step(uint32_t node, uint32_t token) const {
     const auto found = next_.find(key(node, token));
     return found != next_.end() ? found->second : kNone;
   }
-  int64_t column(uint32_t node) const { return columns_[node]; }  // -1: no n-gram ends here
+  int64_t gram(uint32_t node) const { return grams_[node]; }  // -1: none ends here
 
  private:
   static uint64_t key(uint32_t node, uint32_t token) { return uint64_t{node} << 32U | token; }
   std::unordered_map<uint64_t, uint32_t> next_;
-  Ints columns_{-1};
+  Ints grams_{-1};
 };
 
 // Numbers for the different tokens of the pool.
@@ -70,10 +71,14 @@ class TfIdfKernel final : public TextKernel {
         shortest_(context.node.int_or("min_gram_length", 0)),
         longest_(context.node.int_or("max_gram_length", 0)),
         skips_(context.node.int_or("max_skip_count", 0)),
+        columns_(context.node.ints_or("ngram_indexes", {})),
         weights_(list_of<float>(context.node, "weights")) {
     const std::string mode = context.node.string_or("mode", "");
     counts_ = mode != "IDF";
     if (mode == "TF") weights_.clear();
+    if (!weights_.empty() && weights_.size() != columns_.size())
+      reject(fmt::format("has {} weights; expected one for each of {} n-grams", weights_.size(),
+                         columns_.size()));
     std::vector<uint32_t> pool;
     for (const auto& token : list_of<std::string>(context.node, "pool_strings"))
       pool.push_back(strings_.add(token));
@@ -87,10 +92,6 @@ class TfIdfKernel final : public TextKernel {
     Tensor& y = run.outputs[0];
     const int64_t columns = y.shape().back();
     const int64_t rows = x.rank() == 2 ? x.shape()[0] : 1;
-    if (!weights_.empty() && static_cast<int64_t>(weights_.size()) != columns) {
-      fail(Errc::invalid_file, "{} has {} weights; expected one for each of {} columns", label_,
-           weights_.size(), columns);
-    }
     const std::vector<uint32_t> tokens = tokens_of(x);
     const int64_t length = rows > 0 ? static_cast<int64_t>(tokens.size()) / rows : 0;
     float* to = elements<float>(y);
@@ -98,10 +99,6 @@ class TfIdfKernel final : public TextKernel {
     for (int64_t row = 0; row < rows; ++row, to += columns) {
       const auto* from = tokens.data() + row * length;
       count({from, static_cast<std::size_t>(length)}, to, run.limits);
-      for (int64_t i = 0; i < columns; ++i) {
-        if (!counts_ && to[i] > 0) to[i] = 1;
-        if (!weights_.empty()) to[i] *= weights_[static_cast<std::size_t>(i)];
-      }
     }
   }
 
@@ -113,7 +110,6 @@ class TfIdfKernel final : public TextKernel {
   // ngram_counts says where in the pool the n-grams of each length begin.
   void add_grams(const ir::Node& node, const std::vector<uint32_t>& pool) {
     Ints begins = node.ints_or("ngram_counts", {});
-    const Ints columns = node.ints_or("ngram_indexes", {});
     if (shortest_ < 1 || longest_ < shortest_ || skips_ < 0 ||
         longest_ > static_cast<int64_t>(begins.size()))
       reject(
@@ -127,12 +123,12 @@ class TfIdfKernel final : public TextKernel {
       const int64_t end = begins[static_cast<std::size_t>(length)];
       for (int64_t at = begins[static_cast<std::size_t>(length) - 1]; at + length <= end;
            at += length, ++gram) {
-        if (gram >= columns.size()) reject("ngram_indexes: expected one for each n-gram");
+        if (gram >= columns_.size()) reject("ngram_indexes: expected one for each n-gram");
         if (length >= shortest_ && length <= longest_)
-          grams_.add(pool.data() + at, length, columns[gram]);
+          grams_.add(pool.data() + at, length, static_cast<int64_t>(gram));
       }
     }
-    if (gram != columns.size()) reject("ngram_indexes: expected one for each n-gram");
+    if (gram != columns_.size()) reject("ngram_indexes: expected one for each n-gram");
   }
 
   std::vector<uint32_t> tokens_of(const Tensor& x) const {
@@ -170,15 +166,23 @@ class TfIdfKernel final : public TextKernel {
     for (int64_t length = 1; length <= longest_ && at < row.size(); ++length) {
       node = grams_.step(node, row[at]);
       if (node == kNone) return;
-      if (length >= shortest && grams_.column(node) >= 0) ++columns[grams_.column(node)];
+      if (length >= shortest && grams_.gram(node) >= 0)
+        found(static_cast<std::size_t>(grams_.gram(node)), columns);
       at += static_cast<std::size_t>(step);
     }
+  }
+
+  void found(std::size_t gram, float* columns) const {
+    const float weight = weights_.empty() ? 1 : weights_[gram];
+    float& column = columns[columns_[gram]];
+    column = counts_ ? column + weight : weight;
   }
 
   std::string label_;
   int64_t shortest_;
   int64_t longest_;
   int64_t skips_;
+  Ints columns_;  // of each n-gram
   std::vector<float> weights_;
   bool counts_ = true;  // else: whether it is there at all
   Numbers<std::string> strings_;

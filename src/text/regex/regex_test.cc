@@ -7,7 +7,6 @@
 
 #include "src/base/function_ref.h"
 #include "src/text/regex/re2_syntax.h"
-#include "src/text/regex/re2_syntax.h"
 #include "src/text/regex/syntax.h"
 #include "src/text/regex/unicode_sets.h"
 #include "tercel/error.h"
