@@ -108,6 +108,53 @@ TEST_F(Bombs, ShapesThatAreConstants) {
       "Resize", {{"x", Tensor(Dtype::f32, {1, 1, 2, 2})}});
 }
 
+// More bytes than 64 bits count.
+TEST_F(Bombs, SizesThatOverflow) {
+  expect(
+      "g (float[1,1,2,2] x) => (float[1,1,A,B] y) <float[4] s = {1, 1, 1e9, 1e9}> "
+      "{ y = Resize (x, , s) }",
+      "[Resize \"y\"]", {{"x", Tensor(Dtype::f32, {1, 1, 2, 2})}});
+  expect(
+      "g () => (float[A,B] y) <int64[2] n = {4611686018427387904, 1}> { y = ConstantOfShape (n) }",
+      "[ConstantOfShape \"y\"]");
+  expect("g () => (y) { y = RandomNormal <shape = [4611686018427387904, 4]> () }",
+         "[RandomNormal \"y\"]");
+}
+
+// What is drawn or counted takes memory and time by numbers of the file alone.
+TEST_F(Bombs, NumbersInAttributes) {
+  for (const char* op : {"RandomUniform", "RandomNormal"}) {
+    expect(std::string("g () => (float[A,B] y) { y = ") + op + " <shape = [1048576, 1048576]> () }",
+           op);
+    expect(std::string("g () => (float[A] y) { y = ") + op + " <shape = [25000000]> () }", op, {},
+           false);
+  }
+  expect("g (float[1,1] x) => (int32[A,B] y) { y = Multinomial <sample_size = 1099511627776> (x) }",
+         "Multinomial", {{"x", Tensor(Dtype::f32, {1, 1})}});
+  const std::string counts =
+      "g (int64[N] x) => (float[M] y) { y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, "
+      "max_gram_length = 2, max_skip_count = 4611686018427387904, ngram_counts = [0, 1], "
+      "pool_int64s = [0, 0, 0], ngram_indexes = ";
+  const NamedTensors zeros{{"x", Tensor(Dtype::i64, {1 << 20})}};
+  expect(counts + "[0, 1]> (x) }", "TfIdfVectorizer", zeros, false);
+  expect(counts + "[0, 1099511627776]> (x) }", "TfIdfVectorizer", zeros);
+  expect(counts + "[0, 9223372036854775806]> (x) }", "[TfIdfVectorizer \"y\"]", zeros);
+}
+
+// A pattern of which others would try exponentially many ways, or that means a large automaton.
+TEST_F(Bombs, Patterns) {
+  const NamedTensors x{{"x", Tensor::from_strings({std::string(1 << 20, 'a')}, {1})}};
+  for (const char* pattern : {"(a*)*(a|aa)+[bc]d", "(a?){900}a{900}b", "(.*)(.*)(.*)(.*)[^a]"}) {
+    expect(std::string("g (string[1] x) => (bool[1] y) { y = RegexFullMatch <pattern = \"") +
+               pattern + "\"> (x) }",
+           "RegexFullMatch", x, false);
+  }
+  expect(
+      "g (string[1] x) => (bool[1] y) "
+      "{ y = RegexFullMatch <pattern = \"((a{1000}){1000}){1000}\"> (x) }",
+      "[RegexFullMatch \"y\"]", x);
+}
+
 TEST_F(Bombs, ShapesThatAreInputs) {
   const NamedTensors two{{"n", Tensor::from<int64_t>({1 << 20, 1 << 20}, {2})}};
   const NamedTensors one{{"n", Tensor::from<int64_t>({int64_t{1} << 40}, {1})}};
@@ -167,6 +214,14 @@ TEST_F(Bombs, ConstantsThatDouble) {
   for (int i = 0; i < 100; ++i)
     text += "c" + std::to_string(i + 1) + " = MatMul (c" + std::to_string(i) + ", c0)\n";
   expect(text + "y = Identity (c100) }", "[", {}, false);
+}
+
+// What grows faster than the file does not load within the limits.
+TEST_F(Bombs, LongChains) {
+  std::string text = "g (float[4] v0) => (float[4] y) {\n";
+  for (int i = 0; i < 40'000; ++i)
+    text += "v" + std::to_string(i + 1) + " = Sin (v" + std::to_string(i) + ")\n";
+  expect(text + "y = Relu (v40000) }", "[", {{"v0", Tensor(Dtype::f32, {4})}}, false);
 }
 
 TEST_F(Bombs, FunctionsThatDouble) {

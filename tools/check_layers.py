@@ -31,6 +31,7 @@ LAYERS = {
     "ops interface": ["ir"],
     "ops": ["ops interface"],
     "ops cpu": ["ops", "kernels"],
+    "ops strings cpu": ["ops cpu", "text"],
     "device cuda": ["device"],
     "ops cuda": ["ops cpu", "device cuda"],
     "passes": ["ir", "ops interface"],
@@ -48,6 +49,7 @@ LAYERS = {
 PARTS = {
     "ops": [
         ("ops interface", ["op_def.h", "infer.h", "definitions.h"]),
+        ("ops strings cpu", ["strings/*_cpu.cc", "strings/*_cpu.h"]),
         ("ops cuda", ["*_cuda.cc", "*_cuda.h", "cuda_*"]),
         ("ops cpu", ["*_cpu.cc", "*_cpu.h", "cpu*"]),
         ("ops", ["*"]),

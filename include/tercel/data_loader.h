@@ -148,7 +148,8 @@ struct DataLoaderOptions {
   int prefetch = 2;  // batches that are ready ahead
   bool shuffle = false;
   bool drop_last = false;  // leave out a last batch of fewer than batch_size
-  // Where batches lie in page-locked memory; only devices whose copies gain by that ask for it.
+  // torch's option, for batches in page-locked memory: refused, because sessions on a GPU keep such
+  // memory themselves.
   bool pin_memory = false;
   uint64_t seed = 0;
   // This process reads every world_size-th example, from the rank-th on.

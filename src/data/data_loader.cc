@@ -55,8 +55,8 @@ void check(const DataLoaderOptions& options) {
   }
   if (options.pin_memory) {
     fail(Errc::unsupported,
-         "pin_memory: the CPU reads batches where they lie, and this build has no other device; "
-         "leave it off");
+         "pin_memory: the CPU reads batches where they lie, and a session on a GPU copies them to "
+         "page-locked memory of its own; leave it off");
   }
 }
 

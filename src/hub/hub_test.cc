@@ -113,6 +113,41 @@ TEST_F(HubTest, InputsOutputsAndMetadataFollowTheTask) {
   EXPECT_THAT(names_of(encoder->graph.outputs()), ElementsAre("last_hidden_state"));
 }
 
+TEST_F(HubTest, NamesBehindWrappersOfTorch) {
+  const auto expected = load_checkpoint(kCheckpoints / "bert_qa");
+  const auto weights = open_safetensors(kCheckpoints / "bert_qa/model.safetensors");
+  const auto save = [&](const std::string& prefix, bool all) {
+    copy("bert_qa");
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    for (const std::string& name : weights->names()) {
+      const bool kept = !all && tensors.empty();
+      tensors.emplace_back(kept ? name : prefix + name, weights->find(name));
+    }
+    write_safetensors(folder_ / "model.safetensors", tensors);
+  };
+  for (const char* prefix : {"module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."}) {
+    SCOPED_TRACE(prefix);
+    save(prefix, true);
+    const auto model = load_checkpoint(folder_);
+    ASSERT_EQ(model->graph.initializers().size(), expected->graph.initializers().size());
+    for (std::size_t i = 0; i < expected->graph.initializers().size(); ++i) {
+      const ir::Value* value = model->graph.initializers()[i];
+      EXPECT_EQ(value->name(), expected->graph.initializers()[i]->name());
+    }
+  }
+  save("module.", false);
+  expect_error(Errc::invalid_file, "model.safetensors");
+  save("model.", true);
+  expect_error(Errc::invalid_file, "model.safetensors");
+}
+
+TEST_F(HubTest, AnArchitectureOfOthersIsRefusedByName) {
+  copy("bert_qa");
+  write("config.json", R"({"model_type": "new", "architectures": ["NewModel"]})");
+  expect_error(Errc::unsupported, "\"model_type\" is \"new\" (NewModel); supported are bert, ");
+  expect_error(Errc::unsupported, "export the model to ONNX");
+}
+
 TEST_F(HubTest, WeightsAreViewsInTheTypeOfTheFile) {
   const auto model = load_checkpoint(kCheckpoints / "bert_mlm");
   const auto weights = open_safetensors(kCheckpoints / "bert_mlm/model.safetensors");

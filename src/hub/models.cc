@@ -48,9 +48,12 @@ const Architecture& find_architecture(const Checkpoint& checkpoint) {
     }
     known += (known.empty() ? "" : ", ") + std::string(row.model_type);
   }
-  fail(Errc::unsupported, "{}: \"model_type\" is \"{}\"{}; supported are {}",
-       (checkpoint.directory / "config.json").string(), checkpoint.model_type,
-       checkpoint.architecture.empty() ? "" : fmt::format(" ({})", checkpoint.architecture), known);
+  fail(
+      Errc::unsupported,
+      "{}: \"model_type\" is \"{}\"{}; supported are {}. Of another architecture, export the model "
+      "to ONNX (with Optimum or torch.onnx) and load that file",
+      (checkpoint.directory / "config.json").string(), checkpoint.model_type,
+      checkpoint.architecture.empty() ? "" : fmt::format(" ({})", checkpoint.architecture), known);
 }
 
 }  // namespace tercel::hub

@@ -32,7 +32,8 @@ class WeightSource {
 // model.safetensors.index.json (shards), pytorch_model.bin, pytorch_model.bin.index.json, the order
 // of transformers. A file may be a symbolic link, wherever it leads: in the cache of the hub each
 // is a link to ../../blobs, and the user chose the directory. Throws Errc::not_found when there are
-// none, and what the reader throws.
+// none, and what the reader throws. Where every name begins with "module." or "_orig_mod.", as
+// torch's DataParallel and compile save them, names are those behind.
 std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& directory);
 
 }  // namespace tercel::hub

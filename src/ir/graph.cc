@@ -9,8 +9,9 @@
 namespace tercel::ir {
 
 struct Graph::Names {
-  std::unordered_set<std::string> taken;
+  std::unordered_set<std::string_view> taken;      // they lie in the values
   std::unordered_map<std::string, int64_t> inner;  // at the top: how often in all subgraphs
+  std::size_t values = 0;                          // at the top: made so far
   bool has_subgraphs = false;
   int64_t next = 0;
   std::shared_ptr<Names> top;  // null at the top
@@ -36,7 +37,7 @@ Graph::~Graph() {
     if (output->graph_ != this) --output->graph_outputs_;
   }
   if (names_->top == nullptr) return;
-  for (const std::string& taken : names_->taken) forget_inner(taken);
+  for (const std::string_view taken : names_->taken) forget_inner(std::string(taken));
 }
 
 void Graph::forget_inner(const std::string& taken) {
@@ -55,12 +56,19 @@ std::vector<Value*> Graph::initializers() const {
 // A graph that has subgraphs also avoids their names: it would shadow them. Which subgraph has a
 // name is not kept, so names of subgraphs elsewhere are avoided as well.
 bool Graph::name_taken(std::string_view taken) const {
-  const std::string key(taken);
   for (const Graph* graph = this; graph != nullptr; graph = graph->outer_) {
-    if (graph->names_->taken.contains(key)) return true;
+    if (graph->names_->taken.contains(taken)) return true;
   }
   const Names& top = names_->top != nullptr ? *names_->top : *names_;
-  return names_->has_subgraphs && top.inner.contains(key);
+  return names_->has_subgraphs && top.inner.contains(std::string(taken));
+}
+
+std::unique_ptr<Value> Graph::new_value(std::string wanted) {
+  auto value = std::make_unique<Value>();
+  value->graph_ = this;
+  value->id_ = (names_->top != nullptr ? names_->top : names_)->values++;
+  claim(*value, std::move(wanted));
+  return value;
 }
 
 std::string Graph::unique_name(std::string_view stem) {
@@ -89,15 +97,13 @@ void Graph::rename(Value* value, std::string wanted) {
 }
 
 Value* Graph::adopt(std::unique_ptr<Value> value) {
-  value->graph_ = this;
   leaves_.push_back(std::move(value));
   leaves_.back()->leaf_ = std::prev(leaves_.end());
   return leaves_.back().get();
 }
 
 Value* Graph::add_input(std::string input, Type type) {
-  auto value = std::make_unique<Value>();
-  claim(*value, std::move(input));
+  auto value = new_value(std::move(input));
   value->type = std::move(type);
   value->graph_input_ = true;
   inputs_.push_back(adopt(std::move(value)));
@@ -105,8 +111,7 @@ Value* Graph::add_input(std::string input, Type type) {
 }
 
 Value* Graph::add_initializer(std::string initializer, Tensor tensor) {
-  auto value = std::make_unique<Value>();
-  claim(*value, std::move(initializer));
+  auto value = new_value(std::move(initializer));
   value->type = Type::tensor(tensor.dtype(), to_dims(tensor.shape()));
   value->initializer_ = std::move(tensor);
   return adopt(std::move(value));

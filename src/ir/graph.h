@@ -33,6 +33,9 @@ struct Use {
 class Value {
  public:
   const std::string& name() const { return name_; }
+  // Counts the values of a graph and its subgraphs in the order in which they were made: an index
+  // for tables about all of them. The numbers of erased values are not given again.
+  std::size_t id() const { return id_; }
   Graph& graph() const { return *graph_; }
   Node* producer() const { return producer_; }  // null for inputs and initializers
   int output_index() const { return output_index_; }
@@ -56,6 +59,7 @@ class Value {
   friend class Graph;
   friend class Node;
   std::string name_;
+  std::size_t id_ = 0;
   Graph* graph_ = nullptr;
   Node* producer_ = nullptr;
   int output_index_ = -1;
@@ -206,6 +210,7 @@ class Graph {
 
  private:
   friend class Node;
+  std::unique_ptr<Value> new_value(std::string wanted);
   Value* adopt(std::unique_ptr<Value> value);
   void claim(Value& value, std::string name);
   void release(Value& value);

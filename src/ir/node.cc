@@ -46,11 +46,9 @@ void Node::remove_trailing_inputs() {
 }
 
 Value* Node::add_output(std::string name) {
-  auto value = std::make_unique<Value>();
-  value->graph_ = graph_;
+  auto value = graph_->new_value(std::move(name));
   value->producer_ = this;
   value->output_index_ = num_outputs();
-  graph_->claim(*value, std::move(name));
   outputs_.push_back(std::move(value));
   return outputs_.back().get();
 }

@@ -172,6 +172,7 @@ void GraphReader::count(const Parts& parts, const std::string& place) {
 
 void GraphReader::fill(const Parts& parts, Graph& graph, Scope& scope, const std::string& place) {
   count(parts, place);
+  scope.values.reserve(parts.inputs.size() + parts.initializers.size() + parts.nodes.size());
   add_inputs(parts, graph, scope, place);
   std::vector<Links> links;
   links.reserve(parts.nodes.size());

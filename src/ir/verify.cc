@@ -45,6 +45,7 @@ class Verifier {
 
   void check_graph(const Graph& graph) {
     std::vector<const Value*> leaves = leaves_of(graph);
+    names_.reserve(names_.size() + leaves.size() + graph.nodes().size());
     for (const Value* leaf : leaves) declare(graph, *leaf, nullptr);
     for (const auto& node : graph.nodes()) {
       for (int i = 0; i < node->num_outputs(); ++i) {
@@ -53,7 +54,7 @@ class Verifier {
     }
     for (const auto& node : graph.nodes()) check_node(graph, *node);
     for (const Value* output : graph.outputs()) {
-      if (output == nullptr || !visible_.contains(output) || !output->is_graph_output()) {
+      if (output == nullptr || !visible(output) || !output->is_graph_output()) {
         broken(graph, fmt::format("output \"{}\" is not a value of the graph",
                                   output != nullptr ? output->name() : ""));
       }
@@ -87,7 +88,12 @@ class Verifier {
       }
     }
     uses_ += value.uses().size();
-    visible_.insert(&value);
+    if (value.id() >= visible_.size()) visible_.resize(value.id() + 1, nullptr);
+    visible_[value.id()] = &value;
+  }
+
+  bool visible(const Value* value) const {
+    return value->id() < visible_.size() && visible_[value->id()] == value;
   }
 
   void check_node(const Graph& graph, const Node& node) {
@@ -95,7 +101,7 @@ class Verifier {
     for (const Value* input : node.inputs()) {
       if (input == nullptr) continue;
       ++inputs_;
-      if (!visible_.contains(input)) {
+      if (!visible(input)) {
         broken(node, fmt::format("input \"{}\" is not computed before it", input->name()));
       }
     }
@@ -159,7 +165,7 @@ class Verifier {
   void leave(const Graph& graph, const std::vector<const Value*>& leaves) {
     if (graph.outer() == nullptr) return;
     const auto forget = [&](const Value* value) {
-      visible_.erase(value);
+      visible_[value->id()] = nullptr;
       names_.erase(value->name());
     };
     for (const Value* leaf : leaves) forget(leaf);
@@ -177,7 +183,7 @@ class Verifier {
   Callees* callees_ = nullptr;
   std::size_t last_callee_ = SIZE_MAX;
   std::string_view last_domain_ = "\n";  // no domain's name
-  std::unordered_set<const Value*> visible_;
+  std::vector<const Value*> visible_;    // by Value::id()
   std::unordered_set<std::string_view> names_;
   std::size_t inputs_ = 0;
   std::size_t uses_ = 0;

@@ -1,7 +1,5 @@
 #include "src/ops/cpu_tables.h"
 
-#include "src/ops/strings/strings_cpu.h"
-
 namespace tercel::ops {
 
 std::vector<CpuFamily> cpu_families() {

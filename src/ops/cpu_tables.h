@@ -22,6 +22,7 @@ CpuFamily quantization_cpu_ops();
 CpuFamily rnn_cpu_ops();
 CpuFamily sequence_cpu_ops();
 CpuFamily signal_cpu_ops();
+CpuFamily strings_cpu_ops();
 
 std::vector<CpuFamily> cpu_families();
 

@@ -69,6 +69,12 @@ ir::Type merge(const ir::Type& declared, const ir::Type& inferred, const ir::Val
   return merged;
 }
 
+// Whether merging `declared` into `inferred` leaves it as it is, by a quick look.
+bool says_no_more(const ir::Type& declared, const ir::Type& inferred) {
+  return declared.kind == inferred.kind && declared.dtype == inferred.dtype && !declared.dims &&
+         declared.element == nullptr;
+}
+
 void infer_arguments(const ir::Graph& graph, const std::vector<ir::Type>& inputs, Facts& facts) {
   for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
     const ir::Value* input = graph.inputs()[i];
@@ -126,8 +132,10 @@ std::size_t bytes_of(const Contents& contents) {
 }  // namespace
 
 const ir::Type* Facts::type(const ir::Value* value) const {
-  const auto found = types_.find(value);
-  if (found != types_.end()) return &found->second;
+  if (value->id() < types_.size()) {
+    const TypeOf& known = types_[value->id()];
+    if (known.value == value) return &known.type;
+  }
   return value->type.kind != ir::Type::Kind::unknown ? &value->type : nullptr;
 }
 
@@ -144,9 +152,20 @@ void Facts::set_type(const ir::Value* value, ir::Type type) {
          "value \"{}\": with its shape, those of the model take more than {} MiB; split the model",
          shown(value->name()), kMost >> 20U);
   }
-  const auto [found, added] = types_.try_emplace(value);
-  if (!added) type_bytes_ -= bytes_of(found->second);
-  found->second = std::move(type);
+  if (value->id() >= types_.size()) types_.resize(value->id() + 1);
+  TypeOf& known = types_[value->id()];
+  TERCEL_CHECK(known.value == nullptr || known.value == value);
+  if (known.value != nullptr) type_bytes_ -= bytes_of(known.type);
+  known.value = value;
+  known.type = std::move(type);
+}
+
+void Facts::add_declared(const ir::Value* value) {
+  if (value->type.kind == ir::Type::Kind::unknown) return;
+  const ir::Type* known = type(value);
+  if (known == &value->type) return;
+  if (known->kind != ir::Type::Kind::unknown && says_no_more(value->type, *known)) return;
+  set_type(value, merge(value->type, *known, *value));
 }
 
 void Facts::set_contents(const ir::Value* value, Contents contents) {
@@ -246,12 +265,26 @@ std::vector<ir::Type> InferContext::infer_subgraph(const ir::Graph& graph,
   return results;
 }
 
+namespace {
+
+// Whoever plans or allocates an output may count its bytes.
+void check_sizes(const ir::Node& node, const Facts& facts) {
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const ir::Type* type = node.output(i) != nullptr ? facts.type(node.output(i)) : nullptr;
+    if (type == nullptr || type->kind != ir::Type::Kind::tensor) continue;
+    if (const auto shape = type->shape()) bytes_of(type->dtype, element_count(*shape));
+  }
+}
+
+}  // namespace
+
 void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model) {
   if (const OpDef* def = find_op(node.domain(), node.op_type())) {
     ir::at_node(node, [&] {
       check_node(node, *def);
       InferContext context(node, facts, model);
       def->infer(context);
+      check_sizes(node, facts);
     });
   } else if (const ir::Function* function =
                  model != nullptr
@@ -260,11 +293,7 @@ void infer_node(const ir::Node& node, Facts& facts, const ir::Model* model) {
     infer_call(node, *function, facts, model);
   }
   for (int i = 0; i < node.num_outputs(); ++i) {
-    const ir::Value* output = node.output(i);
-    if (output == nullptr || output->type.kind == ir::Type::Kind::unknown) continue;
-    const ir::Type* inferred = facts.type(output);
-    facts.set_type(output,
-                   merge(output->type, inferred != nullptr ? *inferred : ir::Type{}, *output));
+    if (const ir::Value* output = node.output(i)) facts.add_declared(output);
   }
 }
 

@@ -4,6 +4,7 @@
 // symbols. With all input dimensions known, the same rules give the plan of a run every shape in
 // the model.
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,7 +61,8 @@ ir::Dim div_exact(const ir::Dim& a, const ir::Dim& b);  // floor division when k
 class InferContext;
 ir::Dims broadcast(InferContext& context, const ir::Dims& a, const ir::Dims& b);
 
-// What is known of the values of a graph, at some input types.
+// What is known of the values of a graph and its subgraphs, at some input types. A type stays where
+// it is while others are added.
 class Facts {
  public:
   // Null when nothing is known.
@@ -68,6 +70,9 @@ class Facts {
   const Contents* contents(const ir::Value* value) const;
   // Throws Errc::invalid_file when the types of all values together take more than 160 MiB.
   void set_type(const ir::Value* value, ir::Type type);
+  // Joins what is known of `value` with what the graph declares of it; throws Errc::invalid_file
+  // when they contradict each other.
+  void add_declared(const ir::Value* value);
   // Long contents are not followed, nor those of many values that take more than 64 MiB.
   void set_contents(const ir::Value* value, Contents contents);
 
@@ -79,7 +84,12 @@ class Facts {
   void learn(const ir::Value* value, const Tensor& tensor);
 
  private:
-  std::unordered_map<const ir::Value*, ir::Type> types_;
+  struct TypeOf {
+    const ir::Value* value = nullptr;  // null: nothing is known
+    ir::Type type;
+  };
+
+  std::deque<TypeOf> types_;  // by Value::id()
   std::unordered_map<const ir::Value*, Contents> contents_;
   std::size_t type_bytes_ = 0;
   std::size_t content_bytes_ = 0;

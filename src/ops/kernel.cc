@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "src/base/checked.h"
+#include "src/ir/place.h"
 
 namespace tercel::ops {
 namespace {
@@ -145,7 +146,7 @@ Choice choose_kernel(const KernelTable& table, const KernelContext& context) {
   for (const Implementation& implementation : row->implementations) {
     const std::string reason = refusal(implementation, context);
     if (reason.empty()) {
-      choice.kernel = implementation.create(context);
+      choice.kernel = ir::at_node(context.node, [&] { return implementation.create(context); });
       choice.implementation = implementation.name;
       return choice;
     }

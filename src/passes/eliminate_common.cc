@@ -66,6 +66,14 @@ bool add_attribute(Key& key, const ir::Attribute& attribute) {
       attribute.data);
 }
 
+// An equal node reads the same values, so each has another use.
+bool may_have_equals(const ir::Node& node) {
+  const auto inputs = node.inputs();
+  return std::none_of(inputs.begin(), inputs.end(), [](const ir::Value* input) {
+    return input != nullptr && input->uses().size() == 1;
+  });
+}
+
 std::optional<std::string> key_of(const ir::Node& node) {
   const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
   if (def == nullptr || !def->deterministic) return std::nullopt;
@@ -103,6 +111,7 @@ bool merge_nodes(ir::Graph& graph) {
   bool changed = false;
   std::unordered_map<std::string, const ir::Node*> first;
   for (const auto& node : graph.nodes()) {
+    if (!may_have_equals(*node)) continue;
     auto key = key_of(*node);
     if (!key) continue;
     const auto [other, added] = first.emplace(std::move(*key), node.get());

@@ -101,12 +101,12 @@ ir::Value* handed_on(const ir::Node& node, const ops::Facts& facts) {
 
 }  // namespace
 
-bool eliminate_identity(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool eliminate_identity(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (ir::Value* value = handed_on(*node, facts)) changed |= forward(node->output(), value);
+      if (ir::Value* value = handed_on(*node, *facts)) changed |= forward(node->output(), value);
     }
   });
   return changed;

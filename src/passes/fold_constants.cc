@@ -177,7 +177,7 @@ bool run(ir::Graph& graph, const ops::Facts& facts, const PassContext& context) 
 }  // namespace
 
 bool fold_constants(ir::Model& model, const PassContext& context) {
-  return run(model.graph, infer_facts(model), context);
+  return run(model.graph, *facts_of(model, context), context);
 }
 
 }  // namespace tercel::passes

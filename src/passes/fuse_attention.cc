@@ -221,12 +221,12 @@ bool fuse(ir::Node& node, const ops::Facts& facts) {
 
 }  // namespace
 
-bool fuse_attention(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool fuse_attention(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (node->is("MatMul")) changed |= fuse(*node, facts);
+      if (node->is("MatMul")) changed |= fuse(*node, *facts);
     }
   });
   return changed;

@@ -150,13 +150,13 @@ bool fuse_swish_at(ir::Node& node, const ops::Facts& facts) {
 
 }  // namespace
 
-bool fuse_gelu(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool fuse_gelu(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (node->is("Erf") || node->is("Tanh")) changed |= fuse_gelu_at(*node, facts);
-      if (node->is("Sigmoid")) changed |= fuse_swish_at(*node, facts);
+      if (node->is("Erf") || node->is("Tanh")) changed |= fuse_gelu_at(*node, *facts);
+      if (node->is("Sigmoid")) changed |= fuse_swish_at(*node, *facts);
     }
   });
   return changed;

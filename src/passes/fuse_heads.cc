@@ -69,15 +69,15 @@ bool fuse(ir::Node& attention, const ops::Facts& facts) {
 
 }  // namespace
 
-bool fuse_heads(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool fuse_heads(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     std::vector<ir::Node*> nodes;
     for (const auto& node : graph.nodes()) {
       if (node->is("Attention")) nodes.push_back(node.get());
     }
-    for (ir::Node* node : nodes) changed |= fuse(*node, facts);
+    for (ir::Node* node : nodes) changed |= fuse(*node, *facts);
   });
   return changed;
 }

@@ -118,11 +118,11 @@ bool fuse(ir::Node& node, const ops::Facts& facts) {
 
 }  // namespace
 
-bool fuse_layer_norm(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool fuse_layer_norm(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
-    for (const auto& node : graph.nodes()) changed |= fuse(*node, facts);
+    for (const auto& node : graph.nodes()) changed |= fuse(*node, *facts);
   });
   return changed;
 }

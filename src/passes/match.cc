@@ -24,6 +24,13 @@ ops::Facts infer_facts(const ir::Model& model) {
   return ops::infer(model.graph, types, &model);
 }
 
+std::shared_ptr<const ops::Facts> facts_of(const ir::Model& model, const PassContext& context) {
+  if (context.facts != nullptr && *context.facts != nullptr) return *context.facts;
+  auto facts = std::make_shared<const ops::Facts>(infer_facts(model));
+  if (context.facts != nullptr) *context.facts = facts;
+  return facts;
+}
+
 void for_each_subgraph(const ir::Node& node, const std::function<void(ir::Graph&)>& visit) {
   for (const ir::Attribute& attribute : node.attributes()) {
     if (const auto* graph = std::get_if<std::shared_ptr<ir::Graph>>(&attribute.data))

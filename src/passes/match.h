@@ -3,16 +3,20 @@
 // place.
 
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "src/ir/builder.h"
 #include "src/ops/infer.h"
+#include "src/passes/passes.h"
 
 namespace tercel::passes {
 
 // Types and contents of all values of the main graph and its subgraphs. Dimensions of graph inputs
 // that have no name get one, so that they are equal to themselves wherever they go.
 ops::Facts infer_facts(const ir::Model& model);
+// The same, from the pass before where that changed nothing.
+std::shared_ptr<const ops::Facts> facts_of(const ir::Model& model, const PassContext& context);
 
 // Every graph of the model outside functions, subgraphs before the graphs around them.
 void for_each_graph(ir::Model& model, const std::function<void(ir::Graph&)>& visit);

@@ -67,10 +67,10 @@ bool run(ir::Graph& graph, const ops::Facts& facts) {
 
 }  // namespace
 
-bool merge_transposes(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool merge_transposes(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
-  for_each_graph(model, [&](ir::Graph& graph) { changed |= run(graph, facts); });
+  for_each_graph(model, [&](ir::Graph& graph) { changed |= run(graph, *facts); });
   return changed;
 }
 

@@ -33,12 +33,15 @@ constexpr int kMaxRounds = 8;
 
 std::span<const Pass> all_passes() { return kPasses; }
 
-void optimize(ir::Model& model, const PassContext& context) {
+void optimize(ir::Model& model, const PassContext& outer) {
+  std::shared_ptr<const ops::Facts> facts;
+  const PassContext context{outer.evaluate, &facts};
   bool changed = true;
   for (int round = 0; changed && round < kMaxRounds; ++round) {
     changed = false;
     for (const Pass& pass : kPasses) {
       if (!pass.run(model, context)) continue;
+      facts.reset();
       ir::verify(model, Errc::internal);
       changed = true;
     }

@@ -7,11 +7,16 @@
 // never inside the bodies of functions; a rewrite happens only where types and shapes prove it.
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "src/ir/model.h"
+
+namespace tercel::ops {
+class Facts;
+}
 
 namespace tercel::passes {
 
@@ -21,6 +26,9 @@ using Evaluator =
 
 struct PassContext {
   Evaluator evaluate;  // empty: nothing is evaluated
+  // Where facts_of() keeps what it inferred; who runs passes empties it when one changed the model.
+  // Null: nothing is kept.
+  std::shared_ptr<const ops::Facts>* facts = nullptr;
 };
 
 struct Pass {

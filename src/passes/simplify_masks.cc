@@ -96,13 +96,13 @@ class Simplifier {
 
 }  // namespace
 
-bool simplify_masks(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool simplify_masks(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
       if (!node->is("Attention") || node->input(3) == nullptr) continue;
-      ir::Value* mask = Simplifier(*node, facts).simplest(node->input(3));
+      ir::Value* mask = Simplifier(*node, *facts).simplest(node->input(3));
       if (mask == node->input(3)) continue;
       node->set_input(3, mask);
       changed = true;

@@ -112,18 +112,18 @@ bool simplify_size(ir::Node& node, const ops::Facts& facts, Sizes& sizes) {
 
 }  // namespace
 
-bool simplify_shapes(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool simplify_shapes(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (node->is("Reshape")) changed |= simplify_reshape(*node, facts);
+      if (node->is("Reshape")) changed |= simplify_reshape(*node, *facts);
     }
   });
-  Sizes sizes(model.graph, facts);
+  Sizes sizes(model.graph, *facts);
   std::vector<ir::Node*> nodes;
   for (const auto& node : model.graph.nodes()) nodes.push_back(node.get());
-  for (ir::Node* node : nodes) changed |= simplify_size(*node, facts, sizes);
+  for (ir::Node* node : nodes) changed |= simplify_size(*node, *facts, sizes);
   return changed;
 }
 

@@ -36,12 +36,12 @@ bool fuse(ir::Node& outer, const ops::Facts& facts) {
 
 }  // namespace
 
-bool unflatten_rows(ir::Model& model, const PassContext&) {
-  const ops::Facts facts = infer_facts(model);
+bool unflatten_rows(ir::Model& model, const PassContext& context) {
+  const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (node->is("Reshape")) changed |= fuse(*node, facts);
+      if (node->is("Reshape")) changed |= fuse(*node, *facts);
     }
   });
   return changed;

@@ -85,8 +85,8 @@ void prepare_model(ir::Model& model, const Machine& machine, bool optimize) {
     passes::optimize(model, context);
   } else {
     passes::legalize(model, context);
+    ops::infer_types(model);
   }
-  ops::infer_types(model);
   for (std::size_t i = 0; i < declared.size(); ++i) {
     fill_in(model.graph.outputs()[i]->type, declared[i]);
   }

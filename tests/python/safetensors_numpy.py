@@ -1,4 +1,4 @@
-"""Reads safetensors with numpy alone, so that the tests need no package for it."""
+"""Reads and writes safetensors with numpy alone, so that the tests need no package for it."""
 
 import json
 from pathlib import Path
@@ -30,3 +30,14 @@ def load_safetensors(path: Path) -> dict[str, np.ndarray]:
         data = np.frombuffer(content[begin + first : begin + last], DTYPES[entry["dtype"]])
         tensors[name] = data.reshape(entry["shape"])
     return tensors
+
+
+def save_safetensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    names = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+    header, data = {}, b""
+    for name, value in tensors.items():
+        end = len(data) + value.nbytes
+        header[name] = {"dtype": names[value.dtype], "shape": list(value.shape), "data_offsets": [len(data), end]}
+        data += value.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)

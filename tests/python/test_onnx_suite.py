@@ -26,6 +26,8 @@ REPO = Path(__file__).resolve().parents[2]
 TERCEL = Path(os.environ.get("TERCEL_BUILD", REPO / "build")) / "tercel"
 OLDEST_OPSET = 7
 RTOL, ATOL = 1e-3, 1e-5
+RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+"""What the suite drew is not what anybody else draws: only types and shapes are compared."""
 HALF_ERRORS = {"float16": 2e-3, "bfloat16": 2e-2}
 """The suite rounds to the type after every step, Tercel once: a few units in the last place."""
 
@@ -98,6 +100,7 @@ def to_value(value: object) -> object:
 
 
 def check_value(name: str, got: object, expected: object, rtol: float, atol: float) -> None:
+    """Types and shapes alone where the tolerance is infinite."""
     if expected is None:
         assert got is None, name
         return
@@ -111,6 +114,8 @@ def check_value(name: str, got: object, expected: object, rtol: float, atol: flo
         assert got.astype(str).tolist() == expected.astype(str).tolist(), name
         return
     assert got.dtype == expected.dtype, name
+    if np.isinf(rtol):
+        return
     if expected.dtype.kind in "biu":
         np.testing.assert_array_equal(got, expected, name)
         return
@@ -130,13 +135,15 @@ def check_info(info: tercel.TensorInfo, got: np.ndarray) -> None:
 def run_case(case: TestCase, path: Path, optimize: bool) -> None:
     session = tercel.Session(path, threads=1, optimize=optimize)
     names = [value.name for value in case.model.graph.input]
+    drawn = any(node.op_type in RANDOM for node in nodes_of(case.model.graph))
+    rtol, atol = (np.inf, np.inf) if drawn else (max(case.rtol, RTOL), max(case.atol, ATOL))
     for inputs, outputs in case.data_sets:
         # An optional input that is left out is None; where it is one at all, the session has to say so.
         given = {name: to_value(value) for name, value in zip(names, inputs) if value is not None}
         results = session.run(given)
         for info, value in zip(session.outputs, outputs):
             check_info(info, results[info.name])
-            check_value(info.name, results[info.name], to_value(value), max(case.rtol, RTOL), max(case.atol, ATOL))
+            check_value(info.name, results[info.name], to_value(value), rtol, atol)
 
 
 @pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.name)

@@ -11,6 +11,7 @@ import unicodedata
 
 import pytest
 import sentencepiece
+import test_tokenizer_parts
 import tokenizers
 import trained_tokenizers
 from tokenizer_reference import BUILD, ROOT, check_bytes, compare, dump, random_texts, sample_texts
@@ -80,33 +81,58 @@ def test_decoding(hugging_face):
     check_decoding(hugging_face, id_lists(8, STRINGS // ALL, reference.get_vocab_size()))
 
 
-@pytest.mark.parametrize(
-    "decoder",
-    [
-        {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": "e", "start": 2, "stop": 0}]},
-        {
-            "type": "Sequence",
-            "decoders": [{"type": "ByteFallback"}, {"type": "WordPiece", "prefix": "a", "cleanup": True}],
-        },
-        {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "Fuse"},
-                {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": True},
-            ],
-        },
-        {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": False},
-        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": True},
-        {"type": "Replace", "pattern": {"String": "e"}, "content": "--"},
-        None,
-    ],
-)
+DECODERS = [
+    {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": "e", "start": 2, "stop": 0}]},
+    {
+        "type": "Sequence",
+        "decoders": [{"type": "ByteFallback"}, {"type": "WordPiece", "prefix": "a", "cleanup": True}],
+    },
+    {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "Fuse"},
+            {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": True},
+        ],
+    },
+    {"type": "CTC", "pad_token": "e", "word_delimiter_token": "o", "cleanup": False},
+    {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": True},
+    {"type": "Replace", "pattern": {"String": "e"}, "content": "--"},
+    None,
+]
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_other_decoders(tmp_path, decoder):
     document = json.loads(trained_tokenizers.bytes_of("llama"))
     document["decoder"] = decoder
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(document))
     check_decoding(path, id_lists(9, 300, len(document["model"]["vocab"]) + 5))
+
+
+def types_in(value):
+    if isinstance(value, dict):
+        own = {value["type"]} if isinstance(value.get("type"), str) else set()
+        return own.union(*map(types_in, value.values()))
+    return set().union(*map(types_in, value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("section", ["model", "normalizer", "pre_tokenizer", "post_processor", "decoder"])
+def test_every_part_of_the_library_is_compared(section):
+    """What the library has of each kind is in a tokenizer that is trained here, or in a table of these tests."""
+    tables = {
+        "normalizer": [*test_tokenizer_parts.NORMALIZERS.values(), {"type": "Nmt"}],
+        "pre_tokenizer": list(test_tokenizer_parts.PRE_TOKENIZERS.values()),
+        "post_processor": list(test_tokenizer_parts.POST_PROCESSORS.values()),
+        "decoder": DECODERS,
+    }
+    documents = [json.loads(trained_tokenizers.bytes_of(name)) for name in trained_tokenizers.HUGGING_FACE]
+    compared = types_in([document[section] for document in documents] + tables.get(section, []))
+    module = getattr(tokenizers, {"post_processor": "processors"}.get(section, f"{section}s"))
+    base = getattr(module, "".join(word.title() for word in section.split("_")))
+    parts = {name for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)}
+    assert len(parts) >= 5
+    assert parts - {base.__name__} <= compared
 
 
 def test_batches_on_threads(hugging_face):

@@ -284,6 +284,10 @@ SENTENCEPIECE = {
     "sp_unigram_spaces": lambda: sentencepiece_model(
         "unigram", 1600, allow_whitespace_only_pieces=True, **KEEPS_SPACES
     ),
+    "sp_word": lambda: sentencepiece_model("word", 3000, **SYMBOLS),
+    "sp_word_spaces": lambda: sentencepiece_model("word", 2000, byte_fallback=True, **KEEPS_SPACES),
+    "sp_char": lambda: sentencepiece_model("char", 300, **SYMBOLS),
+    "sp_char_spaces": lambda: sentencepiece_model("char", 500, byte_fallback=True, **KEEPS_SPACES),
 }
 
 

@@ -5,9 +5,15 @@
 
 namespace tercel::ops {
 
+extern const OpDef bernoulli;
 extern const OpDef constant;
 extern const OpDef constant_of_shape;
 extern const OpDef eye_like;
+extern const OpDef multinomial;
+extern const OpDef random_normal;
+extern const OpDef random_normal_like;
+extern const OpDef random_uniform;
+extern const OpDef random_uniform_like;
 extern const OpDef range;
 
 // The tensor that a Constant node stands for. Throws Errc::invalid_file when its attributes are not

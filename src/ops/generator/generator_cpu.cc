@@ -1,4 +1,5 @@
-#include "src/ops/cpu_tables.h"
+#include "src/ops/generator/generator_cpu.h"
+
 #include "src/ops/cpu_text.h"
 #include "src/ops/generator/generator.h"
 #include "src/ops/tensor/move_cpu.h"
@@ -120,9 +121,15 @@ constexpr CpuImplementation kEyeCpu[] = {{"eye", refuse_eye, create_kernel<EyeKe
 }  // namespace
 
 CpuFamily generator_cpu_ops() {
-  static const CpuOp kOps[] = {{"", "Constant", kConstantCpu},
+  static const CpuOp kOps[] = {{"", "Bernoulli", kBernoulliCpu},
+                               {"", "Constant", kConstantCpu},
                                {"", "ConstantOfShape", kFillCpu},
                                {"", "EyeLike", kEyeCpu},
+                               {"", "Multinomial", kMultinomialCpu},
+                               {"", "RandomNormal", kRandomNormalCpu},
+                               {"", "RandomNormalLike", kRandomNormalCpu},
+                               {"", "RandomUniform", kRandomUniformCpu},
+                               {"", "RandomUniformLike", kRandomUniformCpu},
                                {"", "Range", kRangeCpu}};
   return kOps;
 }

@@ -5,7 +5,8 @@
 namespace tercel::ops {
 
 Family strings_ops() {
-  static constexpr const OpDef* kOps[] = {&string_concat, &string_normalizer, &string_split};
+  static constexpr const OpDef* kOps[] = {&regex_full_match, &string_concat, &string_normalizer,
+                                          &string_split, &tf_idf_vectorizer};
   return kOps;
 }
 

@@ -5,8 +5,10 @@
 
 namespace tercel::ops {
 
+extern const OpDef regex_full_match;
 extern const OpDef string_concat;
 extern const OpDef string_normalizer;
 extern const OpDef string_split;
+extern const OpDef tf_idf_vectorizer;
 
 }  // namespace tercel::ops

@@ -3,9 +3,11 @@
 namespace tercel::ops {
 
 CpuFamily strings_cpu_ops() {
-  static const CpuOp kOps[] = {{"", "StringConcat", kStringConcatCpu},
+  static const CpuOp kOps[] = {{"", "RegexFullMatch", kRegexFullMatchCpu},
+                               {"", "StringConcat", kStringConcatCpu},
                                {"", "StringNormalizer", kStringNormalizerCpu},
-                               {"", "StringSplit", kStringSplitCpu}};
+                               {"", "StringSplit", kStringSplitCpu},
+                               {"", "TfIdfVectorizer", kTfIdfVectorizerCpu}};
   return kOps;
 }
 

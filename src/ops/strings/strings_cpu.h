@@ -5,10 +5,10 @@
 
 namespace tercel::ops {
 
-CpuFamily strings_cpu_ops();
-
+extern const CpuImplementation kRegexFullMatchCpu[1];
 extern const CpuImplementation kStringConcatCpu[1];
 extern const CpuImplementation kStringNormalizerCpu[1];
 extern const CpuImplementation kStringSplitCpu[1];
+extern const CpuImplementation kTfIdfVectorizerCpu[1];
 
 }  // namespace tercel::ops

@@ -44,7 +44,7 @@ ClassMap::ClassMap(const std::vector<CharSet>& sets) : words_(sets.size() / 64 +
     if (is_new) {
       members_.insert(members_.end(), signature.begin(), signature.end());
       if (++size_ == std::numeric_limits<uint16_t>::max()) {
-        fail(Errc::unsupported, "tokenizer.json: a regular expression names too many characters");
+        fail(Errc::unsupported, "a regular expression names too many characters");
       }
     }
     classes.push_back(entry->second);

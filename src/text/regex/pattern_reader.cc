@@ -29,8 +29,7 @@ bool is_ascii_alphanumeric(char32_t c) {
 
 PatternReader::PatternReader(std::string_view pattern) : pattern_(pattern) {
   if (pattern.size() > kMaxPattern) {
-    fail(Errc::unsupported,
-         "tokenizer.json: a regular expression has {} bytes; at most {} are supported",
+    fail(Errc::unsupported, "a regular expression has {} bytes; at most {} are supported",
          pattern.size(), kMaxPattern);
   }
   text_ = to_utf32(pattern);
@@ -167,7 +166,7 @@ void PatternReader::unsupported(std::size_t position, std::string_view why) cons
 void PatternReader::refuse(Errc code, std::size_t position, std::string_view why) const {
   constexpr std::size_t kShown = 200;
   const bool is_long = text_.size() > kShown;
-  fail(code, "tokenizer.json: the regular expression \"{}{}\", character {}: {}",
+  fail(code, "the regular expression \"{}{}\", character {}: {}",
        is_long ? to_utf8(std::u32string_view(text_).substr(0, kShown)) : pattern_,
        is_long ? "…" : "", position, why);
 }

@@ -37,7 +37,7 @@ class Compiler {
  private:
   [[noreturn]] static void too_large() {
     fail(Errc::unsupported,
-         "tokenizer.json: a regular expression needs more than {} instructions: use smaller "
+         "a regular expression needs more than {} instructions: use smaller "
          "numbers of repetitions, and fewer loops inside loops",
          kMaxInstructions);
   }

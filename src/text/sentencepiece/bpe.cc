@@ -5,9 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "src/text/models/trie.h"
 #include "src/text/sentencepiece/models.h"
-#include "src/text/utf8.h"
 
 namespace tercel::text {
 namespace {
@@ -36,7 +34,7 @@ struct Candidate {
 class SentencePieceBpe final : public SentencePieceModel {
  public:
   explicit SentencePieceBpe(const SentencePieceFile& file)
-      : SentencePieceModel(file), symbols_(entries(file)) {}
+      : SentencePieceModel(file), symbols_(file) {}
 
   void tokenize(std::string_view word, std::vector<ModelToken>& tokens) const override {
     Work work{word, split(word), {}, {}};
@@ -56,29 +54,13 @@ class SentencePieceBpe final : public SentencePieceModel {
     std::unordered_map<int32_t, uint32_t> left_parts;  // of unused pieces: bytes of the left part
   };
 
-  static std::vector<Trie::Entry> entries(const SentencePieceFile& file) {
-    std::vector<Trie::Entry> result;
-    for (const SentencePiece& piece : file.pieces) {
-      if (piece.type == PieceType::user_defined) result.emplace_back(piece.text, 0);
-    }
-    return result;
-  }
-
   std::vector<Symbol> split(std::string_view text) const {
     std::vector<Symbol> symbols;
     symbols.reserve(text.size());
     for (uint32_t begin = 0; begin < text.size();) {
-      uint32_t length = 0;
-      uint32_t node = Trie::kRoot;
-      for (uint32_t at = begin; at < text.size(); ++at) {
-        node = symbols_.step(node, static_cast<unsigned char>(text[at]));
-        if (node == Trie::kRoot) break;
-        if (symbols_.value(node) >= 0) length = at + 1 - begin;
-      }
-      const bool frozen = length > 0;
-      if (!frozen) length = decode_first(text.substr(begin)).length;
+      const auto [length, is_symbol] = symbols_.first_of(text.substr(begin));
       const auto index = static_cast<uint32_t>(symbols.size());
-      symbols.push_back({begin, length, index == 0 ? kNone : index - 1, index + 1, frozen});
+      symbols.push_back({begin, length, index == 0 ? kNone : index - 1, index + 1, is_symbol});
       begin += length;
     }
     if (!symbols.empty()) symbols.back().next = kNone;
@@ -134,7 +116,7 @@ class SentencePieceBpe final : public SentencePieceModel {
     }
   }
 
-  Trie symbols_;
+  UserSymbols symbols_;
 };
 
 }  // namespace

@@ -4,8 +4,16 @@
 namespace tercel::text {
 
 std::unique_ptr<const Model> make_sentencepiece_model(const SentencePieceFile& file) {
-  return file.kind == SentencePieceFile::Kind::bpe ? make_sentencepiece_bpe(file)
-                                                   : make_sentencepiece_unigram(file);
+  switch (file.kind) {
+    case SentencePieceFile::Kind::bpe:
+      return make_sentencepiece_bpe(file);
+    case SentencePieceFile::Kind::word:
+    case SentencePieceFile::Kind::character:
+      return make_sentencepiece_plain(file);
+    case SentencePieceFile::Kind::unigram:
+      break;
+  }
+  return make_sentencepiece_unigram(file);
 }
 
 }  // namespace tercel::text

@@ -151,8 +151,11 @@ SentencePieceFile read_sentencepiece(std::span<const std::byte> bytes, std::stri
     }
   }
   check_pieces(file);
-  if (file.kind != SentencePieceFile::Kind::unigram && file.kind != SentencePieceFile::Kind::bpe) {
-    fail(Errc::unsupported, "{}: the model type {} is not supported; supported are: unigram, bpe",
+  if (file.kind < SentencePieceFile::Kind::unigram ||
+      file.kind > SentencePieceFile::Kind::character) {
+    fail(Errc::unsupported,
+         "{}: the model type {} is not supported; supported are: unigram (1), bpe (2), word (3), "
+         "char (4)",
          file.source, static_cast<int>(file.kind));
   }
   return file;

@@ -1,9 +1,10 @@
 #pragma once
-// SentencePiece's two models.
+// SentencePiece's models.
 
 #include <memory>
 #include <optional>
 
+#include "src/text/models/trie.h"
 #include "src/text/sentencepiece/pieces.h"
 
 namespace tercel::text {
@@ -26,7 +27,22 @@ class SentencePieceModel : public Model {
   SentencePieces pieces_;
 };
 
+// The user-defined symbols of a model: models that begin with characters take these as one.
+class UserSymbols {
+ public:
+  explicit UserSymbols(const SentencePieceFile& file);
+  struct First {
+    uint32_t length;
+    bool is_symbol;  // else one character
+  };
+  First first_of(std::string_view text) const;  // the longest symbol; `text` is not empty
+
+ private:
+  Trie trie_;
+};
+
 std::unique_ptr<const Model> make_sentencepiece_unigram(const SentencePieceFile& file);
 std::unique_ptr<const Model> make_sentencepiece_bpe(const SentencePieceFile& file);
+std::unique_ptr<const Model> make_sentencepiece_plain(const SentencePieceFile& file);  // word, char
 
 }  // namespace tercel::text

@@ -1,5 +1,5 @@
 #pragma once
-// What both kinds of SentencePiece models share: the pieces by id and by text, and how unknown text
+// What all kinds of SentencePiece models share: the pieces by id and by text, and how unknown text
 // becomes tokens.
 
 #include <array>

@@ -130,6 +130,21 @@ TEST(SentencePiece, SpacesAsTheFileSays) {
   EXPECT_THAT(pieces(suffix.load(), "ab"), ElementsAre("ab:0-2", "▁:2-2"));
 }
 
+TEST(SentencePiece, WordsAndCharacters) {
+  const auto model = [](int kind) {
+    ModelWriter writer;
+    writer.piece("<unk>", 0, unknown);
+    for (const char* text : {"▁", "a", "b", "▁ab", "▁a"}) writer.piece(text);
+    writer.piece("ba", 0, user_defined);
+    writer.trainer([kind](auto& trainer) { trainer.add_enum(3, kind); });
+    return writer.load();
+  };
+  EXPECT_THAT(pieces(model(3), "ab a xx yy"), ElementsAre("▁ab:0-2", "▁a:2-4", "<unk>:4-10"));
+  EXPECT_THAT(pieces(model(4), "ab abaxyb"), ElementsAre("▁:0-0", "a:0-1", "b:1-2", "▁:2-3",
+                                                         "a:3-4", "ba:4-6", "<unk>:6-8", "b:8-9"));
+  EXPECT_TRUE(model(3).encode("").ids.empty());
+}
+
 TEST(SentencePiece, RefusesWhatItCannotMean) {
   ModelWriter writer;
   writer.piece("a");
@@ -141,10 +156,12 @@ TEST(SentencePiece, RefusesWhatItCannotMean) {
   add_pieces(twice);
   twice.piece("a");
   expect_refused(twice, Errc::invalid_file, "9 pieces, but only 8 different ones");
-  ModelWriter word;
-  add_pieces(word);
-  word.trainer([](auto& trainer) { trainer.add_enum(3, 3); });
-  expect_refused(word, Errc::unsupported, "unigram, bpe");
+  for (const int kind : {0, 5, -1}) {
+    ModelWriter other;
+    add_pieces(other);
+    other.trainer([kind](auto& trainer) { trainer.add_enum(3, kind); });
+    expect_refused(other, Errc::unsupported, "supported are: unigram (1), bpe (2), word (3), char");
+  }
   ModelWriter map;
   add_pieces(map);
   map.normalizer([](auto& normalizer) { normalizer.add_bytes(2, "\xFF\xFF\xFF\x7F____"); });
