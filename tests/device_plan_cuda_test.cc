@@ -100,6 +100,11 @@ TEST_F(DevicePlan, WhatIsLookedUpIsNormalisedAtOnce) {
             (Steps{"to_device", "to_device", "Gather Gather Add LayerNormalization: embedding_norm",
                    "to_host"}))
       << explained_;
+  EXPECT_EQ(steps_of_text("(int64[B,S] i) => (float[B,S,2] y)" + tables +
+                          "{ a = Gather(w, i) c = Add(s, a)"
+                          "  y = LayerNormalization<axis = -1>(c, s) }"),
+            (Steps{"to_device", "Gather Add LayerNormalization: embedding_norm", "to_host"}))
+      << explained_;
   // One row for all places of a sequence is none of those that start again.
   EXPECT_EQ(steps_of_text("(int64[B,S] i, int64[B,1] j) => (float[B,S,2] y)" + tables +
                           "{ a = Gather(w, i) b = Gather(p, j) c = Add(a, b)"
@@ -150,16 +155,20 @@ TEST_F(DevicePlan, Bert) {
   EXPECT_EQ(steps_of_checkpoint("bert_qa"), expected) << explained_;
 }
 
-// No operator of an encoder is left to the CPU but what says shapes.
+// No operator of an encoder is left to the CPU but what says shapes, and its embedding is one step.
 TEST_F(DevicePlan, EncodersRunOnTheDevice) {
   const std::regex shapes("Shape|Squeeze|Concat|Range");
   for (const char* name : {"albert_qa", "distilbert_mlm", "distilbert_qa", "electra_discriminator",
                            "modernbert_classify", "mpnet_qa", "nomic_bert_base", "roberta_classify",
                            "sentence_mean", "sentence_mpnet"}) {
-    for (const std::string& step : steps_of_checkpoint(name))
+    int embeddings = 0;
+    for (const std::string& step : steps_of_checkpoint(name)) {
       EXPECT_TRUE(!step.starts_with("host ") || std::regex_search(step, shapes))
           << name << ": " << step << "\n"
           << explained_;
+      embeddings += step.ends_with("embedding_norm") ? 1 : 0;
+    }
+    EXPECT_EQ(embeddings, 1) << name << "\n" << explained_;
   }
 }
 

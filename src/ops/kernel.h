@@ -58,7 +58,7 @@ struct Sibling {
 // of the output, row index[r], or index[pick[r]]. Where there are fewer of them they start again.
 struct Lookup {
   Tensor table;   // [size, N]
-  int index = 0;  // which of the kernel's inputs, i64
+  int index = 0;  // which of the kernel's inputs, i64; -1: none, row 0 is for all
   int pick = -1;  // likewise; -1: none
 };
 

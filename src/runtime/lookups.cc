@@ -16,7 +16,7 @@ class Finder {
       if (sum == nullptr || !norm_of(*node, sum, facts_)) continue;
       group_ = {};
       sum_ = sum;
-      if (!add_terms(sum)) continue;
+      if (!add_terms(sum) || group_.inputs.empty()) continue;
       group_.nodes.push_back(node.get());
       groups.push_back(std::move(group_));
     }
@@ -31,6 +31,11 @@ class Finder {
   }
 
   bool add_terms(const ir::Value* value) {
+    if (is_row(value)) {
+      const Tensor& row = value->initializer();
+      group_.lookups.push_back({.table = row.reshape({1, row.size()}), .index = -1});
+      return true;
+    }
     const ir::Node* node = maker(value);
     if (node == nullptr) return false;
     if (!node->is("Add")) return add_lookup(*node);
@@ -94,6 +99,16 @@ class Finder {
       whole = whole && same;
     }
     return true;
+  }
+
+  // A constant that is added to each row.
+  bool is_row(const ir::Value* value) const {
+    if (!value->is_constant() || value->initializer().rank() == 0) return false;
+    const Tensor& tensor = value->initializer();
+    const ir::Type* all = facts_.type(sum_);
+    return is_floating_point(tensor.dtype()) && tensor.size() == tensor.shape().back() &&
+           all != nullptr && all->dims && !all->dims->empty() &&
+           all->dims->back().equals(tensor.size());
   }
 
   bool is_table(const ir::Value* value) {

@@ -65,6 +65,7 @@ struct EmbeddingSource {
 
   // -size - 1, which no table has, when `pick` points at no id.
   __device__ __forceinline__ int64_t id(const EmbeddingTable& table, int64_t row) const {
+    if (table.ids == nullptr) return 0;
     int64_t at = row < table.count ? row : row % table.count;
     if (table.pick != nullptr) at = checked_index(table.pick[at], table.ids_count, args.error);
     return at < 0 ? -table.size - 1

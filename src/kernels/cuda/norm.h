@@ -37,7 +37,7 @@ struct NormArgs {
 void norm(const NormArgs& args, cudaStream_t stream);
 
 // One table of an embedding, [size, columns], and which of its rows is for row r: ids[r % count],
-// or ids[pick[r % count]].
+// or ids[pick[r % count]]; without ids row 0.
 struct EmbeddingTable {
   const void* rows = nullptr;
   int64_t size = 0;

@@ -138,6 +138,21 @@ TEST_P(NormCuda, Embedding) {
     std::iota(place.begin(), place.end(), 0);
     const DeviceArray ids_array(ids), kinds_array(all_kinds), pick_array(pick), places_array(place);
     const DeviceArray error(std::vector<int>{0});
+    // Without ids the first row of a table is for all.
+    const Floats sum(type, rows * columns);
+    EmbeddingNormArgs plain{
+        .type = type,
+        .rows = rows,
+        .columns = columns,
+        .tables = {{places.get(), 16, places_array.get(), length}, {types.get(), 2}},
+        .y = sum.get<void>()};
+    embedding_norm(plain, nullptr);
+    std::vector<double> sums;
+    for (int64_t i = 0; i < rows * columns; ++i)
+      sums.push_back(places.values[i / columns % length * columns + i % columns] +
+                     types.values[i % columns]);
+    expect_near(sum.read(), sums, 2 * rounding(type), 1e-6);
+
     EmbeddingNormArgs args{
         .type = type,
         .rows = rows,

@@ -105,11 +105,11 @@ class LookupNormKernel final : public Kernel {
 
  private:
   static cuda::EmbeddingTable table(const Lookup& lookup, const KernelRun& run) {
+    cuda::EmbeddingTable table{.rows = lookup.table.data(), .size = lookup.table.shape()[0]};
+    if (lookup.index < 0) return table;
     const Tensor& ids = run.inputs[static_cast<std::size_t>(lookup.index)];
-    cuda::EmbeddingTable table{.rows = lookup.table.data(),
-                               .size = lookup.table.shape()[0],
-                               .ids = ids.data(),
-                               .count = ids.size()};
+    table.ids = ids.data();
+    table.count = ids.size();
     if (lookup.pick < 0) return table;
     const Tensor& pick = run.inputs[static_cast<std::size_t>(lookup.pick)];
     table.ids_count = ids.size();
