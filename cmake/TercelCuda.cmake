@@ -28,12 +28,14 @@ endif()
 set(CMAKE_CUDA_COMPILER ${TERCEL_NVCC})
 set(CMAKE_CUDA_ARCHITECTURES ${TERCEL_CUDA_ARCHITECTURES})
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
-# PyPI's packages have their libraries in lib, where neither CMake nor nvcc looks by itself.
+# PyPI's packages have their libraries in lib, where neither CMake nor nvcc looks by itself, and no libcudart.so,
+# which CMake asks for though only the static library is linked.
 cmake_path(GET TERCEL_NVCC PARENT_PATH root)
 cmake_path(GET root PARENT_PATH root)
 if(EXISTS ${root}/lib/libcudart_static.a)
   list(APPEND CMAKE_PREFIX_PATH ${root})
   string(APPEND CMAKE_CUDA_FLAGS " -L${root}/lib")
+  set(CUDA_CUDART ${root}/lib/libcudart_static.a CACHE FILEPATH "CUDA's runtime")
 endif()
 set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -Werror=all-warnings")
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
