@@ -28,14 +28,11 @@ endif()
 set(CMAKE_CUDA_COMPILER ${TERCEL_NVCC})
 set(CMAKE_CUDA_ARCHITECTURES ${TERCEL_CUDA_ARCHITECTURES})
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
-# PyPI's packages have their libraries in lib, where neither CMake nor nvcc looks by itself, and no libcudart.so,
-# which CMake asks for though only the static library is linked.
+# PyPI's packages have their libraries in lib, where nvcc does not look by itself.
 cmake_path(GET TERCEL_NVCC PARENT_PATH root)
 cmake_path(GET root PARENT_PATH root)
 if(EXISTS ${root}/lib/libcudart_static.a)
-  list(APPEND CMAKE_PREFIX_PATH ${root})
   string(APPEND CMAKE_CUDA_FLAGS " -L${root}/lib")
-  set(CUDA_CUDART ${root}/lib/libcudart_static.a CACHE FILEPATH "CUDA's runtime")
 endif()
 set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -Werror=all-warnings")
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
@@ -50,7 +47,14 @@ if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
 endif()
 set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-find_package(CUDAToolkit 13 REQUIRED)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 13)
+  message(FATAL_ERROR "${TERCEL_NVCC} is of CUDA ${CMAKE_CUDA_COMPILER_VERSION}: 13 or newer is needed")
+endif()
+# CMake 3.25's FindCUDAToolkit asks for libraries that PyPI's packages leave out, and nothing here uses.
+find_library(TERCEL_CUDART cudart_static HINTS ${root} PATH_SUFFIXES lib64 lib NO_DEFAULT_PATH REQUIRED)
+add_library(CUDA::cudart_static STATIC IMPORTED)
+set_target_properties(CUDA::cudart_static PROPERTIES IMPORTED_LOCATION ${TERCEL_CUDART}
+  INTERFACE_INCLUDE_DIRECTORIES ${root}/include INTERFACE_LINK_LIBRARIES "Threads::Threads;${CMAKE_DL_LIBS};rt")
 message(STATUS "CUDA: ${TERCEL_NVCC} for ${TERCEL_CUDA_ARCHITECTURES}")
 
 # tercel_cuda_library(): the library, once every layer is there.
