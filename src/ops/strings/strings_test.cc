@@ -103,7 +103,7 @@ TEST(TfIdfVectorizer, CountsGramsWithAndWithoutSkips) {
   EXPECT_THAT(count(grams("TF", 1, 2, 5)), ElementsAre(0, 3, 1, 0, 1, 3, 1));
   EXPECT_THAT(count(grams("TF", 1, 1, INT64_MAX)), ElementsAre(0, 3, 1, 0, 0, 0, 0));
   auto weighted = grams("IDF", 1, 2, 5);
-  weighted.emplace_back("weights", std::vector<float>{2, 3, 4, 5, 6, 7, 8});
+  weighted.push_back({"weights", std::vector<float>{2, 3, 4, 5, 6, 7, 8}});
   EXPECT_THAT(count(weighted), ElementsAre(0, 3, 4, 0, 6, 7, 8));
   weighted.front() = {"mode", std::string("TFIDF")};
   EXPECT_THAT(count(weighted), ElementsAre(0, 9, 4, 0, 6, 21, 8));
@@ -147,10 +147,10 @@ TEST(TfIdfVectorizer, Refuses) {
     EXPECT_THAT(why(5, {"ngram_indexes", indexes}), HasSubstr("ngram_indexes"));
   EXPECT_THAT(why(6, {"pool_strings", std::vector<std::string>(10)}), HasSubstr("as the pool"));
   auto both = grams("TF", 1, 2, 0);
-  both.emplace_back("pool_strings", std::vector<std::string>(10));
+  both.push_back({"pool_strings", std::vector<std::string>(10)});
   EXPECT_THAT(refusal("TfIdfVectorizer", {row}, both), HasSubstr("either pool_strings"));
   auto weighted = grams("IDF", 1, 2, 0);
-  weighted.emplace_back("weights", std::vector<float>{1});
+  weighted.push_back({"weights", std::vector<float>{1}});
   EXPECT_THAT(refusal("TfIdfVectorizer", {row}, weighted), HasSubstr("has 1 weights"));
 }
 
