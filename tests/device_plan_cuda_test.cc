@@ -18,9 +18,8 @@ namespace {
 class DevicePlan : public testing::Test {
  protected:
   void SetUp() override {
-    if (cuda_devices().library == nullptr) GTEST_SKIP() << cuda_devices().missing;
-    accelerator_ =
-        std::make_unique<Accelerator>(host_device(), *cuda_devices().library, Dtype::f32);
+    if (cuda_devices().api == nullptr) GTEST_SKIP() << cuda_devices().missing;
+    accelerator_ = std::make_unique<Accelerator>(host_device(), *cuda_devices().api, Dtype::f32);
   }
 
   // "MatMul Add: gemm_weight" for each step on the device, "host MatMul Add: …" for others.

@@ -155,8 +155,8 @@ double distance(const Tensor& a, const Tensor& b) {
 }
 
 TEST_P(OperatorsCuda, HaveKernels) {
-  if (cuda_devices().library == nullptr) GTEST_SKIP() << cuda_devices().missing;
-  Accelerator accelerator(host_device(), *cuda_devices().library, Dtype::f32);
+  if (cuda_devices().api == nullptr) GTEST_SKIP() << cuda_devices().missing;
+  Accelerator accelerator(host_device(), *cuda_devices().api, Dtype::f32);
   const Program made = program(&accelerator);
   for (const Step& step : made.steps())
     EXPECT_TRUE(step.is_queued() || step.is_view()) << made.explain();

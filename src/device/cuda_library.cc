@@ -57,7 +57,7 @@ CudaDevices open_devices() {
     return found;
   }
   found.devices = answer->open_devices(found.missing);
-  found.library = answer;
+  found.api = answer;
   return found;
 }
 

@@ -51,7 +51,7 @@ using CudaLibraryEntry = const CudaLibrary*();
 // or device, and then `missing` says what.
 struct CudaDevices {
   std::vector<std::unique_ptr<Device>> devices;
-  const CudaLibrary* library = nullptr;
+  const CudaLibrary* api = nullptr;
   std::string missing;
 };
 const CudaDevices& cuda_devices();

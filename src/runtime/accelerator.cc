@@ -4,7 +4,7 @@ namespace tercel::runtime {
 
 Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype)
     : device_(find_device(device)),
-      library_(*cuda_devices().library),
+      library_(*cuda_devices().api),
       float_dtype_(float_dtype),
       memory_(device_.make_allocator(limit)),
       host_memory_(device_.make_host_allocator(limit)) {}
