@@ -44,7 +44,7 @@ class DevicePlan : public testing::Test {
     return steps(ir::parse_text("g " + graph));
   }
   std::vector<std::string> steps_of_checkpoint(const std::string& name) {
-    const auto path = source_folder() / "tests/data/checkpoints" / name;
+    const auto path = source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints" / name;
     auto model = read_model(path, "");
     prepare_model(*model, {best_cpu_isa(), pool_, *memory_}, true);
     return steps(std::move(model));

@@ -15,7 +15,8 @@
 namespace tercel {
 namespace {
 
-const std::filesystem::path kCheckpoints = source_folder() / "tests/data/checkpoints";
+const std::filesystem::path kCheckpoints =
+    source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints";
 
 class CudaSession : public testing::Test {
  protected:

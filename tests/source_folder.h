@@ -6,8 +6,8 @@
 
 namespace tercel {
 
-inline std::filesystem::path source_folder() {
-  const std::filesystem::path built = TERCEL_SOURCE_DIR;
+// `built`: TERCEL_SOURCE_DIR, which every test is compiled with.
+inline std::filesystem::path source_folder(const std::filesystem::path& built) {
   return std::filesystem::exists(built) ? built : std::filesystem::current_path();
 }
 
