@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "src/base/error_test_util.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
 #include "tercel/session.h"
@@ -27,15 +28,6 @@ class ControlFlow : public testing::Test {
     ir::write_onnx(*ir::parse_text("<ir_version: 10, opset_import: [\"\" : 20]>\n" + text, "test"),
                    path_);
     return Session::load(path_, options);
-  }
-
-  static Error error_of(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error;
-    }
-    return {Errc::internal, "no error"};
   }
 
   std::filesystem::path path_ =

@@ -14,6 +14,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/error_test_util.h"
+
 namespace tercel {
 namespace {
 
@@ -60,15 +62,6 @@ Batch row_of(const Batch& batch, int64_t row, int64_t length) {
         .clone();
   };
   return {cut(batch.ids), cut(batch.mask), cut(batch.types)};
-}
-
-Error error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Errc::internal, "no error"};
 }
 
 class BatchInvariance : public testing::TestWithParam<std::string> {};

@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/error_test_util.h"
 #include "src/base/fail.h"
 #include "src/data/batching.h"
 
@@ -73,15 +74,6 @@ std::vector<int64_t> records_of(const std::vector<Batch>& batches) {
     for (const Example& example : batch.examples) records.push_back(example.record);
   }
   return records;
-}
-
-Error error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Errc::internal, "no error"};
 }
 
 class Workers : public testing::TestWithParam<int> {};

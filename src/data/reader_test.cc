@@ -11,6 +11,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "src/base/error_test_util.h"
 #include "src/base/fail.h"
 #include "tercel/npy.h"
 
@@ -79,15 +80,6 @@ std::string zstd(const std::string& bytes) {
   std::string out(ZSTD_compressBound(bytes.size()), '\0');
   out.resize(ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), 3));
   return out;
-}
-
-Error error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Errc::internal, "no error"};
 }
 
 TEST_F(ReaderTest, JsonLinesGiveEveryKindOfValue) {
