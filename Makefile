@@ -55,11 +55,12 @@ check-format: ## fail if `make format` would change anything
 check-layers: ## hold the includes against the table of layers
 	@python3 tools/check_layers.py
 
-lint: configure ## clang-tidy on the C++ sources that changed since they last passed, ruff, each header alone
+lint: ## clang-tidy on the C++ sources that changed since they last passed, ruff, each header alone
 	@scripts/setup --with-lint
+	@cmake --preset lint -DTERCEL_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(PYTHON) >/dev/null
 	@python3 tools/check_layers.py --headers --jobs $(JOBS)
-	@python3 tools/tidy.py --build $(BUILD) --jobs $(JOBS)
+	@python3 tools/tidy.py --jobs $(JOBS)
 	@$(PYTHON) -m ruff check --quiet . && echo "ruff: no findings"
 
 clean: ## remove what was built (not .venv)
-	@rm -rf build build-cuda build-debug build-tsan build-bench
+	@rm -rf build build-*

@@ -18,7 +18,7 @@ using Kind = PickledObject::Kind;
 constexpr std::size_t kMaxObjects = 1'000'000;
 constexpr std::size_t kMaxTensors = 100'000;
 constexpr std::size_t kMaxSteps = 10'000'000;
-constexpr std::size_t kMaxRank = 64;
+constexpr std::size_t kMaxPickledRank = 64;
 constexpr std::size_t kMaxNameShown = 200;
 
 class Machine {
@@ -159,7 +159,7 @@ const PickledObject& Machine::expect(uint32_t object, Kind kind, std::string_vie
 
 std::vector<int64_t> Machine::integers(uint32_t object, std::string_view what) const {
   const auto& items = expect(object, Kind::tuple, what).items;
-  if (items.size() > kMaxRank) reject("expected {}, at most {}", what, kMaxRank);
+  if (items.size() > kMaxPickledRank) reject("expected {}, at most {}", what, kMaxPickledRank);
   std::vector<int64_t> values;
   for (const uint32_t item : items) {
     values.push_back(expect(item, Kind::integer, what).number);

@@ -5,7 +5,7 @@
 namespace tercel::hub {
 namespace {
 
-constexpr PickleGlobal kRows[] = {
+constexpr PickleGlobal kPickleGlobals[] = {
     {"collections", "OrderedDict", GlobalRole::ordered_dict},
     {"torch._utils", "_rebuild_tensor_v2", GlobalRole::rebuild_tensor},
     {"torch._utils", "_rebuild_parameter", GlobalRole::rebuild_parameter},
@@ -38,12 +38,13 @@ constexpr PickleGlobal kRows[] = {
 }  // namespace
 
 std::optional<int64_t> find_pickle_global(std::string_view module, std::string_view name) {
-  for (std::size_t i = 0; i < std::size(kRows); ++i) {
-    if (kRows[i].module == module && kRows[i].name == name) return static_cast<int64_t>(i);
+  for (std::size_t i = 0; i < std::size(kPickleGlobals); ++i) {
+    if (kPickleGlobals[i].module == module && kPickleGlobals[i].name == name)
+      return static_cast<int64_t>(i);
   }
   return std::nullopt;
 }
 
-const PickleGlobal& pickle_global(int64_t row) { return kRows[row]; }
+const PickleGlobal& pickle_global(int64_t row) { return kPickleGlobals[row]; }
 
 }  // namespace tercel::hub

@@ -18,7 +18,7 @@ namespace {
 
 using Kind = PickledObject::Kind;
 
-struct Entry {
+struct StoredTensor {
   std::string name;
   Dtype dtype;
   Shape shape;
@@ -45,7 +45,7 @@ int64_t extent(const PickledTensor& tensor) {
   return checked_add(last, 1);
 }
 
-class PytorchBin final : public NamedEntries<Entry> {
+class PytorchBin final : public NamedEntries<StoredTensor> {
  public:
   PytorchBin(std::span<const std::byte> bytes, std::string source,
              std::shared_ptr<const void> keep_alive)
@@ -58,7 +58,7 @@ class PytorchBin final : public NamedEntries<Entry> {
            "{}: expected a dictionary of tensors; save the model's state_dict, or use safetensors",
            name());
     }
-    std::vector<Entry> entries;
+    std::vector<StoredTensor> entries;
     for (std::size_t i = 0; i + 1 < root.items.size(); i += 2) {
       const PickledObject& key = objects[root.items[i]];
       const PickledObject& value = objects[root.items[i + 1]];
@@ -72,7 +72,7 @@ class PytorchBin final : public NamedEntries<Entry> {
   }
 
   Tensor find(std::string_view tensor) const override {
-    const Entry* found = entry(tensor);
+    const StoredTensor* found = entry(tensor);
     if (found == nullptr) return {};
     if (found->view) return Tensor::view_of(found->data, found->dtype, found->shape, keep_alive_);
     Tensor copy(found->dtype, found->shape);
@@ -88,8 +88,8 @@ class PytorchBin final : public NamedEntries<Entry> {
          fmt::format(format, std::forward<Args>(args)...));
   }
 
-  Entry make_entry(std::string_view name, const PytorchFile& file,
-                   const PickledTensor& tensor) const {
+  StoredTensor make_entry(std::string_view name, const PytorchFile& file,
+                          const PickledTensor& tensor) const {
     const PickledStorage& storage = file.pickle.storages[tensor.storage];
     const auto found = file.storages.find(storage.key);
     if (found == file.storages.end()) {
@@ -103,7 +103,7 @@ class PytorchBin final : public NamedEntries<Entry> {
              storage.elements, to_string(storage.dtype), held);
     }
     const int64_t count = checked_count(name, tensor, storage.elements);
-    Entry entry{std::string(name), storage.dtype, tensor.shape, tensor.strides};
+    StoredTensor entry{std::string(name), storage.dtype, tensor.shape, tensor.strides};
     for (std::size_t i = 0; i < entry.shape.size(); ++i) {
       if (entry.shape[i] == 1) entry.strides[i] = 0;  // any number, and never used
     }
@@ -132,9 +132,9 @@ class PytorchBin final : public NamedEntries<Entry> {
   }
 
   // A file cannot ask for more memory than it has: many tensors may share one storage.
-  void check_copies(const std::vector<Entry>& entries, std::size_t file_bytes) const {
+  void check_copies(const std::vector<StoredTensor>& entries, std::size_t file_bytes) const {
     std::size_t copied = 0;
-    for (const Entry& entry : entries) {
+    for (const StoredTensor& entry : entries) {
       if (!entry.view) copied += bytes_of(entry.dtype, element_count(entry.shape));
       if (copied > file_bytes) {
         reject(entry.name,
@@ -144,7 +144,7 @@ class PytorchBin final : public NamedEntries<Entry> {
     }
   }
 
-  static void copy_dense(const Entry& entry, std::byte* to, int64_t count) {
+  static void copy_dense(const StoredTensor& entry, std::byte* to, int64_t count) {
     const auto element = static_cast<std::size_t>(bits_of(entry.dtype) / 8);
     std::vector<int64_t> index(entry.shape.size(), 0);
     int64_t at = 0;

@@ -3,12 +3,12 @@
 namespace tercel::hub {
 namespace {
 
-struct Row {
+struct DtypeRow {
   std::string_view name;
   Dtype dtype;
 };
 
-constexpr Row kRows[] = {
+constexpr DtypeRow kDtypes[] = {
     {"F32", Dtype::f32},
     {"F16", Dtype::f16},
     {"BF16", Dtype::bf16},
@@ -34,14 +34,14 @@ constexpr Row kRows[] = {
 }  // namespace
 
 std::optional<Dtype> dtype_of_safetensors(std::string_view name) {
-  for (const Row& row : kRows) {
+  for (const DtypeRow& row : kDtypes) {
     if (row.name == name) return row.dtype;
   }
   return std::nullopt;
 }
 
 std::string_view safetensors_name(Dtype dtype) {
-  for (const Row& row : kRows) {
+  for (const DtypeRow& row : kDtypes) {
     if (row.dtype == dtype) return row.name;
   }
   return {};
@@ -49,7 +49,7 @@ std::string_view safetensors_name(Dtype dtype) {
 
 std::string safetensors_dtypes() {
   std::string list;
-  for (const Row& row : kRows) {
+  for (const DtypeRow& row : kDtypes) {
     if (!list.empty()) list += ", ";
     list += row.name;
   }

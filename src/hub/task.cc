@@ -3,13 +3,13 @@
 namespace tercel::hub {
 namespace {
 
-struct Row {
+struct TaskRow {
   Task task;
   std::string_view name;
   std::string_view class_suffix;  // empty: no class of transformers has this head
 };
 
-constexpr Row kRows[] = {
+constexpr TaskRow kTasks[] = {
     {Task::question_answering, "question-answering", "ForQuestionAnswering"},
     {Task::text_classification, "text-classification", "ForSequenceClassification"},
     {Task::token_classification, "token-classification", "ForTokenClassification"},
@@ -23,14 +23,14 @@ constexpr Row kRows[] = {
 }  // namespace
 
 std::string_view task_name(Task task) {
-  for (const Row& row : kRows) {
+  for (const TaskRow& row : kTasks) {
     if (row.task == task) return row.name;
   }
   return "unknown";
 }
 
 std::optional<Task> parse_task(std::string_view name) {
-  for (const Row& row : kRows) {
+  for (const TaskRow& row : kTasks) {
     if (row.name == name) return row.task;
   }
   return std::nullopt;
@@ -38,7 +38,7 @@ std::optional<Task> parse_task(std::string_view name) {
 
 std::string task_names() {
   std::string list;
-  for (const Row& row : kRows) {
+  for (const TaskRow& row : kTasks) {
     if (!list.empty()) list += ", ";
     list += row.name;
   }
@@ -46,7 +46,7 @@ std::string task_names() {
 }
 
 std::optional<Task> task_of_class(std::string_view class_name) {
-  for (const Row& row : kRows) {
+  for (const TaskRow& row : kTasks) {
     if (!row.class_suffix.empty() && class_name.ends_with(row.class_suffix)) return row.task;
   }
   if (class_name.ends_with("ModelWithProjection")) return Task::feature_extraction;

@@ -27,7 +27,7 @@ struct Directory {
   uint64_t begin, bytes, entries;
 };
 
-struct Entry {
+struct ZipEntry {
   std::string_view name;
   uint64_t compressed, size, header;  // `header`: where the local header begins
   uint64_t bytes;                     // of the entry itself
@@ -53,9 +53,9 @@ class Reader {
   std::string_view text(uint64_t at, uint64_t count) const;
   Directory directory() const;
   Directory directory64(uint64_t end) const;
-  Entry entry(uint64_t at) const;
-  void read_extra64(uint64_t at, uint64_t count, Entry& entry) const;
-  std::span<const std::byte> data(const Entry& entry, uint64_t limit) const;
+  ZipEntry entry(uint64_t at) const;
+  void read_extra64(uint64_t at, uint64_t count, ZipEntry& entry) const;
+  std::span<const std::byte> data(const ZipEntry& entry, uint64_t limit) const;
 
   std::span<const std::byte> bytes_;
   const std::string& source_;
@@ -98,15 +98,15 @@ Directory Reader::directory64(uint64_t locator) const {
   return {number(at + 48, 8), number(at + 40, 8), number(at + 32, 8)};
 }
 
-Entry Reader::entry(uint64_t at) const {
+ZipEntry Reader::entry(uint64_t at) const {
   if (number(at, 4) != kDirectoryEntry) reject(at, "expected an entry of the directory");
   const uint64_t flags = number(at + 8, 2);
   const uint64_t method = number(at + 10, 2);
   const uint64_t name = number(at + 28, 2);
   const uint64_t extra = number(at + 30, 2);
   const uint64_t comment = number(at + 32, 2);
-  Entry entry{text(at + kEntryBytes, name), number(at + 20, 4), number(at + 24, 4),
-              number(at + 42, 4), kEntryBytes + name + extra + comment};
+  ZipEntry entry{text(at + kEntryBytes, name), number(at + 20, 4), number(at + 24, 4),
+                 number(at + 42, 4), kEntryBytes + name + extra + comment};
   if (method != 0 || (flags & 1U) != 0) {
     fail(Errc::unsupported,
          "{}: byte {}: a member is compressed or encrypted; torch.save writes neither, so save the "
@@ -119,7 +119,7 @@ Entry Reader::entry(uint64_t at) const {
 }
 
 // Sizes and places that do not fit 32 bits, in this order.
-void Reader::read_extra64(uint64_t at, uint64_t count, Entry& entry) const {
+void Reader::read_extra64(uint64_t at, uint64_t count, ZipEntry& entry) const {
   const uint64_t end = at + count;
   while (at + 4 <= end) {
     const uint64_t id = number(at, 2);
@@ -141,7 +141,7 @@ void Reader::read_extra64(uint64_t at, uint64_t count, Entry& entry) const {
   }
 }
 
-std::span<const std::byte> Reader::data(const Entry& entry, uint64_t limit) const {
+std::span<const std::byte> Reader::data(const ZipEntry& entry, uint64_t limit) const {
   const uint64_t at = entry.header;
   if (!holds(at, kLocalBytes) || number(at, 4) != kLocalHeader) {
     reject(at, "expected the header of a member");
@@ -166,7 +166,7 @@ std::vector<ZipMember> Reader::read() const {
   std::unordered_set<std::string_view> names;
   uint64_t at = where.begin;
   for (uint64_t i = 0; i < where.entries; ++i) {
-    const Entry found = entry(at);
+    const ZipEntry found = entry(at);
     if (!names.insert(found.name).second) reject(at, "a member's name is there twice");
     members.push_back({found.name, data(found, where.begin)});
     at += found.bytes;

@@ -9,7 +9,7 @@ namespace tercel::ir {
 namespace {
 
 // Attribute kinds by their number in AttributeProto, which the variant's order is not.
-constexpr std::array<std::string_view, 13> kKinds{
+constexpr std::array<std::string_view, 13> kKindWords{
     "",       "float", "int",     "string",  "tensor", "graph",      "type_proto",
     "floats", "ints",  "strings", "tensors", "graphs", "type_protos"};
 constexpr std::array<std::string_view, 15> kRefKinds{
@@ -274,7 +274,7 @@ class Printer {
   void attribute(const Attribute& attribute) {
     word_or_quoted(attribute.name);
     const auto ref_kind = static_cast<std::size_t>(attribute.ref_type);
-    const std::string_view kind = attribute.ref.empty()         ? kKinds.at(attribute.data.index())
+    const std::string_view kind = attribute.ref.empty() ? kKindWords.at(attribute.data.index())
                                   : ref_kind < kRefKinds.size() ? kRefKinds.at(ref_kind)
                                                                 : std::string_view();
     if (!kind.empty()) text_ += fmt::format(": {}", kind);

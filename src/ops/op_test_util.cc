@@ -144,6 +144,10 @@ std::vector<double> to_doubles(const Tensor& tensor) {
   return values;
 }
 
+Tensor ints(const std::vector<int64_t>& values) {
+  return Tensor::from(values, {static_cast<int64_t>(values.size())});
+}
+
 Tensor from_doubles(const std::vector<double>& values, Dtype dtype, Shape shape) {
   Tensor tensor(dtype, std::move(shape));
   TERCEL_CHECK(tensor.size() == static_cast<int64_t>(values.size()));

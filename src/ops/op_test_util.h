@@ -43,6 +43,7 @@ std::vector<ir::Type> infer_op(const std::string& op_type, const std::vector<ir:
 // Random elements: floating-point ones normally distributed, integers in [-9, 9] or [0, 9],
 // booleans. The same seed gives the same tensor.
 Tensor random_tensor(Dtype dtype, Shape shape, uint32_t seed);
+Tensor ints(const std::vector<int64_t>& values);  // of rank 1
 // Elements of any numeric or boolean type as f64; and rounded back.
 std::vector<double> to_doubles(const Tensor& tensor);
 Tensor from_doubles(const std::vector<double>& values, Dtype dtype, Shape shape);

@@ -197,7 +197,7 @@ ir::Value* additive(ir::Builder& b, const Mask& mask, Dtype dtype) {
                              : b.op("Where", {mask.condition, zero, mask.fill});
 }
 
-bool fuse(ir::Node& node, const ops::Facts& facts) {
+bool fuse_product(ir::Node& node, const ops::Facts& facts) {
   auto core = match_core(node, facts);
   if (!core || !shapes_fit(*core, facts) || !masks_fit(*core, facts)) return false;
   const Traced q = trace(core->scores->input(0), facts);
@@ -226,7 +226,7 @@ bool fuse_attention(ir::Model& model, const PassContext& context) {
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (node->is("MatMul")) changed |= fuse(*node, *facts);
+      if (node->is("MatMul")) changed |= fuse_product(*node, *facts);
     }
   });
   return changed;

@@ -40,7 +40,7 @@ ir::Node* match_merge(const ir::Node& attention, const ops::Facts& facts) {
   return split != nullptr && merged != nullptr && merges_to(*split, *merged) ? reshape : nullptr;
 }
 
-bool fuse(ir::Node& attention, const ops::Facts& facts) {
+bool fuse_layouts(ir::Node& attention, const ops::Facts& facts) {
   if (attention.input(4) != nullptr || attention.input(5) != nullptr) return false;
   for (int i = 1; i < attention.num_outputs(); ++i) {
     if (attention.output(i) != nullptr) return false;
@@ -77,7 +77,7 @@ bool fuse_heads(ir::Model& model, const PassContext& context) {
     for (const auto& node : graph.nodes()) {
       if (node->is("Attention")) nodes.push_back(node.get());
     }
-    for (ir::Node* node : nodes) changed |= fuse(*node, *facts);
+    for (ir::Node* node : nodes) changed |= fuse_layouts(*node, *facts);
   });
   return changed;
 }

@@ -92,7 +92,7 @@ ir::Value* ones(ir::Graph& graph, Dtype dtype, int64_t count) {
   return graph.add_initializer("ones", std::move(tensor));
 }
 
-bool fuse(ir::Node& node, const ops::Facts& facts) {
+bool fuse_norm(ir::Node& node, const ops::Facts& facts) {
   const auto found = normalised(node, facts);
   if (!found) return false;
   const ir::Dims* dims = dims_of(found->x, facts);
@@ -122,7 +122,7 @@ bool fuse_layer_norm(ir::Model& model, const PassContext& context) {
   const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
-    for (const auto& node : graph.nodes()) changed |= fuse(*node, *facts);
+    for (const auto& node : graph.nodes()) changed |= fuse_norm(*node, *facts);
   });
   return changed;
 }

@@ -77,7 +77,7 @@ class Canonical {
   std::unordered_map<const ir::Value*, std::string> names_;
 };
 
-std::unique_ptr<ir::Model> parse(const std::string& graph) {
+std::unique_ptr<ir::Model> parse_graph(const std::string& graph) {
   return ir::parse_text("<ir_version: 10, opset_import: [\"\" : 28, \"local\" : 1]>\ng " + graph);
 }
 
@@ -91,8 +91,8 @@ std::string canonical_text(const ir::Graph& graph) {
 
 Outcome rewrite(bool (*run)(ir::Model&, const PassContext&), const std::string& text,
                 const std::string& expected, const PassContext& context) {
-  const auto model = parse(text);
-  const auto wanted = parse(expected);
+  const auto model = parse_graph(text);
+  const auto wanted = parse_graph(expected);
   Outcome outcome;
   outcome.changed = run(*model, context);
   for (const Pass& pass : all_passes()) {

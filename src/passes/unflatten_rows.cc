@@ -17,7 +17,7 @@ bool is_row_wise(const ir::Node& node, const ops::Facts& facts) {
   return dims != nullptr && (axis == -1 || axis == static_cast<int64_t>(dims->size()) - 1);
 }
 
-bool fuse(ir::Node& outer, const ops::Facts& facts) {
+bool fuse_reshapes(ir::Node& outer, const ops::Facts& facts) {
   const ir::Value* result = outer.input(0);
   ir::Node* rows = result->producer();
   if (rows == nullptr || !used_once(result) || !is_row_wise(*rows, facts)) return false;
@@ -41,7 +41,7 @@ bool unflatten_rows(ir::Model& model, const PassContext& context) {
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
     for (const auto& node : graph.nodes()) {
-      if (node->is("Reshape")) changed |= fuse(*node, *facts);
+      if (node->is("Reshape")) changed |= fuse_reshapes(*node, *facts);
     }
   });
   return changed;

@@ -17,11 +17,6 @@ constexpr std::size_t kAlignment = 64;
 // Greedy placement compares each block with all before it.
 constexpr std::size_t kMaxGreedy = 4096;
 
-std::size_t aligned(std::size_t bytes) {
-  const auto padded = checked_add(static_cast<int64_t>(bytes), kAlignment - 1);
-  return static_cast<std::size_t>(padded) / kAlignment * kAlignment;
-}
-
 std::size_t end_of(std::size_t offset, std::size_t bytes) {
   return static_cast<std::size_t>(
       checked_add(static_cast<int64_t>(offset), static_cast<int64_t>(bytes)));
@@ -134,6 +129,11 @@ std::size_t place_by_time(std::vector<Block>& blocks) {
 }
 
 }  // namespace
+
+std::size_t aligned(std::size_t bytes) {
+  const auto padded = checked_add(static_cast<int64_t>(bytes), kAlignment - 1);
+  return static_cast<std::size_t>(padded) / kAlignment * kAlignment;
+}
 
 std::size_t plan_memory(std::vector<Block>& blocks) {
   return blocks.size() <= kMaxGreedy ? place_by_size(blocks) : place_by_time(blocks);

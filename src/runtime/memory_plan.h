@@ -21,4 +21,7 @@ struct Block {
 // overflow.
 std::size_t plan_memory(std::vector<Block>& blocks);
 
+// Up to the next boundary at which a block may begin. Throws Errc::invalid_argument on overflow.
+std::size_t aligned(std::size_t bytes);
+
 }  // namespace tercel::runtime

@@ -5,12 +5,6 @@
 #include "src/ir/place.h"
 
 namespace tercel::runtime {
-namespace {
-
-// What lies side by side begins at such boundaries, as blocks do.
-std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-}  // namespace
 
 Places::Places(const Program& program, Plan& plan, std::vector<bool> known_shape, ThreadPool& pool)
     : program_(program),

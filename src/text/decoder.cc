@@ -33,7 +33,7 @@ class SequenceDecoder final : public Decoder {
   std::size_t steps_ = 0;
 };
 
-std::unique_ptr<const Decoder> make_sequence(const Json& config) {
+std::unique_ptr<const Decoder> make_decoder_sequence(const Json& config) {
   return std::make_unique<SequenceDecoder>(config);
 }
 
@@ -45,7 +45,7 @@ constexpr StageRow<Decoder> kDecoders[] = {
     {"Fuse", make_fuse},
     {"Metaspace", make_metaspace_decoder},
     {"Replace", make_replace_decoder},
-    {"Sequence", make_sequence},
+    {"Sequence", make_decoder_sequence},
     {"Strip", make_strip_decoder},
     {"WordPiece", make_wordpiece_decoder},
 };

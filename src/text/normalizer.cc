@@ -30,7 +30,7 @@ class SequenceNormalizer final : public Normalizer {
   std::vector<std::unique_ptr<const Normalizer>> parts_;
 };
 
-std::unique_ptr<const Normalizer> make_sequence(const Json& config) {
+std::unique_ptr<const Normalizer> make_normalizer_sequence(const Json& config) {
   return std::make_unique<SequenceNormalizer>(config);
 }
 
@@ -46,7 +46,7 @@ constexpr StageRow<Normalizer> kNormalizers[] = {
     {"Precompiled", make_precompiled},
     {"Prepend", make_prepend},
     {"Replace", make_replace},
-    {"Sequence", make_sequence},
+    {"Sequence", make_normalizer_sequence},
     {"Strip", make_strip},
     {"StripAccents", make_strip_accents},
 };

@@ -37,13 +37,13 @@ class SequencePostProcessor final : public PostProcessor {
   std::vector<std::unique_ptr<const PostProcessor>> parts_;
 };
 
-std::unique_ptr<const PostProcessor> make_sequence(const Json& config) {
+std::unique_ptr<const PostProcessor> make_post_processor_sequence(const Json& config) {
   return std::make_unique<SequencePostProcessor>(config);
 }
 
 constexpr StageRow<PostProcessor> kPostProcessors[] = {
     {"BertProcessing", make_bert_processing},         {"ByteLevel", make_byte_level_processing},
-    {"RobertaProcessing", make_roberta_processing},   {"Sequence", make_sequence},
+    {"RobertaProcessing", make_roberta_processing},   {"Sequence", make_post_processor_sequence},
     {"TemplateProcessing", make_template_processing},
 };
 

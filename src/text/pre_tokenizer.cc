@@ -26,7 +26,7 @@ class SequencePreTokenizer final : public PreTokenizer {
   std::vector<std::unique_ptr<const PreTokenizer>> parts_;
 };
 
-std::unique_ptr<const PreTokenizer> make_sequence(const Json& config) {
+std::unique_ptr<const PreTokenizer> make_pre_tokenizer_sequence(const Json& config) {
   return std::make_unique<SequencePreTokenizer>(config);
 }
 
@@ -38,7 +38,7 @@ constexpr StageRow<PreTokenizer> kPreTokenizers[] = {
     {"FixedLength", make_fixed_length},
     {"Metaspace", make_metaspace},
     {"Punctuation", make_punctuation},
-    {"Sequence", make_sequence},
+    {"Sequence", make_pre_tokenizer_sequence},
     {"Split", make_split},
     {"UnicodeScripts", make_unicode_scripts},
     {"Whitespace", make_whitespace},

@@ -33,12 +33,12 @@ Value* sigmoid(Net& net, Value* x) { return unary(net, x, "Sigmoid"); }
 Value* tanh(Net& net, Value* x) { return unary(net, x, "Tanh"); }
 Value* linear(Net&, Value* x) { return x; }
 
-struct Row {
+struct ActivationRow {
   std::string_view name;
   Value* (*build)(Net&, Value*);
 };
 
-constexpr Row kRows[] = {
+constexpr ActivationRow kActivations[] = {
     {"gelu", gelu},
     {"gelu_python", gelu},
     {"gelu_new", gelu_tanh},
@@ -62,7 +62,7 @@ constexpr Row kRows[] = {
 
 Value* Net::activation(Value* x, std::string_view name) {
   std::string known;
-  for (const Row& row : kRows) {
+  for (const ActivationRow& row : kActivations) {
     if (row.name == name) return row.build(*this, x);
     known += (known.empty() ? "" : ", ") + std::string(row.name);
   }

@@ -11,7 +11,7 @@
 TERCEL_ISA_BEGIN
 
 constexpr float kMinusInfinity = -__builtin_inff();
-constexpr double kFlopsPerNanosecond = 40;
+constexpr double kAttentionFlopsPerNanosecond = 40;
 constexpr int kSums = 4;  // a key's lane is its number modulo kSums * kLanes, which divides kBlockK
 
 // Elements of one thread's workspace: K and V packed, then the scores of one tile of queries in
@@ -240,7 +240,7 @@ void attention(const AttentionArgs& args, ThreadPool& pool) {
   const int64_t slot_floats = static_cast<int64_t>(workspace(args, 1) / sizeof(float));
   const double cost = 2.0 * static_cast<double>(args.batch * args.q_heads * args.q_length) *
                       static_cast<double>(args.kv_length * (args.head_size + args.v_head_size)) /
-                      kFlopsPerNanosecond;
+                      kAttentionFlopsPerNanosecond;
   for_items(pool, heads * chunks, cost, [&](int64_t item, int64_t slot) {
     const int64_t head = item / chunks;
     attend(args, head / args.kv_heads, head % args.kv_heads, item % chunks, chunks,

@@ -27,7 +27,7 @@ std::vector<CpuIsa> isas_of_attention() {
 }
 
 // Q, K, V laid out [batch, row, head, size] as projections leave them, and the arguments for them.
-struct Problem {
+struct AttentionProblem {
   int64_t batch, q_heads, kv_heads, q_length, kv_length, head_size, v_head_size;
   std::vector<float> q, k, v;
 
@@ -61,9 +61,10 @@ std::vector<float> random_bf16s(std::mt19937& random, int64_t count, float low =
   return values;
 }
 
-Problem make_problem(std::mt19937& random, int64_t batch, int64_t q_heads, int64_t kv_heads,
-                     int64_t q_length, int64_t kv_length, int64_t head_size, int64_t v_head_size) {
-  Problem p{batch, q_heads, kv_heads, q_length, kv_length, head_size, v_head_size};
+AttentionProblem make_problem(std::mt19937& random, int64_t batch, int64_t q_heads,
+                              int64_t kv_heads, int64_t q_length, int64_t kv_length,
+                              int64_t head_size, int64_t v_head_size) {
+  AttentionProblem p{batch, q_heads, kv_heads, q_length, kv_length, head_size, v_head_size};
   p.q = random_bf16s(random, batch * q_length * q_heads * head_size, -3, 3);
   p.k = random_bf16s(random, batch * kv_length * kv_heads * head_size, -3, 3);
   p.v = random_bf16s(random, batch * kv_length * kv_heads * v_head_size);
@@ -253,7 +254,7 @@ TEST_P(Attention, PaddingBatchAndThreadsChangeNoBit) {
     }
   }
   std::vector<int64_t> offsets{0};
-  Problem ragged = p;
+  AttentionProblem ragged = p;
   ragged.q.clear();
   ragged.k.clear();
   ragged.v.clear();

@@ -7,7 +7,7 @@ namespace {
 
 using PackedConv = PerIsa;
 
-struct Problem {
+struct PackedConvProblem {
   PackedConvArgs args;
   std::vector<float> x, w, bias, residual;
 
@@ -23,7 +23,7 @@ int64_t pick(std::mt19937& random, int64_t low, int64_t high) {
   return std::uniform_int_distribution<int64_t>(low, high)(random);
 }
 
-void fill(Problem& p, std::mt19937& random) {
+void fill(PackedConvProblem& p, std::mt19937& random) {
   PackedConvArgs& a = p.args;
   p.x = random_floats(random, a.batch * p.size(&ConvAxis::in) * a.groups * a.in_channels);
   p.w = random_floats(random, a.groups * a.out_channels * a.in_channels * p.size(&ConvAxis::taps));
@@ -42,8 +42,8 @@ void set_axis(ConvAxis& axis, int64_t in) {
   axis.out = (in + 2 * axis.pad - reach) / axis.stride + 1;
 }
 
-Problem random_problem(std::mt19937& random, ConvMethod method) {
-  Problem p;
+PackedConvProblem random_problem(std::mt19937& random, ConvMethod method) {
+  PackedConvProblem p;
   PackedConvArgs& a = p.args;
   a.method = method;
   a.batch = pick(random, 1, 3);
@@ -66,7 +66,8 @@ Problem random_problem(std::mt19937& random, ConvMethod method) {
   return p;
 }
 
-double expected_at(const Problem& p, int64_t image, int64_t position, int64_t group, int64_t m) {
+double expected_at(const PackedConvProblem& p, int64_t image, int64_t position, int64_t group,
+                   int64_t m) {
   const PackedConvArgs& a = p.args;
   const ConvAxis* axes = a.axes;
   const int64_t taps = p.size(&ConvAxis::taps);
@@ -97,7 +98,7 @@ double expected_at(const Problem& p, int64_t image, int64_t position, int64_t gr
   return sum;
 }
 
-std::vector<double> expected(const Problem& p) {
+std::vector<double> expected(const PackedConvProblem& p) {
   const PackedConvArgs& a = p.args;
   std::vector<double> result;
   for (int64_t image = 0; image < a.batch; ++image) {
@@ -116,8 +117,8 @@ std::vector<double> expected(const Problem& p) {
   return result;
 }
 
-std::vector<float> run(const PackedConvKernels& conv, const Problem& p, PackedConvArgs args,
-                       ThreadPool& pool) {
+std::vector<float> run(const PackedConvKernels& conv, const PackedConvProblem& p,
+                       PackedConvArgs args, ThreadPool& pool) {
   const Memory packed(conv.packed_bytes(args));
   conv.pack(args, p.w.data(), static_cast<float*>(packed.get()), pool);
   const Memory workspace(conv.workspace(args, pool.size()));
@@ -147,7 +148,7 @@ constexpr ConvMethod kMethods[] = {ConvMethod::product, ConvMethod::depthwise,
 TEST_P(PackedConv, AgreesWithThePlainLoop) {
   for (const ConvMethod method : kMethods) {
     for (int i = 0; i < 12; ++i) {
-      const Problem p = random_problem(random_, method);
+      const PackedConvProblem p = random_problem(random_, method);
       const std::vector<float> got = run(kernels_.packed_conv, p, p.args, three_);
       EXPECT_LT(error_of(got, expected(p)), 2e-6)
           << "method " << static_cast<int>(method) << ", case " << i;
@@ -158,7 +159,7 @@ TEST_P(PackedConv, AgreesWithThePlainLoop) {
 TEST_P(PackedConv, ThreadsAndTheBatchChangeNoBit) {
   for (const ConvMethod method : kMethods) {
     for (int i = 0; i < 6; ++i) {
-      const Problem p = random_problem(random_, method);
+      const PackedConvProblem p = random_problem(random_, method);
       const auto all = run(kernels_.packed_conv, p, p.args, three_);
       const auto again = run(kernels_.packed_conv, p, p.args, one_);
       EXPECT_TRUE(same_bits(all.data(), again.data(), p.outputs())) << "case " << i;
@@ -176,7 +177,7 @@ TEST_P(PackedConv, ThreadsAndTheBatchChangeNoBit) {
 
 // What the header says of Winograd's error, on a layer of many channels.
 TEST_P(PackedConv, WinogradIsNearlyAsExactAsASum) {
-  Problem p;
+  PackedConvProblem p;
   p.args.batch = 1;
   p.args.in_channels = 256;
   p.args.out_channels = 32;

@@ -7,7 +7,7 @@ namespace {
 
 using Conv = PerIsa;
 
-struct Problem {
+struct ConvProblem {
   ConvArgs args;
   std::vector<float> x, w, bias, residual;
 };
@@ -16,11 +16,11 @@ int64_t size_of(const ConvArgs& args, int64_t ConvAxis::*member) {
   return args.axes[0].*member * args.axes[1].*member * args.axes[2].*member;
 }
 
-Problem random_problem(std::mt19937& random, bool depthwise) {
+ConvProblem random_problem(std::mt19937& random, bool depthwise) {
   const auto pick = [&](int64_t low, int64_t high) {
     return std::uniform_int_distribution<int64_t>(low, high)(random);
   };
-  Problem p;
+  ConvProblem p;
   p.args.batch = pick(1, 3);
   p.args.groups = depthwise ? pick(2, 9) : pick(1, 3);
   p.args.in_channels = depthwise ? 1 : pick(1, 20);
@@ -109,7 +109,7 @@ std::vector<float> run(const ConvKernels& conv, ConvArgs args, std::size_t size,
 
 TEST_P(Conv, AgreesWithThePlainLoop) {
   for (int i = 0; i < 40; ++i) {
-    const Problem p = random_problem(random_, i % 3 == 0);
+    const ConvProblem p = random_problem(random_, i % 3 == 0);
     const std::vector<double> want = expected(p.args);
     const std::vector<float> got = run(kernels_.conv, p.args, want.size(), three_);
     for (std::size_t j = 0; j < want.size(); ++j)
@@ -119,7 +119,7 @@ TEST_P(Conv, AgreesWithThePlainLoop) {
 
 TEST_P(Conv, ThreadsAndTheBatchChangeNoBit) {
   for (int i = 0; i < 20; ++i) {
-    const Problem p = random_problem(random_, i % 2 == 0);
+    const ConvProblem p = random_problem(random_, i % 2 == 0);
     const auto size = static_cast<int64_t>(p.residual.size());
     const std::vector<float> all = run(kernels_.conv, p.args, p.residual.size(), three_);
     const std::vector<float> again = run(kernels_.conv, p.args, p.residual.size(), one_);

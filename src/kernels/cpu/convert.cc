@@ -5,8 +5,7 @@
 
 TERCEL_ISA_BEGIN
 
-constexpr int64_t kChunk = 4096;  // elements that a thread takes at least
-constexpr double kNanosecondsPerElement = 0.3;
+constexpr double kNanosecondsToConvert = 0.3;
 
 template <class From, class To>
 void convert_span(const From* from, To* to, int64_t count) {
@@ -19,7 +18,7 @@ template <class From, class To>
 void convert_all(const ConvertArgs& args, ThreadPool& pool) {
   const auto* from = static_cast<const From*>(args.from);
   auto* to = static_cast<To*>(args.to);
-  for_ranges(pool, ceil_div(args.count, kChunk), kNanosecondsPerElement * kChunk,
+  for_ranges(pool, ceil_div(args.count, kChunk), kNanosecondsToConvert * kChunk,
              [&](int64_t begin, int64_t end) {
                const int64_t first = begin * kChunk;
                convert_span(from + first, to + first, least(end * kChunk, args.count) - first);
@@ -41,7 +40,7 @@ void convert(const ConvertArgs& args, ThreadPool& pool) {
 template <class T>
 void gather(const GatherRowsArgs& args, ThreadPool& pool) {
   const auto* table = static_cast<const T*>(args.table);
-  const double cost = kNanosecondsPerElement * static_cast<double>(args.columns);
+  const double cost = kNanosecondsToConvert * static_cast<double>(args.columns);
   for_ranges(pool, args.count, cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       convert_span(table + args.indices[i] * args.columns, args.out + i * args.columns,

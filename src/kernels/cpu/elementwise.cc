@@ -5,8 +5,6 @@
 
 TERCEL_ISA_BEGIN
 
-constexpr int64_t kChunk = 4096;  // elements that a thread takes at least
-
 template <class Function>
 void map(const UnaryArgs& args, ThreadPool& pool, double nanoseconds, Function function) {
   for_ranges(pool, ceil_div(args.count, kChunk), nanoseconds * kChunk,

@@ -77,14 +77,14 @@ class Packed : public Memory {
   }
 };
 
-struct Case {
+struct Bf16GemmSizes {
   int64_t m, n, k;
 };
 
 TEST_P(GemmBf16, AgreesWithTheOracleOnOddSizesStridesAndTypes) {
-  const Case cases[] = {{1, 1, 1},     {3, 5, 0},     {1, 384, 384}, {7, 33, 13},
-                        {14, 32, 16},  {15, 31, 769}, {28, 47, 20},  {29, 35, 1601},
-                        {60, 257, 20}, {2, 130, 17},  {900, 33, 7}};
+  const Bf16GemmSizes cases[] = {{1, 1, 1},     {3, 5, 0},     {1, 384, 384}, {7, 33, 13},
+                                 {14, 32, 16},  {15, 31, 769}, {28, 47, 20},  {29, 35, 1601},
+                                 {60, 257, 20}, {2, 130, 17},  {900, 33, 7}};
   for (const auto& [m, n, k] : cases) {
     for (const bool transposed : {false, true}) {
       const int64_t padding = m % 3;

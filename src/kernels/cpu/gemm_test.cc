@@ -48,7 +48,7 @@ struct Stored {
   }
 };
 
-struct Case {
+struct GemmSizes {
   int64_t m, n, k;
 };
 
@@ -74,8 +74,9 @@ void expect_near_oracle(const GemmArgs& args, const float* b, int64_t k_stride, 
 }
 
 TEST_P(Gemm, AgreesWithTheOracleOnOddSizesStridesAndTypes) {
-  const Case cases[] = {{1, 1, 1},     {3, 5, 0},     {1, 384, 384},  {7, 33, 13},  {14, 32, 16},
-                        {15, 31, 385}, {29, 65, 800}, {100, 257, 50}, {2, 130, 17}, {5, 1, 40}};
+  const GemmSizes cases[] = {{1, 1, 1},    {3, 5, 0},     {1, 384, 384}, {7, 33, 13},
+                             {14, 32, 16}, {15, 31, 385}, {29, 65, 800}, {100, 257, 50},
+                             {2, 130, 17}, {5, 1, 40}};
   for (const auto& [m, n, k] : cases) {
     for (const Dtype type : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
       for (const bool transposed : {false, true}) {

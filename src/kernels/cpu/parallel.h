@@ -25,6 +25,9 @@ using ItemBody = void (*)(const void* context, int64_t item, int64_t slot);
 void parallel_items(ThreadPool& pool, int64_t count, double cost, const void* context,
                     ItemBody body);
 
+// Elements of an elementwise kernel that a thread takes at least.
+inline constexpr int64_t kChunk = 4096;
+
 int pool_size(const ThreadPool& pool);
 
 // Errors of kernels, raised outside the code built per instruction set.

@@ -6,7 +6,7 @@
 
 TERCEL_ISA_BEGIN
 
-constexpr double kNanosecondsPerElement = 0.4;
+constexpr double kNanosecondsToReduce = 0.4;
 
 void softmax_row(const float* x, float* y, int64_t count, bool log_of_it) {
   const float top =
@@ -61,7 +61,7 @@ void softmax_column(const Column& column, const float* x, float* y, bool log_of_
 template <class Body>
 void for_columns(ThreadPool& pool, int64_t outer, int64_t axis, int64_t inner, const Body& body) {
   const int64_t vectors = ceil_div(inner, kLanes);
-  const double cost = kNanosecondsPerElement * kLanes * static_cast<double>(axis + 1);
+  const double cost = kNanosecondsToReduce * kLanes * static_cast<double>(axis + 1);
   for_ranges(pool, outer * vectors, cost, [&](int64_t begin, int64_t end) {
     for (int64_t v = begin; v < end; ++v) {
       const int64_t o = v / vectors;
@@ -81,7 +81,7 @@ void softmax(const SoftmaxArgs& args, ThreadPool& pool) {
                 });
     return;
   }
-  const double cost = 2 * kNanosecondsPerElement * static_cast<double>(args.axis);
+  const double cost = 2 * kNanosecondsToReduce * static_cast<double>(args.axis);
   for_ranges(pool, args.outer, cost, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       softmax_row(args.x + r * args.axis, args.y + r * args.axis, args.axis, args.log);
@@ -109,7 +109,7 @@ void norm_row(const NormArgs& args, int64_t row, bool centred) {
 }
 
 void norm(const NormArgs& args, ThreadPool& pool, bool centred) {
-  const double cost = kNanosecondsPerElement * static_cast<double>(args.columns);
+  const double cost = kNanosecondsToReduce * static_cast<double>(args.columns);
   for_ranges(pool, args.rows, cost, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) norm_row(args, r, centred);
   });
@@ -130,7 +130,7 @@ void reduce_with(const ReduceArgs& args, ThreadPool& pool, float neutral, Map ma
                 });
     return;
   }
-  const double cost = kNanosecondsPerElement * static_cast<double>(args.axis + 1);
+  const double cost = kNanosecondsToReduce * static_cast<double>(args.axis + 1);
   for_ranges(pool, args.outer, cost, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       args.y[r] = finish(splat(fold_row(args.x + r * args.axis, args.axis, neutral, map, join)))[0];

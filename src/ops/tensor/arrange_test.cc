@@ -6,10 +6,6 @@
 namespace tercel::ops {
 namespace {
 
-Tensor ints(std::initializer_list<int64_t> values) {
-  return Tensor::from(values, {static_cast<int64_t>(values.size())});
-}
-
 TEST(Arrange, ReversesEachSequence) {
   const Tensor x = Tensor::from({0.0F, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F}, {3, 2});
   EXPECT_EQ(to_doubles(run_op("ReverseSequence", {x, ints({2, 3})})[0]),

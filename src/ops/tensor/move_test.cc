@@ -72,11 +72,6 @@ void expect_moved(const Tensor& in, const Tensor& out, const Shape& shape,
   }
 }
 
-Tensor ints(std::vector<int64_t> values) {
-  const auto count = static_cast<int64_t>(values.size());
-  return Tensor::from(values, {count});
-}
-
 // Shape-giving inputs are constants, as in most models.
 Tensor moved(const std::string& op, const std::vector<Tensor>& inputs,
              const std::vector<ir::Builder::Attr>& attributes = {}) {

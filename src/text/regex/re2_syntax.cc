@@ -10,7 +10,7 @@
 namespace tercel::text {
 namespace {
 
-struct Flags {
+struct Re2Flags {
   bool any_case = false;    // i
   bool multi_line = false;  // m
   bool dot_all = false;     // s
@@ -185,7 +185,7 @@ class Translation {
       if (at_ == begin || !accept(">")) malformed("expected the name of a group");
       return open_group();
     }
-    const Flags inner = read_flags();
+    const Re2Flags inner = read_flags();
     if (accept(":")) {
       flags_ = inner;
       return open_group();
@@ -197,8 +197,8 @@ class Translation {
     repeatable_ = false;
   }
 
-  Flags read_flags() {
-    Flags flags = flags_;
+  Re2Flags read_flags() {
+    Re2Flags flags = flags_;
     for (bool on = true;; ++at_) {
       switch (peek()) {
         case '-':
@@ -316,8 +316,8 @@ class Translation {
   std::string_view pattern_;
   std::size_t at_ = 0;
   std::string out_;
-  Flags flags_;
-  std::vector<Flags> outer_;  // of the groups around
+  Re2Flags flags_;
+  std::vector<Re2Flags> outer_;  // of the groups around
   bool repeatable_ = false;
 };
 

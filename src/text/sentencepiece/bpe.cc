@@ -10,7 +10,7 @@
 namespace tercel::text {
 namespace {
 
-constexpr uint32_t kNone = UINT32_MAX;
+constexpr uint32_t kNoSymbol = UINT32_MAX;
 
 struct Symbol {
   uint32_t begin;
@@ -41,7 +41,7 @@ class SentencePieceBpe final : public SentencePieceModel {
     for (uint32_t i = 1; i < work.symbols.size(); ++i) offer(work, i - 1, i);
     merge(work);
     bool after_unknown = false;
-    for (uint32_t i = 0; i != kNone; i = work.symbols[i].next) {
+    for (uint32_t i = 0; i != kNoSymbol; i = work.symbols[i].next) {
       append(work, work.symbols[i], tokens, after_unknown);
     }
   }
@@ -60,15 +60,15 @@ class SentencePieceBpe final : public SentencePieceModel {
     for (uint32_t begin = 0; begin < text.size();) {
       const auto [length, is_symbol] = symbols_.first_of(text.substr(begin));
       const auto index = static_cast<uint32_t>(symbols.size());
-      symbols.push_back({begin, length, index == 0 ? kNone : index - 1, index + 1, is_symbol});
+      symbols.push_back({begin, length, index == 0 ? kNoSymbol : index - 1, index + 1, is_symbol});
       begin += length;
     }
-    if (!symbols.empty()) symbols.back().next = kNone;
+    if (!symbols.empty()) symbols.back().next = kNoSymbol;
     return symbols;
   }
 
   void offer(Work& work, uint32_t left, uint32_t right) const {
-    if (left == kNone || right == kNone) return;
+    if (left == kNoSymbol || right == kNoSymbol) return;
     const Symbol& a = work.symbols[left];
     const Symbol& b = work.symbols[right];
     if (a.frozen || b.frozen) return;
@@ -89,7 +89,7 @@ class SentencePieceBpe final : public SentencePieceModel {
       }
       left.length = best.length;
       left.next = right.next;
-      if (right.next != kNone) work.symbols[right.next].previous = best.left;
+      if (right.next != kNoSymbol) work.symbols[right.next].previous = best.left;
       right.length = 0;
       offer(work, left.previous, best.left);
       offer(work, best.left, left.next);

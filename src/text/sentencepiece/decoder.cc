@@ -9,8 +9,6 @@
 namespace tercel::text {
 namespace {
 
-constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
-
 struct Rules {
   std::set<std::string, std::less<>> controls;
   std::string unknown_piece;

@@ -12,8 +12,6 @@
 namespace tercel::text {
 namespace {
 
-constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
-
 std::vector<Trie::Entry> user_defined(const SentencePieceFile& file) {
   std::vector<Trie::Entry> entries;
   for (const SentencePiece& piece : file.pieces) {

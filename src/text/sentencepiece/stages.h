@@ -3,6 +3,7 @@
 // `sentencepiece` package: the text is normalized, and its whole is cut into pieces.
 
 #include <memory>
+#include <string_view>
 
 #include "src/text/decoder.h"
 #include "src/text/model.h"
@@ -10,6 +11,9 @@
 #include "src/text/sentencepiece/model_file.h"
 
 namespace tercel::text {
+
+// What SentencePiece writes for a space: U+2581.
+inline constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
 
 // Each copies what it needs of the file. They throw Errc::invalid_file.
 std::unique_ptr<const Normalizer> make_sentencepiece_normalizer(const SentencePieceFile& file);
