@@ -41,7 +41,10 @@ if(TERCEL_SANITIZE)
   endforeach()
   add_link_options(-fsanitize=${TERCEL_SANITIZE})
   if(TERCEL_SANITIZE MATCHES undefined)
+    # Null pointers fault in any case; the other two seldom find anything, and checks of types take a quarter of the
+    # compiler's time.
     add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=undefined>)
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=null,object-size,vptr>)
   endif()
 endif()
 if(TERCEL_FUZZ)

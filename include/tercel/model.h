@@ -29,7 +29,8 @@ struct ModelSummary {
 };
 
 // `path` as in Session::load. `dimensions` gives numbers to symbolic dimensions for the count of
-// flops; those that are not named count as 1, and "sequence" as 128.
+// flops; those that are not named count as 1, and "sequence" as 128
+// or the longest half, quarter, … of it that the graph takes.
 TERCEL_API ModelSummary summarize(const std::filesystem::path& path,
                                   const std::map<std::string, int64_t>& dimensions = {});
 

@@ -63,7 +63,7 @@ int64_t usual_sequence(const ir::Model& model) {
 
 std::vector<ir::Type> concrete_inputs(const ir::Model& model,
                                       const std::map<std::string, int64_t>& dimensions,
-                                      std::map<std::string, int64_t>& chosen) {
+                                      int64_t usual, std::map<std::string, int64_t>& chosen) {
   std::vector<ir::Type> types;
   for (const ir::Value* input : model.graph.inputs()) {
     ir::Type type = input->type;
@@ -73,7 +73,7 @@ std::vector<ir::Type> concrete_inputs(const ir::Model& model,
         const auto given = dimensions.find(dim.symbol());
         const bool sequence = dim.symbol().find("seq") != std::string::npos;
         const int64_t size = given != dimensions.end() ? given->second
-                             : sequence                ? usual_sequence(model)
+                             : sequence                ? usual
                                                        : 1;
         chosen[dim.symbol()] = size;
         dim = size;
@@ -82,6 +82,20 @@ std::vector<ir::Type> concrete_inputs(const ir::Model& model,
     types.push_back(std::move(type));
   }
   return types;
+}
+
+// The operations of a run at `dimensions`. A table of positions may be shorter than the usual
+// sequence, which is halved until the graph takes it.
+double flops_at(const ir::Model& model, const std::map<std::string, int64_t>& dimensions,
+                std::map<std::string, int64_t>& chosen) {
+  for (int64_t usual = usual_sequence(model);; usual /= 2) {
+    const auto types = concrete_inputs(model, dimensions, usual, chosen);
+    try {
+      return count_flops(model.graph, ops::infer(model.graph, types, &model));
+    } catch (const Error&) {
+      if (usual <= 1) throw;
+    }
+  }
 }
 
 // The oldest format version that knows everything a model of this opset can hold.
@@ -111,8 +125,7 @@ ModelSummary summarize(const std::filesystem::path& path,
   summary.outputs = describe(model->graph.outputs());
   summary.warnings = model->warnings;
   std::map<std::string, int64_t> chosen;
-  const auto types = concrete_inputs(*model, dimensions, chosen);
-  summary.flops = count_flops(model->graph, ops::infer(model->graph, types, model.get()));
+  summary.flops = flops_at(*model, dimensions, chosen);
   for (const auto& [name, size] : chosen) {
     summary.flops_shape +=
         fmt::format("{}{}={}", summary.flops_shape.empty() ? "" : ", ", name, size);

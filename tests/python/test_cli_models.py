@@ -4,6 +4,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
 from cli import CHECKPOINTS, DOCUMENT, MODEL, output, output_json, random_inputs, refused
@@ -29,6 +31,18 @@ def test_show_operators_covers_what_the_shipped_model_uses() -> None:
     operators = output("show", "--operators").split()
     assert operators == sorted(operators) == output_json("show", "--operators")
     assert set(output_json("show", MODEL)["operators"]) <= set(operators)
+
+
+def test_show_counts_at_a_sequence_that_the_positions_allow(tmp_path: Path) -> None:
+    graph = "<ir_version: 10, opset_import: ['' : 21]> g (float['sequence', 8] x) => (float['sequence', 4] y)"
+    body = "<float[16, 8] places, float[8, 4] w> { z = Add(x, places) y = MatMul(z, w) }"
+    model = onnx.parser.parse_model((graph + body).replace("'", '"'))
+    tensors = {"places": np.ones((16, 8), np.float32), "w": np.ones((8, 4), np.float32)}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in tensors.items())
+    onnx.save(model, tmp_path / "model.onnx")
+    out = output_json("show", tmp_path / "model.onnx")
+    assert out["flops_shape"] == "sequence=16" and out["flops"] == 2 * 16 * 8 * 4
+    refused("show", tmp_path / "model.onnx", "--dim", "sequence=128")
 
 
 def test_show_refuses() -> None:
