@@ -151,6 +151,8 @@ TEST(MalformedOnnx, SparseTensors) {
             (std::vector<float>{1, 0, 0, 0, 0, 1}));
   expect_error(sparse_of({2, 3}, {0, 6}), "index 1 lies outside");
   expect_error(sparse_of({2, 3}, {-1}), "index 0 lies outside");
+  expect_error(sparse_of({2, 3}, {5, 1}), "index 1 is not behind the one before it");
+  expect_error(sparse_of({2, 3}, {1, 1}), "index 1 is not behind the one before it");
   expect_error(sparse_of({int64_t{1} << 40}, {1}), "too large for the size of the file");
   expect_error(sparse_of({int64_t{1} << 40, int64_t{1} << 40}, {1}), "overflows");
 }

@@ -320,11 +320,11 @@ TEST_F(MalformedIndex, FilesElsewhere) {
                        "\"a\": expected the name of a file beside the index");
   }
   expect_index_error(R"({"weight_map": {"a": 3}})", "\"a\": expected a string");
-  expect_index_error(R"({"weight_map": {"a": "3.safetensors"}})", "3.safetensors: no such file",
-                     Errc::not_found);
-  expect_index_error(R"({"weight_map": {"a": "sub"}})", "not a regular file", Errc::io);
+  expect_index_error(R"({"weight_map": {"a": "3.safetensors"}})",
+                     "names 3.safetensors, which is not beside it", Errc::not_found);
+  expect_index_error(R"({"weight_map": {"a": "sub"}})", "not a regular file", Errc::invalid_file);
   ::mkfifo((folder_ / "fifo").c_str(), 0600);
-  expect_index_error(R"({"weight_map": {"a": "fifo"}})", "not a regular file", Errc::io);
+  expect_index_error(R"({"weight_map": {"a": "fifo"}})", "not a regular file", Errc::invalid_file);
 }
 
 TEST_F(MalformedIndex, MapsThatAreWrong) {

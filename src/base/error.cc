@@ -1,5 +1,6 @@
 #include "tercel/error.h"
 
+#include "src/base/in_file.h"
 #include "src/base/shown.h"
 
 namespace tercel {
@@ -30,10 +31,24 @@ std::string_view to_string(Errc code) {
 
 std::string shown(std::string_view name) {
   constexpr std::size_t kLongest = 120;
-  if (name.size() <= kLongest) return std::string(name);
-  std::size_t end = kLongest;
-  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0U) == 0x80U) --end;
-  return std::string(name.substr(0, end)) + "…";
+  std::size_t end = name.size();
+  if (end > kLongest) {
+    end = kLongest;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0U) == 0x80U) --end;
+  }
+  std::string text;
+  for (const char byte : name.substr(0, end)) {
+    if (byte == 0) text += '\\';  // a message is read as a C string
+    text += byte == 0 ? '0' : byte;
+  }
+  if (end < name.size()) text += "…";
+  return text;
+}
+
+void fail_in_file(const std::filesystem::path& path, const Error& error) {
+  const std::string message = error.what();
+  if (message.find(path.string()) != std::string::npos) throw error;
+  throw Error(error.code(), path.string() + ": " + message);
 }
 
 }  // namespace tercel

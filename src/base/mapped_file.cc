@@ -30,7 +30,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   struct stat info {};
   if (::fstat(fd, &info) != 0) fail(Errc::io, "{}: {}", path.string(), std::strerror(errno));
   if (!S_ISREG(info.st_mode)) {
-    fail(Errc::io, "{}: is not a regular file; give the path of a file", path.string());
+    fail(Errc::invalid_file, "{}: is not a regular file; give the path of a file", path.string());
   }
   std::shared_ptr<MappedFile> file(new MappedFile());
   file->path_ = path;

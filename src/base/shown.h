@@ -6,7 +6,7 @@
 
 namespace tercel {
 
-// A name as messages show it: a long one is cut, at a whole character.
+// A name as messages show it: a long one is cut, at a whole character, and a NUL is \0.
 std::string shown(std::string_view name);
 
 }  // namespace tercel

@@ -21,7 +21,14 @@ class ShardedWeights final : public WeightSource {
     document.root()["weight_map"].for_each_member([&](std::string_view, const Json& file) {
       const std::string name(file_name(file));
       if (by_file.contains(name)) return;
-      shards_.push_back(open(index.parent_path() / name));
+      const auto path = index.parent_path() / name;
+      std::error_code ignored;
+      if (!std::filesystem::exists(path, ignored)) {
+        fail(Errc::not_found,
+             "{}: \"weight_map\" names {}, which is not beside it: download that file, too",
+             source_, name);
+      }
+      shards_.push_back(open(path));
       by_file.emplace(name, shards_.back().get());
     });
     for (const auto& shard : shards_) add(*shard);

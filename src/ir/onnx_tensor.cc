@@ -173,6 +173,7 @@ void scatter(const Tensor& from, const Tensor& indices, Tensor& dense, std::size
   const auto index = indices.values<int64_t>();
   const bool flat = indices.rank() == 1;
   const std::size_t rank = dense.shape().size();
+  int64_t before = -1;
   for (std::size_t i = 0; i < static_cast<std::size_t>(from.size()); ++i) {
     int64_t at = flat ? index[i] : 0;
     bool inside = at >= 0 && at < dense.size();
@@ -185,6 +186,11 @@ void scatter(const Tensor& from, const Tensor& indices, Tensor& dense, std::size
       fail(Errc::invalid_file, "{}: index {} lies outside of shape {}", place, i,
            to_string(dense.shape()));
     }
+    if (at <= before) {
+      fail(Errc::invalid_file, "{}: index {} is not behind the one before it; they must ascend",
+           place, i);
+    }
+    before = at;
     const auto to = static_cast<std::size_t>(at);
     if (dense.dtype() == Dtype::string) {
       dense.strings()[to] = from.strings()[i];
@@ -311,7 +317,7 @@ Tensor TensorReader::read_external(const Proto& proto, std::size_t bytes,
   if (files_.size() > opened) copy_budget_ += 2 * all.size();
   if (offset > all.size() || bytes > all.size() - offset) {
     fail(Errc::invalid_file, "{}: external data \"{}\": {} bytes at {} pass its end at {}", place,
-         location, bytes, offset, all.size());
+         shown(location), bytes, offset, all.size());
   }
   return from_bytes(proto, all.subspan(offset, bytes), file, place);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/in_file.h"
 #include "src/passes/quantize_dynamic.h"
 #include "src/session/info.h"
 
@@ -24,22 +25,24 @@ std::map<Shape, std::set<std::string>> by_shape(const ir::Model& model,
 }  // namespace
 
 CompiledModel compile_model(const ModelSource& source, const WeightTypes& types) {
-  CompiledModel compiled;
-  auto model = read_model(source.path, source.task);
-  prepare_model(*model, {source.isa, source.pool, *source.memory}, source.optimize);
-  if (types.quantized)
-    compiled.quantized = by_shape(*model, passes::quantize_dynamic(*model, types.kept));
-  compiled.inputs = describe(model->graph.inputs());
-  compiled.outputs = describe(model->graph.outputs());
-  compiled.metadata.insert(model->metadata.begin(), model->metadata.end());
-  compiled.warnings = model->warnings;
-  compiled.program = std::make_unique<runtime::Program>(
-      std::move(model),
-      runtime::ProgramOptions{source.isa, types.dtype, source.accelerator, source.strict},
-      source.pool, *source.memory);
-  compiled.executor =
-      std::make_unique<runtime::Executor>(*compiled.program, source.pool, source.memory);
-  return compiled;
+  return in_file(source.path, [&] {
+    CompiledModel compiled;
+    auto model = read_model(source.path, source.task);
+    prepare_model(*model, {source.isa, source.pool, *source.memory}, source.optimize);
+    if (types.quantized)
+      compiled.quantized = by_shape(*model, passes::quantize_dynamic(*model, types.kept));
+    compiled.inputs = describe(model->graph.inputs());
+    compiled.outputs = describe(model->graph.outputs());
+    compiled.metadata.insert(model->metadata.begin(), model->metadata.end());
+    compiled.warnings = model->warnings;
+    compiled.program = std::make_unique<runtime::Program>(
+        std::move(model),
+        runtime::ProgramOptions{source.isa, types.dtype, source.accelerator, source.strict},
+        source.pool, *source.memory);
+    compiled.executor =
+        std::make_unique<runtime::Executor>(*compiled.program, source.pool, source.memory);
+    return compiled;
+  });
 }
 
 }  // namespace tercel

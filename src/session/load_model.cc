@@ -1,6 +1,7 @@
 #include "src/session/load_model.h"
 
 #include "src/base/fail.h"
+#include "src/base/in_file.h"
 #include "src/hub/hub.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/verify.h"
@@ -25,9 +26,11 @@ std::unique_ptr<ir::Model> read_model(const std::filesystem::path& path, const s
     }
     return read_model(file, task);
   }
-  auto model = ir::read_onnx(path);
-  ir::verify(*model);
-  return model;
+  return in_file(path, [&] {
+    auto model = ir::read_onnx(path);
+    ir::verify(*model);
+    return model;
+  });
 }
 
 namespace {

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "src/base/fail.h"
+#include "src/base/in_file.h"
 #include "src/base/request_threads.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
@@ -72,9 +73,7 @@ std::vector<ir::Type> concrete_inputs(const ir::Model& model,
         if (!dim.symbolic()) continue;
         const auto given = dimensions.find(dim.symbol());
         const bool sequence = dim.symbol().find("seq") != std::string::npos;
-        const int64_t size = given != dimensions.end() ? given->second
-                             : sequence                ? usual
-                                                       : 1;
+        const int64_t size = given != dimensions.end() ? given->second : sequence ? usual : 1;
         chosen[dim.symbol()] = size;
         dim = size;
       }
@@ -121,7 +120,7 @@ ModelSummary summarize(const std::filesystem::path& path,
   count(model->graph, summary);
 
   Workshop workshop;
-  prepare_model(*model, workshop.machine, false);
+  in_file(path, [&] { prepare_model(*model, workshop.machine, false); });
   summary.outputs = describe(model->graph.outputs());
   summary.warnings = model->warnings;
   std::map<std::string, int64_t> chosen;
@@ -137,7 +136,7 @@ std::string model_text(const std::filesystem::path& path, bool optimized) {
   auto model = read_model(path, {});
   if (optimized) {
     Workshop workshop;
-    prepare_model(*model, workshop.machine, true);
+    in_file(path, [&] { prepare_model(*model, workshop.machine, true); });
   }
   return ir::to_text(*model);
 }
@@ -157,7 +156,7 @@ std::vector<std::string> export_onnx(const std::filesystem::path& path,
                                      const ExportOptions& options) {
   auto model = read_model(path, options.task);
   Workshop workshop;
-  prepare_model(*model, workshop.machine, options.optimize);
+  in_file(path, [&] { prepare_model(*model, workshop.machine, options.optimize); });
   if (options.dtype == Dtype::i8)
     passes::quantize_dynamic(*model);
   else if (options.dtype != Dtype::undefined)

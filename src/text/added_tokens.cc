@@ -143,7 +143,7 @@ void AddedTokens::add(AddedToken token, const Model& model, const Normalizer* no
     token.id = *in_model;
   } else {
     if (next_id_ > std::numeric_limits<int32_t>::max()) {
-      fail(Errc::invalid_file, "tokenizer.json: too many added tokens");
+      fail(Errc::invalid_file, "too many added tokens");
     }
     token.id = static_cast<int32_t>(next_id_++);
     ++beyond_model_;

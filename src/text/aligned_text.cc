@@ -14,11 +14,10 @@ void check_growth(const AlignedText& text, std::size_t chars) {
   constexpr std::size_t kAlwaysAllowed = std::size_t{1} << 20;
   const std::size_t bytes = text.empty() ? 0 : text.back().origin.end - text.front().origin.begin;
   if (chars <= kAlwaysAllowed || chars <= kMaxGrowth * bytes) return;
-  fail(
-      Errc::invalid_file,
-      "tokenizer.json: the normalizer makes {} characters of {} bytes of text; at most {} for each "
-      "byte are supported",
-      chars, bytes, kMaxGrowth);
+  fail(Errc::invalid_file,
+       "the normalizer makes {} characters of {} bytes of text; at most {} for each "
+       "byte are supported",
+       chars, bytes, kMaxGrowth);
 }
 
 void decode_into(AlignedText& result, std::string_view text, uint32_t base) {

@@ -18,26 +18,18 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
-std::unique_ptr<const Regex> regex_of_file(std::string_view pattern) {
-  try {
-    return std::make_unique<const Regex>(pattern);
-  } catch (const Error& error) {
-    fail(error.code(), "tokenizer.json: {}", error.what());
-  }
-}
-
 }  // namespace
 
 TextPattern::TextPattern(const Json& pattern) {
   if (const auto regex = pattern.find("Regex")) {
-    regex_ = regex_of_file(regex->string());
+    regex_ = std::make_unique<const Regex>(regex->string());
     return;
   }
   const std::string_view text = pattern["String"].string();
   if (!text.empty() && decode_first(text).length == text.size()) {
     single_ = decode_first(text).code;
   } else {
-    regex_ = regex_of_file(escaped(text));
+    regex_ = std::make_unique<const Regex>(escaped(text));
   }
 }
 

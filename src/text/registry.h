@@ -27,8 +27,8 @@ const StageRow<Stage>& find_stage(std::span<const StageRow<Stage>> table, std::s
     if (row.type == type) return row;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", row.type);
   }
-  fail(Errc::unsupported, "tokenizer.json: the {} type \"{}\" is not supported; supported are: {}",
-       stage, type, known);
+  fail(Errc::unsupported, "the {} type \"{}\" is not supported; supported are: {}", stage, type,
+       known);
 }
 
 // A member that is exactly one character.

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "src/base/fail.h"
+#include "src/base/in_file.h"
 #include "src/base/mapped_file.h"
 #include "src/text/legacy_files.h"
 #include "src/text/sentencepiece/stages.h"
@@ -144,13 +145,17 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
                  file.string());
   }
   if (file.extension() == ".txt") return parse(text::json_of_vocab_txt(file), file.string());
-  const auto document = JsonDocument::open(file);
-  return Tokenizer(std::make_shared<const Impl>(document.root()));
+  return in_file(file, [&] {
+    const auto document = JsonDocument::open(file);
+    return Tokenizer(std::make_shared<const Impl>(document.root()));
+  });
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, std::string source) {
-  const auto document = JsonDocument::parse(json, std::move(source));
-  return Tokenizer(std::make_shared<const Impl>(document.root()));
+  return in_file(source, [&] {
+    const auto document = JsonDocument::parse(json, source);
+    return Tokenizer(std::make_shared<const Impl>(document.root()));
+  });
 }
 
 Tokenizer Tokenizer::parse_sentencepiece(std::string_view bytes, std::string source) {

@@ -185,6 +185,23 @@ CASES = [
         case(op, (7, 10, 11), one(op, kernel_shape=[2, 3], strides=[2, 1], pads=[0, 1, 0, 1]), IMAGE)
         for op in ["MaxPool", "AveragePool"]
     ),
+    case("DFT", (17, 19), one("DFT", axis=1, onesided=1), {"x": floats(2, 6, 1)}),
+    case("GridSample", (16,), one("GridSample", ["x", "g"], mode="bilinear"), IMAGE | {"g": floats(2, 3, 5, 2)}),
+    case("GridSample-cubic", (16,), one("GridSample", ["x", "g"], mode="bicubic"), IMAGE | {"g": floats(2, 3, 5, 2)}),
+    case(
+        "RoiAlign",
+        (10, 16),
+        one("RoiAlign", ["x", "rois", "batch"], output_height=2, output_width=3, sampling_ratio=2),
+        IMAGE,
+        constants=[("rois", np.float32([[0, 0, 3, 2], [1, 1, 5, 3]])), ("batch", np.array([0, 1]))],
+    ),
+    case(
+        "GroupNormalization",
+        (18,),
+        one("GroupNormalization", ["x", "s", "b"], num_groups=2),
+        {"x": floats(2, 4, 3)},
+        constants=[("s", floats(2)), ("b", floats(2))],
+    ),
     case("LpPool", (7, 11, 18), one("LpPool", kernel_shape=[2, 2], p=2), IMAGE),
     case("Conv", (7, 11), one("Conv", ["x", "w"], pads=[1, 1, 1, 1]), IMAGE, constants=[("w", floats(5, 3, 3, 3))]),
     case(

@@ -20,8 +20,7 @@ class ReplaceStep final : public TokenStep {
     const auto& matches = search_.find_all(chars_.data(), chars_.data() + chars_.size());
     if (matches.empty()) return emit(token);
     if (token.size() + matches.size() * content_.size() > kMaxReplaced) {
-      fail(Errc::invalid_file,
-           "tokenizer.json: the Replace decoder makes more than {} MiB of a token",
+      fail(Errc::invalid_file, "the Replace decoder makes more than {} MiB of a token",
            kMaxReplaced >> 20U);
     }
     std::string text;

@@ -34,8 +34,7 @@ class Bpe final : public Model {
         byte_fallback_(config.boolean_or("byte_fallback", false)),
         ignores_merges_(config.boolean_or("ignore_merges", false)) {
     if (config.number_or("dropout", 0) != 0) {
-      fail(Errc::unsupported,
-           "tokenizer.json: dropout is {}: merges are dropped in training only; set it to null",
+      fail(Errc::unsupported, "dropout is {}: merges are dropped in training only; set it to null",
            config.number_or("dropout", 0));
     }
     if (unknown_token_) unknown_id_ = vocabulary_.find(*unknown_token_);
@@ -199,8 +198,7 @@ std::string Bpe::written(std::string_view character, bool first, bool last) cons
 
 int32_t Bpe::unknown_id() const {
   if (unknown_id_) return *unknown_id_;
-  fail(Errc::invalid_file,
-       "tokenizer.json: the text needs the unknown token \"{}\", which the vocabulary lacks",
+  fail(Errc::invalid_file, "the text needs the unknown token \"{}\", which the vocabulary lacks",
        shown(unknown_token_.value_or("")));
 }
 

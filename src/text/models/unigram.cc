@@ -120,8 +120,7 @@ class Unigram final : public Model {
 
   int32_t unknown_id() const {
     if (unknown_id_) return *unknown_id_;
-    fail(Errc::invalid_file,
-         "tokenizer.json: the text needs the unknown token, but the model has no \"unk_id\"");
+    fail(Errc::invalid_file, "the text needs the unknown token, but the model has no \"unk_id\"");
   }
 
   std::vector<std::string> tokens_;

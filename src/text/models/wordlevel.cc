@@ -18,8 +18,7 @@ class WordLevel final : public VocabularyModel {
     if (!id) id = unknown_id_;
     if (!id) {
       fail(Errc::invalid_file,
-           "tokenizer.json: the text needs the unknown token \"{}\", which the vocabulary lacks",
-           unknown_token_);
+           "the text needs the unknown token \"{}\", which the vocabulary lacks", unknown_token_);
     }
     tokens.push_back({*id, 0, static_cast<uint32_t>(word.size())});
   }

@@ -77,8 +77,7 @@ class WordPiece final : public VocabularyModel {
 
   int32_t unknown_id() const {
     if (unknown_id_) return *unknown_id_;
-    fail(Errc::invalid_file,
-         "tokenizer.json: the text needs the unknown token \"{}\", which the vocabulary lacks",
+    fail(Errc::invalid_file, "the text needs the unknown token \"{}\", which the vocabulary lacks",
          unknown_token_);
   }
 

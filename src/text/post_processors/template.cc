@@ -65,8 +65,7 @@ class TemplateProcessing final : public PostProcessor {
   std::vector<Encoding> apply(std::vector<Encoding> encodings,
                               bool add_special_tokens) const override {
     if (encodings.empty() || encodings.size() > 2) {
-      fail(Errc::unsupported,
-           "tokenizer.json: TemplateProcessing must be the first post-processor");
+      fail(Errc::unsupported, "TemplateProcessing must be the first post-processor");
     }
     const Template& pieces = encodings.size() == 2 ? pair_ : single_;
     std::vector<Encoding> result;
