@@ -132,9 +132,14 @@ class LstmKernel final : public RecurrentKernel {
   void update(const Pass& pass, const Row& row) const {
     const int64_t n = pass.sizes.hidden;
     const auto& f = activations_[static_cast<std::size_t>(pass.direction)];
-    const auto apply = [&](const GateActivation& function, float* x, int64_t count) {
-      clip(x, count);
-      function.apply(x, count, kernels_.elementwise, pass.run.pool);
+    const auto activate = [&](const GateActivation& function, float* x) {
+      function.apply(x, n, kernels_.elementwise, pass.run.pool);
+    };
+    // The specification says only "the input of activations"; other runtimes clip those of the
+    // gates, and not the cell.
+    const auto activate_gate = [&](const GateActivation& function, float* x) {
+      clip(x, n);
+      activate(function, x);
     };
     const float* peephole = peephole_of(pass);
     const auto peep = [&](int64_t gate, int64_t weight) {
@@ -149,17 +154,17 @@ class LstmKernel final : public RecurrentKernel {
     float* c_gate = row.gates + 3 * n;
     peep(0, 0);
     peep(2, 2);
-    apply(f[0], i_gate, n);
-    apply(f[0], f_gate, n);
-    apply(f[1], c_gate, n);
+    activate_gate(f[0], i_gate);
+    activate_gate(f[0], f_gate);
+    activate_gate(f[1], c_gate);
     for (int64_t i = 0; i < n; ++i) {
       const float forget = coupled_ ? 1 - i_gate[i] : f_gate[i];
       row.cell[i] = forget * row.cell[i] + i_gate[i] * c_gate[i];
     }
     peep(1, 1);
-    apply(f[0], o_gate, n);
+    activate_gate(f[0], o_gate);
     std::copy_n(row.cell, n, row.hidden);
-    apply(f[2], row.hidden, n);
+    activate(f[2], row.hidden);
     for (int64_t i = 0; i < n; ++i) row.hidden[i] *= o_gate[i];
   }
 

@@ -20,6 +20,8 @@ def recurrent(op: str) -> Case:
         attributes: dict[str, object] = {"direction": direction, "hidden_size": hidden}
         if dice.chance(0.3):
             attributes["activations"] = [dice.pick(ACTIVATIONS) for _ in range(FUNCTIONS[op] * directions)]
+        if dice.chance(0.3):
+            attributes["clip"] = 0.5
         if op == "GRU":
             attributes["linear_before_reset"] = dice.random.randint(0, 1)
         state = [directions, batch, hidden]
