@@ -1,9 +1,13 @@
 #include <cmath>
+#include <string>
 
 #include <gtest/gtest.h>
 
+#include "src/base/fail.h"
 #include "src/base/half.h"
+#include "src/base/in_file.h"
 #include "src/base/json.h"
+#include "src/base/shown.h"
 #include "tercel/dtype.h"
 #include "tercel/error.h"
 
@@ -42,6 +46,27 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(to_f16(65520.0F).bits, 0x7c00);
   EXPECT_EQ(to_bf16(1.0F + 0x1p-8F).bits, 0x3f80);
   EXPECT_EQ(to_bf16(1.0F + 0x3p-8F).bits, 0x3f82);
+}
+
+TEST(Errors, NameTheirFileOnce) {
+  const auto message_of = [](const char* message) {
+    try {
+      in_file("a/model.onnx", [&] { fail(Errc::unsupported, "{}", message); });
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Errc::unsupported);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message_of("[Foo \"y\"] is not known"), "a/model.onnx: [Foo \"y\"] is not known");
+  EXPECT_EQ(message_of("a/model.onnx: byte 3: cut off"), "a/model.onnx: byte 3: cut off");
+  EXPECT_EQ(in_file("a", [] { return 3; }), 3);
+}
+
+TEST(Errors, NamesAreShownWhole) {
+  using std::string_literals::operator""s;
+  EXPECT_EQ(shown("w.bin\0x"s), "w.bin\\0x");
+  EXPECT_EQ(shown(std::string(119, 'a') + "é"), std::string(119, 'a') + "…");
 }
 
 TEST(Json, MessagesNameTheFileAndTheKey) {
