@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "src/base/error_test_util.h"
 #include "src/base/fail.h"
 #include "src/base/half.h"
 #include "src/base/in_file.h"
@@ -49,17 +50,14 @@ TEST(Half, RoundsToNearestEven) {
 }
 
 TEST(Errors, NameTheirFileOnce) {
-  const auto message_of = [](const char* message) {
-    try {
-      in_file("a/model.onnx", [&] { fail(Errc::unsupported, "{}", message); });
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), Errc::unsupported);
-      return std::string(error.what());
-    }
-    return std::string();
+  const auto error_in_file = [](const char* message) {
+    return error_of(
+        [&] { in_file("model.onnx", [&] { fail(Errc::unsupported, "{}", message); }); });
   };
-  EXPECT_EQ(message_of("[Foo \"y\"] is not known"), "a/model.onnx: [Foo \"y\"] is not known");
-  EXPECT_EQ(message_of("a/model.onnx: byte 3: cut off"), "a/model.onnx: byte 3: cut off");
+  EXPECT_EQ(error_in_file("[Foo] is not known").code(), Errc::unsupported);
+  EXPECT_STREQ(error_in_file("[Foo] is not known").what(), "model.onnx: [Foo] is not known");
+  EXPECT_STREQ(error_in_file("model.onnx: byte 3").what(), "model.onnx: byte 3");
+  EXPECT_STREQ(error_in_file("b of model.onnx").what(), "model.onnx: b of model.onnx");
   EXPECT_EQ(in_file("a", [] { return 3; }), 3);
 }
 

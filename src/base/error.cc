@@ -47,7 +47,7 @@ std::string shown(std::string_view name) {
 
 void fail_in_file(const std::filesystem::path& path, const Error& error) {
   const std::string message = error.what();
-  if (message.find(path.string()) != std::string::npos) throw error;
+  if (message.starts_with(path.string())) throw error;
   throw Error(error.code(), path.string() + ": " + message);
 }
 

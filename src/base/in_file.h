@@ -7,7 +7,7 @@
 
 namespace tercel {
 
-// `error` again, beginning with the file's path unless its message has that already.
+// `error` again, beginning with the file's path unless it does so already.
 [[noreturn]] void fail_in_file(const std::filesystem::path& path, const Error& error);
 
 // Runs `work`, whose errors name the file.

@@ -442,11 +442,8 @@ bool Machine::step(uint8_t opcode) {
   } else if (opcode == 0x95) {  // FRAME: only says how far to read ahead
     if (take_unsigned(8) > bytes_.size() - at_) reject("a frame is longer than the file");
   } else if (!plain_value(opcode) && !container(opcode) && !memo(opcode) && !call(opcode)) {
-    refuse(
-        "opcode {:#04x}, which a checkpoint's pickle of protocol 2 to 5 does not need; save it "
-        "again "
-        "with torch.save",
-        opcode);
+    refuse("opcode {:#04x}, which protocols 2 to 5 do not need here; save it again with torch.save",
+           opcode);
   }
   return true;
 }

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "src/base/fail.h"
 #include "src/text/utf8.h"
 
 namespace tercel::text {
