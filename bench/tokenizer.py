@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Tercel's tokenizers beside the `tokenizers` package: one thread each, alternating, medians; and two threads,
-by medians and by the quickest runs, which are held against the bar: virtual CPUs may share a core now and then.
+"""Tercel's tokenizers beside the `tokenizers` package: one thread each, alternating, medians; and how much faster
+two threads are than one in runs that follow one another, medians too.
 
     python bench/tokenizer.py [--rounds N]
 
@@ -46,42 +46,40 @@ def models(folder):
 
 
 def measure(path, lines, rounds):
-    """Medians of our encoding and of theirs, milliseconds; how much quicker two threads are: median, and at best."""
+    """Medians of our encoding and of theirs, milliseconds; how much faster two threads are."""
     reference = tokenizers.Tokenizer.from_file(str(path))
     ours, theirs = [], []
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
         for _ in range(rounds):
-            ours.append(output_of(BUILD / "tokenizer_bench", path, file.name, "0.1"))
+            ours.append(output_of(BUILD / "tokenizer_bench", path, file.name, "0.5"))
             theirs.append(milliseconds(lambda: reference.encode_batch(lines)))
-    of = {key: (min if "best" in key else median)(result[key] for result in ours) for key in ours[0]}
-    two = of["batch_ms"] / of["batch_2_ms"]
-    return of["encode_ms"], median(theirs), two, of["batch_best_ms"] / of["batch_2_best_ms"]
+    of = {key: median(result[key] for result in ours) for key in ("encode_ms", "gain")}
+    return of["encode_ms"], median(theirs), of["gain"]
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=7)
     options = arguments.parse_args()
-    heads = f"{'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6} {'2 threads':>10} {'at best':>8}"
+    heads = f"{'tercel MB/s':>12} {'tokenizers MB/s':>16} {'ratio':>6} {'2 threads':>10}"
     print(f"{'model':15} {'text':12} {'MB':>5} {heads}")
     with tempfile.TemporaryDirectory() as folder:
         for model, path in models(folder):
             for name, lines in texts():
                 lines = [line.replace("\n", " ") for line in lines]
                 size = sum(len(line.encode()) for line in lines) / 1e6
-                ours, theirs, two, best = measure(path, lines, options.rounds)
+                ours, theirs, two = measure(path, lines, options.rounds)
                 print(
                     f"{model:15} {name:12} {size:5.2f} {size / ours * 1e3:12.1f} {size / theirs * 1e3:16.1f} "
-                    f"{theirs / ours:6.1f} {two:9.2f}× {best:7.2f}×",
+                    f"{theirs / ours:6.1f} {two:9.2f}×",
                     flush=True,
                 )
                 what = f"tokenizer, {model}, {name}"
                 met = theirs / ours >= FASTER
                 closing(f"{what}: over `tokenizers`, one thread", f"{theirs / ours:.1f} ×", f"≥ {FASTER} ×", met)
-                figure = f"{best:.2f} × (median {two:.2f} ×)"
-                closing(f"{what}: two threads over one", figure, f"≥ {TWO_THREADS} ×", best >= TWO_THREADS)
+                closing(f"{what}: two threads over one", f"{two:.2f} ×", f"≥ {TWO_THREADS} ×", two >= TWO_THREADS)
     path = MODEL / "tokenizer.json"
     theirs = median(milliseconds(lambda: tokenizers.Tokenizer.from_file(str(path))) for _ in range(9))
     with tempfile.NamedTemporaryFile("w") as empty:

@@ -4,8 +4,9 @@
 //   tokenizer_bench TOKENIZER TEXT_FILE [seconds]
 //
 // Prints one JSON line: the median milliseconds of loading, of encoding the file's lines one by
-// one, and of encoding them as a batch on one thread and on two, without the time in which the
-// caller lets the batch's encodings go; of the batches also the quickest run.
+// one, and of encoding them as a batch on one thread, without the time in which the caller lets the
+// batch's encodings go; and how much faster two threads are: the median of what two runs say that
+// follow one another, as the processors' speed changes from one moment to the next.
 
 #include <algorithm>
 #include <chrono>
@@ -31,27 +32,18 @@ double milliseconds(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-struct Times {
-  double median;
-  double best;
-};
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
-// Measured in turns, so that a busy moment of the machine hits all of them.
-std::vector<Times> measure(double seconds, const std::vector<Job>& jobs) {
-  std::vector<std::vector<double>> times(jobs.size());
-  for (double spent = 0; times[0].size() < 5 || spent < seconds * 1e3;) {
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      times[i].push_back(jobs[i]());
-      spent += times[i].back();
-    }
-  }
-  std::vector<Times> results;
-  for (std::vector<double>& own : times) {
-    const auto middle = own.begin() + static_cast<std::ptrdiff_t>(own.size() / 2);
-    std::nth_element(own.begin(), middle, own.end());
-    results.push_back({*middle, *std::min_element(own.begin(), own.end())});
-  }
-  return results;
+// Calls it for so long, and at least five times.
+std::vector<double> repeat(double seconds, const Job& job) {
+  std::vector<double> times;
+  for (double spent = 0; times.size() < 5 || spent < seconds * 1e3; spent += times.back())
+    times.push_back(job());
+  return times;
 }
 
 std::vector<std::string> read_lines(const char* path) {
@@ -65,21 +57,19 @@ int run(int count, char** values) {
   const double seconds = count > 3 ? std::atof(values[3]) : 1.0;
   const std::vector<std::string> lines = read_lines(values[2]);
   const std::vector<std::string_view> texts(lines.begin(), lines.end());
-  const auto load = measure(seconds / 2, {[&] {
-                              const auto begin = Clock::now();
-                              tercel::Tokenizer::load(values[1]);
-                              return milliseconds(begin);
-                            }});
+  const auto load = repeat(seconds / 2, [&] {
+    const auto begin = Clock::now();
+    tercel::Tokenizer::load(values[1]);
+    return milliseconds(begin);
+  });
   const auto tokenizer = tercel::Tokenizer::load(values[1]);
   std::size_t tokens = 0;
-  const auto encode = measure(seconds, {[&] {
-                                const auto begin = Clock::now();
-                                tokens = 0;
-                                for (const std::string_view text : texts) {
-                                  tokens += tokenizer.encode(text).size();
-                                }
-                                return milliseconds(begin);
-                              }});
+  const auto encode = repeat(seconds, [&] {
+    const auto begin = Clock::now();
+    tokens = 0;
+    for (const std::string_view text : texts) tokens += tokenizer.encode(text).size();
+    return milliseconds(begin);
+  });
   const auto encode_batch = [&](int threads) {
     tercel::EncodeOptions options = tokenizer.default_options();
     options.threads = threads;
@@ -87,13 +77,16 @@ int run(int count, char** values) {
     const auto batch = tokenizer.encode_batch(texts, options);
     return milliseconds(begin);
   };
-  const auto batch =
-      measure(seconds, {[&] { return encode_batch(1); }, [&] { return encode_batch(2); }});
+  std::vector<double> gains;
+  const auto batch = repeat(seconds, [&] {
+    const double alone = encode_batch(1);
+    gains.push_back(alone / encode_batch(2));
+    return alone;
+  });
   std::cout << fmt::format(
-      "{{\"load_ms\": {:.4f}, \"encode_ms\": {:.4f}, \"batch_ms\": {:.4f}, \"batch_2_ms\": {:.4f}, "
-      "\"batch_best_ms\": {:.4f}, \"batch_2_best_ms\": {:.4f}, \"tokens\": {}}}\n",
-      load[0].median, encode[0].median, batch[0].median, batch[1].median, batch[0].best,
-      batch[1].best, tokens);
+      "{{\"load_ms\": {:.4f}, \"encode_ms\": {:.4f}, \"batch_ms\": {:.4f}, \"gain\": {:.4f}, "
+      "\"tokens\": {}}}\n",
+      median(load), median(encode), median(batch), median(gains), tokens);
   return 0;
 }
 
