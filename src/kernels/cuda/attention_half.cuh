@@ -1,23 +1,12 @@
 #pragma once
-// Attention of f16 and bf16 by tensor cores and online softmax (Milakov and Gimelshein, 2018; Dao
-// et al., 2022): a block takes 64 queries of a head, 16 a warp, and runs over the keys in tiles,
+// Attention of f16 and bf16: a block takes 64 queries of a head and runs over the keys in tiles,
 // the next tile of K and V on its way while one is worked on.
 
-#include "src/kernels/cuda/attention_item.cuh"
+#include "src/kernels/cuda/attention_rows.cuh"
+#include "src/kernels/cuda/attention_wgmma.cuh"
 #include "src/kernels/cuda/launch.cuh"
-#include "src/kernels/cuda/mma.cuh"
 
 namespace tercel::kernels::cuda {
-
-constexpr int kQueries = 64;
-constexpr int kAttentionThreads = 128;
-
-// Within 2 ulp, subnormal results are zero: weights are rounded to T anyway.
-__device__ __forceinline__ float exp_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * kLog2E));
-  return y;
-}
 
 // Size: of a head in shared memory, a multiple of 32; shorter ones are filled up with zeros.
 template <class T, int Size>
@@ -34,40 +23,52 @@ struct AttentionTiles {
   static __device__ __forceinline__ uint32_t place(int row, int chunk) {
     return static_cast<uint32_t>(row * kRowBytes + chunk * 16);
   }
-
-  // Rows [first, first + Rows) of a head into shared memory, zeros beyond `rows` and `size`.
-  template <int Rows>
-  static __device__ __forceinline__ void copy(uint8_t* to, const T* from, int64_t stride,
-                                              int64_t first, int64_t rows, int size, bool aligned) {
-    const uint32_t address = shared_address(to);
-    for (int item = threadIdx.x; item < Rows * kChunks; item += kAttentionThreads) {
-      const int row = item / kChunks, chunk = item % kChunks;
-      const bool inside = first + row < rows && chunk * 8 < size;
-      const T* source = inside ? from + (first + row) * stride + chunk * 8 : from;
-      if (aligned) {
-        copy_async(address + place(row, chunk), source, inside);
-        continue;
-      }
-      auto* target = reinterpret_cast<T*>(to + place(row, chunk));
-      for (int j = 0; j < 8; ++j)
-        target[j] = inside && chunk * 8 + j < size ? source[j] : narrow<T>(0.0F);
-    }
-  }
 };
 
+// Rows [first, first + Rows) of a head into shared memory, zeros beyond `rows` and `size`.
+template <class T, class Tiles, int Rows>
+__device__ __forceinline__ void copy_rows(uint8_t* to, const T* from, int64_t stride, int64_t first,
+                                          int64_t rows, int size, bool aligned) {
+  constexpr int kItems = Rows * Tiles::kChunks;
+  static_assert(kItems % kAttentionThreads == 0);
+  const uint32_t address = shared_address(to);
+  from += first * stride;
+  const auto left = static_cast<int>(min(rows - first, int64_t{Rows}));
+  if (aligned) {
+#pragma unroll
+    for (int i = 0; i < kItems; i += kAttentionThreads) {
+      const int item = i + threadIdx.x, row = item / Tiles::kChunks, chunk = item % Tiles::kChunks;
+      const bool inside = row < left && chunk * 8 < size;
+      copy_async(address + Tiles::place(row, chunk),
+                 inside ? from + row * stride + chunk * 8 : from, inside);
+    }
+    return;
+  }
+#pragma unroll 1
+  for (int item = threadIdx.x; item < kItems; item += kAttentionThreads) {
+    const int row = item / Tiles::kChunks, chunk = item % Tiles::kChunks;
+    auto* target = reinterpret_cast<T*>(to + Tiles::place(row, chunk));
+    for (int j = 0; j < 8; ++j)
+      target[j] =
+          row < left && chunk * 8 + j < size ? from[row * stride + chunk * 8 + j] : narrow<T>(0.0F);
+  }
+}
+
+// Products by warps (mma.sync), compute capability 8.0 and newer.
 template <class T, int Size>
-struct AttentionWarp {
+struct AttentionWarp : AttentionRows<T, Size, AttentionTiles<T, Size>::kKeys> {
   using Tiles = AttentionTiles<T, Size>;
+  using Rows = AttentionRows<T, Size, Tiles::kKeys>;
+  using Rows::lane, Rows::out, Rows::scores;
   static constexpr int kKeys = Tiles::kKeys;
   static constexpr int kSteps = Size / 16;
+  static constexpr int kBlocks = 1;  // of a multiprocessor, at least
 
-  float out[Size / 8][4] = {};
-  float scores[kKeys / 8][4];
-  float most[2] = {-INFINITY, -INFINITY};  // of the rows lane / 4 and lane / 4 + 8
-  float sum[2] = {};
   uint32_t queries[Tiles::kQueriesInRegisters ? kSteps : 1][4];
 
-  static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+  // Before the barrier behind which the others' copies are read.
+  static __device__ __forceinline__ void publish() {}
+
   static __device__ __forceinline__ uint32_t query_place(int step) {
     const int warp = threadIdx.x / 32;
     return Tiles::place(16 * warp + lane() % 16, 2 * step + lane() / 16);
@@ -110,52 +111,6 @@ struct AttentionWarp {
     }
   }
 
-  // `plain`: every key of the tile is seen by every query, nothing is added.
-  __device__ __forceinline__ void mask(const AttentionArgs& args, const AttentionItem<T>& item,
-                                       int64_t key, bool plain) {
-    const int64_t query = item.first + threadIdx.x / 32 * 16 + lane() / 4;
-#pragma unroll
-    for (auto& score : scores)
-#pragma unroll
-      for (float& value : score) value *= args.scale;
-    if (plain) return;
-#pragma unroll
-    for (int j = 0; j < kKeys / 8; ++j)
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        scores[j][i] = masked_score(args, item, query + i / 2 * 8,
-                                    key + 8 * j + lane() % 4 * 2 + i % 2, scores[j][i]);
-  }
-
-  // Scores become weights; what was summed before is scaled to the new maximum.
-  __device__ __forceinline__ void soften() {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float next = most[half];
-#pragma unroll
-      for (int j = 0; j < kKeys / 8; ++j)
-        next = fmaxf(next, fmaxf(scores[j][2 * half], scores[j][2 * half + 1]));
-      next = fmaxf(next, __shfl_xor_sync(~0U, next, 1));
-      next = fmaxf(next, __shfl_xor_sync(~0U, next, 2));
-      const float base = exponent_base(next);
-      const float shrink = exp_fast(most[half] - base);
-      most[half] = next;
-      sum[half] *= shrink;
-#pragma unroll
-      for (auto& value : out) {
-        value[2 * half] *= shrink;
-        value[2 * half + 1] *= shrink;
-      }
-#pragma unroll
-      for (int j = 0; j < kKeys / 8; ++j)
-#pragma unroll
-        for (int i = 2 * half; i < 2 * half + 2; ++i) {
-          scores[j][i] = exp_fast(scores[j][i] - base);
-          sum[half] += scores[j][i];
-        }
-    }
-  }
-
   __device__ __forceinline__ void multiply_values(uint32_t v) {
     // As above: some matrices are on their way while others are multiplied.
     constexpr int kAhead = Size == 96 ? 3 : Size == 32 ? 2 : 4;
@@ -174,10 +129,8 @@ struct AttentionWarp {
     for (int part = 0; part < kAll; ++part) {
       if (part + 1 < kAll) load(part + 1);
       const int j = part / kParts;
-      const uint32_t weights[4] = {pair_of<T>(scores[2 * j][0], scores[2 * j][1]),
-                                   pair_of<T>(scores[2 * j][2], scores[2 * j][3]),
-                                   pair_of<T>(scores[2 * j + 1][0], scores[2 * j + 1][1]),
-                                   pair_of<T>(scores[2 * j + 1][2], scores[2 * j + 1][3])};
+      uint32_t weights[4];
+      Rows::weights_of(j, weights);
 #pragma unroll
       for (int d = 0; d < kAhead; ++d) {
         const auto& value = values[part % 2][d];
@@ -187,40 +140,14 @@ struct AttentionWarp {
       }
     }
   }
-
-  __device__ __forceinline__ void store(const AttentionArgs& args, const AttentionItem<T>& item,
-                                        bool aligned) {
-    const auto size = static_cast<int>(args.v_head_size);
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float all = sum[half];
-      all += __shfl_xor_sync(~0U, all, 1);
-      all += __shfl_xor_sync(~0U, all, 2);
-      const float inverse = all == 0.0F ? 0.0F : 1.0F / all;
-      const int64_t query = item.first + threadIdx.x / 32 * 16 + lane() / 4 + 8 * half;
-      if (query >= item.q_length) continue;
-      T* row = item.out + query * args.out_strides.row;
-#pragma unroll
-      for (int d = 0; d < Size / 8; ++d) {
-        const int column = 8 * d + lane() % 4 * 2;
-        const float low = out[d][2 * half] * inverse, high = out[d][2 * half + 1] * inverse;
-        if (aligned && column < size) {
-          *reinterpret_cast<uint32_t*>(row + column) = pair_of<T>(low, high);
-        } else {
-          if (column < size) row[column] = narrow<T>(low);
-          if (column + 1 < size) row[column + 1] = narrow<T>(high);
-        }
-      }
-    }
-  }
 };
 
-template <class T, int Size>
-__global__ void __launch_bounds__(kAttentionThreads)
+template <class T, class Unit>
+__global__ void __launch_bounds__(kAttentionThreads, Unit::kBlocks)
     attention_kernel(AttentionArgs args, bool aligned) {
-  using Tiles = AttentionTiles<T, Size>;
+  using Tiles = typename Unit::Tiles;
   constexpr int kKeys = Tiles::kKeys;
-  extern __shared__ __align__(128) uint8_t shared[];
+  extern __shared__ __align__(1024) uint8_t shared[];
   wait_for_earlier();
   let_next_start();
   const AttentionItem<T> item(args, kQueries, blockIdx.x);
@@ -235,41 +162,45 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const auto copy_keys = [&](int64_t tile) {
     if (tile >= tiles) return;
     const int64_t key = begin + tile * kKeys;
-    Tiles::template copy<kKeys>(k(tile), item.k, args.k_strides.row, key, item.kv_length,
-                                static_cast<int>(args.head_size), aligned);
-    Tiles::template copy<kKeys>(v(tile), item.v, args.v_strides.row, key, item.kv_length,
-                                static_cast<int>(args.v_head_size), aligned);
+    copy_rows<T, Tiles, kKeys>(k(tile), item.k, args.k_strides.row, key, item.kv_length,
+                               static_cast<int>(args.head_size), aligned);
+    copy_rows<T, Tiles, kKeys>(v(tile), item.v, args.v_strides.row, key, item.kv_length,
+                               static_cast<int>(args.v_head_size), aligned);
   };
-  Tiles::template copy<kQueries>(q, item.q, args.q_strides.row, item.first, item.q_length,
-                                 static_cast<int>(args.head_size), aligned);
+  copy_rows<T, Tiles, kQueries>(q, item.q, args.q_strides.row, item.first, item.q_length,
+                                static_cast<int>(args.head_size), aligned);
   copy_keys(0);
   commit_copies();
+  copy_keys(1);
+  commit_copies();
 
-  AttentionWarp<T, Size> warp;
+  Unit unit;
   const bool bare = args.softcap <= 0.0F && args.mask == nullptr && args.left_window < 0 &&
                     args.right_window < 0 && (args.mask_bool == nullptr || args.bool_query == 0);
   for (int64_t tile = 0; tile < tiles; ++tile) {
-    wait_for_copies<0>();
+    wait_for_copies<1>();
+    Unit::publish();
     __syncthreads();
-    if (tile == 0) warp.load_queries(shared_address(q));
-    copy_keys(tile + 1);
-    commit_copies();
+    if (tile == 0) unit.load_queries(shared_address(q));
     const int64_t key = begin + tile * kKeys;
     const bool whole = bare && key + kKeys <= item.kv_length;
     const bool plain = whole && item.template sees_all<kKeys>(args, key);
-    warp.multiply_keys(shared_address(q), shared_address(k(tile)));
-    warp.mask(args, item, key, plain);
-    warp.soften();
-    warp.multiply_values(shared_address(v(tile)));
+    unit.multiply_keys(shared_address(q), shared_address(k(tile)));
+    unit.mask(args, item, key, plain);
+    unit.soften();
+    unit.multiply_values(shared_address(v(tile)));
+    __syncthreads();  // all have read the tile that the next copy replaces
+    copy_keys(tile + 2);
+    commit_copies();
   }
   wait_for_copies<0>();
-  warp.store(args, item, aligned);
+  unit.store(args, item, aligned);
 }
 
-template <class T, int Size>
+template <class T, class Unit>
 void launch_attention(const AttentionArgs& args, bool aligned, cudaStream_t stream) {
-  constexpr int kBytes = AttentionTiles<T, Size>::kSharedBytes;
-  const auto kernel = attention_kernel<T, Size>;
+  constexpr int kBytes = Unit::Tiles::kSharedBytes;
+  const auto kernel = attention_kernel<T, Unit>;
   check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
              "attention");
   launch_early("attention", kernel, static_cast<unsigned>(attention_blocks(args, kQueries)),
@@ -287,11 +218,16 @@ void attention_half(const AttentionArgs& args, cudaStream_t stream) {
                        fits(args.v, args.v_strides, args.v_head_size) &&
                        fits(args.out, args.out_strides, args.v_head_size);
   const int64_t size = std::max(args.head_size, args.v_head_size);
-  if (size <= 32) return launch_attention<T, 32>(args, aligned, stream);
-  if (size <= 64) return launch_attention<T, 64>(args, aligned, stream);
-  if (size <= 96) return launch_attention<T, 96>(args, aligned, stream);
-  if (size <= 128) return launch_attention<T, 128>(args, aligned, stream);
-  launch_attention<T, 256>(args, aligned, stream);
+  const bool hopper = compute_capability() == 90;
+  if (size <= 32) return launch_attention<T, AttentionWarp<T, 32>>(args, aligned, stream);
+  if (size <= 64 && hopper)
+    return launch_attention<T, AttentionGroup<T, 64>>(args, aligned, stream);
+  if (size <= 64) return launch_attention<T, AttentionWarp<T, 64>>(args, aligned, stream);
+  if (size <= 96) return launch_attention<T, AttentionWarp<T, 96>>(args, aligned, stream);
+  if (size <= 128 && hopper)
+    return launch_attention<T, AttentionGroup<T, 128>>(args, aligned, stream);
+  if (size <= 128) return launch_attention<T, AttentionWarp<T, 128>>(args, aligned, stream);
+  launch_attention<T, AttentionWarp<T, 256>>(args, aligned, stream);
 }
 
 }  // namespace tercel::kernels::cuda

@@ -19,14 +19,18 @@ struct AttentionItem {
   T* out;
 
   // Blocks come in order of query tile, head, batch item.
-  __device__ AttentionItem(const AttentionArgs& args, int tile, int64_t block) {
-    const int64_t tiles = (args.q_length + tile - 1) / tile;
-    first = block % tiles * tile;
-    head = block / tiles % args.q_heads;
-    batch = block / tiles / args.q_heads;
+  __device__ AttentionItem(const AttentionArgs& args, int tile, uint32_t block) {
+    const auto tiles = static_cast<uint32_t>((args.q_length + tile - 1) / tile);
+    const auto q_heads = static_cast<uint32_t>(args.q_heads);
+    const uint32_t rest = block / tiles, item = rest / q_heads;
+    first = static_cast<int64_t>(block - rest * tiles) * tile;
+    head = rest - item * q_heads;
+    batch = item;
     q_length = args.q_length;
     kv_length = args.kv_length;
-    const int64_t kv_head = head / (args.q_heads / args.kv_heads);
+    const auto group =
+        static_cast<uint32_t>(args.kv_heads == args.q_heads ? 1 : args.q_heads / args.kv_heads);
+    const int64_t kv_head = static_cast<uint32_t>(head) / group;
     int64_t row = 0, by_batch = batch;
     if (args.offsets != nullptr) {
       row = ragged(args);

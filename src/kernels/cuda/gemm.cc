@@ -10,8 +10,10 @@
 #include "src/base/fail.h"
 #include "src/kernels/cuda/elementwise.h"
 #include "src/kernels/cuda/gemm_lt.h"
+#include "src/kernels/cuda/gemm_narrow.h"
 #include "src/kernels/cuda/gemm_race.h"
 #include "src/kernels/cuda/gemm_tile.h"
+#include "src/kernels/cuda/gemm_wgmma.h"
 #include "src/kernels/cuda/norm.h"
 
 namespace tercel::kernels::cuda {
@@ -20,10 +22,8 @@ namespace {
 constexpr std::size_t kMostScratch = std::size_t{32} << 20;
 
 constexpr int kAlgorithms = 8;  // of cuBLASLt, that are measured
-// Tiles fetch their weights while earlier kernels still run, which no measurement alone shows; with
-// few rows it is most of their time.
-constexpr float kOverlap = 0.7F;
-constexpr int64_t kFewRows = 128;
+// Tiles fetch their weights while earlier kernels still run, from further away than in a race.
+constexpr float kOverlap = 0.85F;
 constexpr int kMostSplits = 64;  // that a line of load() may ask for
 
 std::size_t partial_bytes(const GemmArgs& args, int splits) {
@@ -42,7 +42,7 @@ GemmArgs plain(const Fp8GemmArgs& args) {
 }
 
 std::string heading() {
-  return fmt::format("tercel gemm 2, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
+  return fmt::format("tercel gemm 3, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
                      cublas_lt().version(), compute_capability(), multiprocessors());
 }
 
@@ -79,6 +79,10 @@ struct GemmLibrary::State {
     if (found == choices.end()) return false;
     choice = found->second;
     return true;
+  }
+  bool has_measured(const std::string& key) {
+    Choice choice;
+    return find(key, choice) && choice.measured;
   }
   void remember(const std::string& key, const Choice& choice) {
     const std::lock_guard lock(mutex);
@@ -122,6 +126,12 @@ std::size_t GemmLibrary::scratch(const Fp8GemmArgs&) { return kMostScratch; }
 
 namespace {
 
+bool takes(Engine engine, const GemmArgs& args) {
+  return engine == Engine::tile    ? gemm_tile_takes(args)
+         : engine == Engine::wgmma ? gemm_wgmma_takes(args)
+                                   : true;
+}
+
 // Few enough tiles that cuBLASLt's large ones would leave most of the device idle.
 bool prefers_tiles(const GemmArgs& args) {
   if (!gemm_tile_takes(args)) return false;
@@ -129,10 +139,22 @@ bool prefers_tiles(const GemmArgs& args) {
   return blocks <= int64_t{2} * multiprocessors() && args.k <= 8192;
 }
 
-// How much faster than what runs untuned a choice must be.
-float margin_of(const GemmArgs& args) {
-  return prefers_tiles(args) && args.m <= kFewRows ? kOverlap : kNoise;
+// Enough tiles to fill the device, and an end that takes a pass of its own behind cuBLASLt.
+bool prefers_wgmma(const GemmArgs& args) {
+  const int64_t blocks = (args.m + 127) / 128 * ((args.n + 127) / 128) * args.batch;
+  return args.epilogue.activation == Activation::gelu && blocks >= multiprocessors() &&
+         gemm_wgmma_takes(args);
 }
+
+// What an untuned shape runs by.
+Engine usual_engine(const GemmArgs& args) {
+  return prefers_wgmma(args)   ? Engine::wgmma
+         : prefers_tiles(args) ? Engine::tile
+                               : Engine::cublas_lt;
+}
+
+// How much faster than what runs untuned a choice must be.
+float margin_of(const GemmArgs& args) { return prefers_tiles(args) ? kOverlap : kNoise; }
 
 // What cuBLASLt cannot do: an empty K, and a residual in C that an activation comes before.
 bool needs_tiles(const GemmArgs& args) {
@@ -181,12 +203,15 @@ bool empty(const GemmArgs& args) { return args.m == 0 || args.n == 0 || args.bat
 
 void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
   if (empty(args)) return;
+  if (gemm_narrow_takes(args)) return gemm_narrow(args, stream);
   if (needs_tiles(args)) return gemm_tile(args, nullptr, 1, stream);
   if (args.k == 0) return product_of_nothing(args, stream);
   const LtProduct product(state_->handle, args);
   Choice choice;
   const bool known = state_->find(product.key(), choice);
-  if (known ? choice.splits > 0 : prefers_tiles(args)) return gemm_tile(args, nullptr, 1, stream);
+  const Engine engine = known ? choice.engine : usual_engine(args);
+  if (engine == Engine::tile) return gemm_tile(args, nullptr, 1, stream);
+  if (engine == Engine::wgmma) return gemm_wgmma(args, stream);
   if (!known && args.batch > 1 && !state_->choose_lt(product, choice)) {
     for (int64_t i = 0; i < args.batch; ++i) gemm(item_of(args, i), stream);
     return;
@@ -196,22 +221,29 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
 }
 
 void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
-  if (empty(args) || args.k == 0 || needs_tiles(args)) return;
+  if (empty(args) || args.k == 0 || gemm_narrow_takes(args) || needs_tiles(args)) return;
   const LtProduct product(state_->handle, args);
-  const bool tiles_first = prefers_tiles(args);
+  if (state_->has_measured(product.key())) return;
   Race race(stream, margin_of(args));
-  const auto enter_tiles = [&] {
-    race.enter({.splits = 1}, [&] { return gemm_tile(args, nullptr, 1, stream), true; });
+  const cudaStream_t own = race.stream();
+  const auto enter = [&](Engine engine) {
+    if (engine == Engine::tile)
+      race.enter({.engine = engine}, [&] { return gemm_tile(args, nullptr, 1, own), true; });
+    if (engine == Engine::wgmma)
+      race.enter({.engine = engine}, [&] { return gemm_wgmma(args, own), true; });
+    if (engine != Engine::cublas_lt) return;
+    for (const auto& algorithm : product.algorithms(kAlgorithms)) {
+      race.enter({.engine = engine, .algorithm = algorithm}, [&] {
+        if (!product.run(algorithm, own)) return false;
+        if (product.has_rest()) finish(args, product.rest(), own);
+        return true;
+      });
+    }
   };
-  if (tiles_first) enter_tiles();
-  for (const auto& algorithm : product.algorithms(kAlgorithms)) {
-    race.enter({.algorithm = algorithm}, [&] {
-      if (!product.run(algorithm, stream)) return false;
-      if (product.has_rest()) finish(args, product.rest(), stream);
-      return true;
-    });
-  }
-  if (!tiles_first && gemm_tile_takes(args)) enter_tiles();
+  const Engine first = usual_engine(args);
+  enter(first);
+  for (const Engine engine : {Engine::cublas_lt, Engine::tile, Engine::wgmma})
+    if (engine != first && takes(engine, args)) enter(engine);
   if (race.won()) state_->remember(product.key(), race.best());
 }
 
@@ -274,8 +306,8 @@ void GemmLibrary::gemm_norm(const GemmNormArgs& args, cudaStream_t stream) {
   const GemmArgs gemm_args = whole_gemm(args);
   Choice choice;
   if (!state_->find(norm_key(gemm_args), choice) && prefers_tiles(gemm_args))
-    choice.splits = gemm_tile_splits(gemm_args);
-  if (choice.splits > 0 && may_split(args, choice.splits))
+    choice = {.engine = Engine::tile, .splits = gemm_tile_splits(gemm_args)};
+  if (choice.engine == Engine::tile && may_split(args, choice.splits))
     return split_gemm_norm(args, choice.splits, stream);
   gemm(gemm_args, stream);
   NormArgs norm = norm_of(args);
@@ -288,16 +320,19 @@ void GemmLibrary::tune(const GemmNormArgs& args, cudaStream_t stream) {
   if (empty(args.gemm) || args.gemm.k == 0) return;
   const GemmArgs gemm_args = whole_gemm(args);
   tune(gemm_args, stream);
+  if (state_->has_measured(norm_key(gemm_args))) return;
   const bool tiles_first = prefers_tiles(gemm_args);
   const int usual = gemm_tile_splits(gemm_args);
   Race race(stream, margin_of(gemm_args));
+  const cudaStream_t own = race.stream();
   const auto enter_split = [&](int splits) {
     if (may_split(args, splits))
-      race.enter({.splits = splits}, [&] { return split_gemm_norm(args, splits, stream), true; });
+      race.enter({.engine = Engine::tile, .splits = splits},
+                 [&] { return split_gemm_norm(args, splits, own), true; });
   };
   if (tiles_first) enter_split(usual);
   state_->remember(norm_key(gemm_args), {});
-  race.enter({}, [&] { return gemm_norm(args, stream), true; });
+  race.enter({}, [&] { return gemm_norm(args, own), true; });
   for (int splits = 1; splits <= 2 * usual; ++splits) enter_split(splits);
   if (race.won()) state_->remember(norm_key(gemm_args), race.best());
 }
@@ -317,18 +352,21 @@ void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
 void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {
   if (args.m == 0 || args.n == 0 || compute_capability() < 89) return;
   const LtProduct product(state_->handle, args);
+  if (state_->has_measured(product.key())) return;
   Race race(stream);
   for (const auto& algorithm : product.algorithms(kAlgorithms))
-    race.enter({.algorithm = algorithm}, [&] { return product.run(algorithm, stream); });
+    race.enter({.algorithm = algorithm}, [&] { return product.run(algorithm, race.stream()); });
   if (race.won()) state_->remember(product.key(), race.best());
 }
 
-// A line: the key, a tab, the parts of K, and the algorithm's words. The first line says for what.
+// A line: the key, a tab, the engine, the parts of K, and the algorithm's words. The first line
+// says for what.
 std::string GemmLibrary::save() const {
   const std::lock_guard lock(state_->mutex);
   std::string text = heading();
   for (const auto& [key, choice] : state_->choices) {
-    text += fmt::format("{}\t{}", key, choice.splits);
+    if (!choice.measured) continue;
+    text += fmt::format("{}\t{} {}", key, static_cast<int>(choice.engine), choice.splits);
     for (const uint64_t word : choice.algorithm.data) text += fmt::format(" {:x}", word);
     text += '\n';
   }
@@ -345,9 +383,14 @@ int GemmLibrary::load(std::string_view text) {
     if (tab == std::string::npos) continue;
     std::istringstream words(line.substr(tab + 1));
     Choice choice;
-    words >> choice.splits >> std::hex;
+    int engine = 0;
+    words >> engine >> choice.splits >> std::hex;
     for (uint64_t& word : choice.algorithm.data) words >> word;
-    if (!words || choice.splits < 0 || choice.splits > kMostSplits) continue;
+    const bool sound = engine >= 0 && engine <= static_cast<int>(Engine::wgmma) &&
+                       choice.splits > 0 && choice.splits <= kMostSplits;
+    if (!words || !sound) continue;
+    choice.engine = static_cast<Engine>(engine);
+    choice.measured = true;
     state_->remember(line.substr(0, tab), choice);
     ++taken;
   }

@@ -4,8 +4,9 @@
 //
 // Large products run through cuBLASLt, or own wgmma kernels where an epilogue is wanted that
 // cuBLASLt lacks (GELU by erf); products of few rows run through own kernels of small tiles and
-// split K. Which one, GemmLibrary decides per shape; the result is the same bits at every run, and
-// with `batch_invariant` a row's bits do not depend on M either.
+// split K, those of few columns through one that reads each row once. Which one, GemmLibrary
+// decides per shape; the result is the same bits at every run, and with `batch_invariant` a row's
+// bits do not depend on M either.
 
 #include <memory>
 #include <string>
@@ -109,9 +110,9 @@ class GemmLibrary {
   void gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream);
 
   // Measures what could run the product, several times each, and remembers the fastest for its
-  // shape (its key: types, layouts, sizes, epilogue, compute capability). C is overwritten. It
-  // synchronises with the stream and may not be captured. Untuned shapes take the first choice of
-  // the heuristics.
+  // shape (its key: types, layouts, sizes, epilogue, compute capability); once for each. C is
+  // overwritten. It synchronises with the stream and may not be captured. Untuned shapes take the
+  // first choice of the heuristics.
   void tune(const GemmArgs& args, cudaStream_t stream);
   void tune(const GemmNormArgs& args, cudaStream_t stream);
   void tune(const Fp8GemmArgs& args, cudaStream_t stream);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "src/kernels/cuda/gemm_wgmma.h"
 #include "src/kernels/cuda/test_support.h"
 
 namespace tercel::kernels::cuda {
@@ -34,10 +35,12 @@ struct Case {
   bool one_a = false;  // for the whole batch; each item has a bias of its own
 };
 
+enum class How { untuned, tuned, wgmma };
+
 class GemmCuda : public FloatCudaTest {
  protected:
   // Columns of A and B padded by 8 elements, so that strides are not sizes.
-  void check(const Case& c, bool tune = false) {
+  void check(const Case& c, How how = How::untuned) {
     const Dtype type = GetParam();
     const int64_t a_row = c.k + 8, b_row = (c.transposed ? c.k : c.n) + 8;
     const int64_t b_rows = c.transposed ? c.n : c.k;
@@ -70,8 +73,13 @@ class GemmCuda : public FloatCudaTest {
     const DeviceArray scratch(GemmLibrary::scratch(args));
     args.scratch = scratch.get();
     args.scratch_bytes = scratch.bytes();
-    if (tune) library().tune(args, nullptr);
-    library().gemm(args, nullptr);
+    if (how == How::tuned) library().tune(args, nullptr);
+    if (how == How::wgmma) {
+      ASSERT_TRUE(gemm_wgmma_takes(args));
+      gemm_wgmma(args, nullptr);
+    } else {
+      library().gemm(args, nullptr);
+    }
     const auto result = out.read();
     // All of a small product, some rows of a large one.
     for (int64_t i = 0; i < c.batch * c.m; i += std::max<int64_t>(1, c.batch * c.m / 37)) {
@@ -126,22 +134,40 @@ TEST_P(GemmCuda, Epilogues) {
 TEST_P(GemmCuda, BatchesAndLargeProducts) {
   check({48, 80, 64, true, Activation::none, false, false, false, 5});
   check({48, 80, 64, false, Activation::gelu, true, true, false, 3});
-  for (const bool tune : {false, true}) {
-    check({128, 768, 768, true, Activation::none, true, false, false, 3, true}, tune);
-    check({40, 72, 96, false, Activation::gelu, true, false, false, 3, true}, tune);
-    check({1500, 512, 256, true, Activation::none, true, false, false, 3, true}, tune);
-    check({1500, 512, 256, false, Activation::relu, true, false, false, 2, true}, tune);
+  for (const How how : {How::untuned, How::tuned}) {
+    check({128, 768, 768, true, Activation::none, true, false, false, 3, true}, how);
+    check({40, 72, 96, false, Activation::gelu, true, false, false, 3, true}, how);
+    check({1500, 512, 256, true, Activation::none, true, false, false, 3, true}, how);
+    check({1500, 512, 256, false, Activation::relu, true, false, false, 2, true}, how);
   }
   check({2048, 1536, 512});
   check({128, 768, 3072, true, Activation::none, true, true});
 }
 
 TEST_P(GemmCuda, TunedChoicesGiveTheSame) {
-  check({128, 768, 768, true, Activation::gelu}, true);
-  check({1024, 768, 768, true, Activation::gelu}, true);
+  check({128, 768, 768, true, Activation::gelu}, How::tuned);
+  check({1024, 768, 768, true, Activation::gelu}, How::tuned);
+  check({4096, 1536, 384, true, Activation::gelu}, How::tuned);
   const std::string saved = library().save();
   EXPECT_GE(GemmLibrary().load(saved), 2);
   EXPECT_EQ(GemmLibrary().load("something else"), 0);
+}
+
+TEST_P(GemmCuda, HopperTiles) {
+  if (GetParam() == Dtype::f32) GTEST_SKIP() << "wgmma tiles are of f16 and bf16";
+  if (compute_capability() != 90) GTEST_SKIP() << "wgmma needs compute capability 9.0";
+  for (const auto activation : {Activation::none, Activation::gelu}) {
+    for (const bool residual : {false, true}) {
+      check({1, 8, 8, true, activation, true, residual}, How::wgmma);
+      check({128, 128, 64, true, activation, false, residual}, How::wgmma);
+      check({130, 72, 200, true, activation, true, residual}, How::wgmma);
+      check({257, 392, 1000, true, activation, true, residual}, How::wgmma);
+      check({700, 264, 136, true, activation, true, residual, false, 3}, How::wgmma);
+      check({300, 136, 72, true, activation, true, residual, false, 5, true}, How::wgmma);
+    }
+  }
+  // More tiles than one turn of all multiprocessors has.
+  check({9000, 1288, 328, true, Activation::gelu}, How::wgmma);
 }
 
 TEST_P(GemmCuda, EmptyProducts) {

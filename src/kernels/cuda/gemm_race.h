@@ -10,57 +10,104 @@
 
 namespace tercel::kernels::cuda {
 
-// How one shape runs: own tiles with so many parts of K, or an algorithm of cuBLASLt.
+enum class Engine { cublas_lt, tile, wgmma };  // the numbers are in saved choices
+
+// How one shape runs.
 struct Choice {
-  int splits = 0;  // 0: cuBLASLt
-  cublasLtMatmulAlgo_t algorithm{};
+  Engine engine = Engine::cublas_lt;
+  int splits = 1;                    // of K, by tiles
+  cublasLtMatmulAlgo_t algorithm{};  // of cuBLASLt
+  bool measured = false;             // against the others, not chosen by heuristics
 };
 
 // Of two measurements of the same.
 inline constexpr float kNoise = 0.97F;
 
-// The median of some runs, in milliseconds; negative when `run` says that it cannot.
-template <class Run>
-float measured(Run&& run, cudaStream_t stream) {
-  constexpr int kRuns = 7;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  check_cuda(cudaEventCreate(&begin), "cudaEventCreate");
-  check_cuda(cudaEventCreate(&end), "cudaEventCreate");
-  std::array<float, kRuns> times{};
-  bool runs = run() && run();
-  for (int i = 0; i < kRuns && runs; ++i) {
-    check_cuda(cudaEventRecord(begin, stream), "cudaEventRecord");
-    runs = run() && run() && run();
-    check_cuda(cudaEventRecord(end, stream), "cudaEventRecord");
-    check_cuda(cudaEventSynchronize(end), "cudaEventSynchronize");
-    check_cuda(cudaEventElapsedTime(&times[static_cast<std::size_t>(i)], begin, end),
-               "cudaEventElapsedTime");
-  }
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
-  std::sort(times.begin(), times.end());
-  return runs ? times[kRuns / 2] : -1.0F;
-}
-
-// The fastest of those that can run. The first to enter is what runs untuned: others must be faster
-// by more than noise.
+// The fastest of those that can run, as they follow one another in a CUDA graph: launched one by
+// one, short kernels take as long as the host needs for them. The first to enter is what runs
+// untuned: others must be faster by more than noise.
 class Race {
  public:
-  explicit Race(cudaStream_t stream, float margin = kNoise) : stream_(stream), margin_(margin) {}
+  // What `earlier` has queued comes first.
+  explicit Race(cudaStream_t earlier, float margin = kNoise) : margin_(margin) {
+    check_cuda(cudaStreamSynchronize(earlier), "cudaStreamSynchronize");
+    check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+    check_cuda(cudaEventCreate(&begin_), "cudaEventCreate");
+    check_cuda(cudaEventCreate(&end_), "cudaEventCreate");
+  }
+  ~Race() {
+    if (begin_ != nullptr) cudaEventDestroy(begin_);
+    if (end_ != nullptr) cudaEventDestroy(end_);
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  }
+  Race(const Race&) = delete;
+  Race& operator=(const Race&) = delete;
 
+  // Where those that enter run.
+  cudaStream_t stream() const { return stream_; }
+
+  // `run` queues one run, or says that it cannot.
   template <class Run>
   void enter(const Choice& choice, Run&& run) {
-    const float time = measured(run, stream_);
+    const float time = measured(run);
     if (time < 0.0F || (least_ >= 0.0F && time >= least_ * (first_leads_ ? margin_ : 1.0F))) return;
     first_leads_ = least_ < 0.0F;
     least_ = time;
     best_ = choice;
+    best_.measured = true;
   }
   bool won() const { return least_ >= 0.0F; }
   const Choice& best() const { return best_; }
 
  private:
-  cudaStream_t stream_;
+  static constexpr int kTogether = 8;  // runs in a graph
+  static constexpr int kTimes = 5;
+
+  // The median, in milliseconds; negative when it cannot run.
+  template <class Run>
+  float measured(Run&& run) {
+    if (!run()) return -1.0F;  // modules are loaded before anything is recorded
+    check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+    cudaGraphExec_t graph = recorded(run);
+    if (graph == nullptr) return -1.0F;
+    std::array<float, kTimes> times{};
+    cudaError_t result = cudaGraphLaunch(graph, stream_);
+    for (float& time : times) {
+      cudaEventRecord(begin_, stream_);
+      if (result == cudaSuccess) result = cudaGraphLaunch(graph, stream_);
+      cudaEventRecord(end_, stream_);
+      if (result == cudaSuccess) result = cudaEventSynchronize(end_);
+      if (result == cudaSuccess) result = cudaEventElapsedTime(&time, begin_, end_);
+    }
+    cudaGraphExecDestroy(graph);
+    check_cuda(result, "measuring a product");
+    std::sort(times.begin(), times.end());
+    return times[kTimes / 2] / kTogether;
+  }
+
+  // Null when it cannot run.
+  template <class Run>
+  cudaGraphExec_t recorded(Run&& run) {
+    check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "capture");
+    cudaGraph_t graph = nullptr;
+    bool runs = true;
+    try {
+      for (int i = 0; i < kTogether && runs; ++i) runs = run();
+    } catch (...) {
+      cudaStreamEndCapture(stream_, &graph);
+      cudaGraphDestroy(graph);
+      throw;
+    }
+    check_cuda(cudaStreamEndCapture(stream_, &graph), "capture");
+    cudaGraphExec_t exec = nullptr;
+    const cudaError_t result = runs ? cudaGraphInstantiate(&exec, graph, 0) : cudaSuccess;
+    cudaGraphDestroy(graph);
+    check_cuda(result, "cudaGraphInstantiate");
+    return exec;
+  }
+
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
   float margin_;
   bool first_leads_ = false;
   float least_ = -1.0F;

@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kTile = 64;  // rows of C, and the step along K; a tile has 64 or 32 columns
 constexpr int kChunk = 8;  // elements in 16 bytes
-constexpr int kStages = 4;
+constexpr int kStages = 6;
+constexpr int kEarly = 3;  // tiles of weights that are fetched before earlier kernels have ended
 // Warps of 32 rows x 16 columns of C.
 template <int Columns>
 constexpr int kTileThreads = 2 * (Columns / 16) * 32;
@@ -41,6 +42,22 @@ class TileCopies {
     from_ = matrix + first_row * stride + column;
     row_step_ = kRowsApart * stride;
     tile_step_ = Down ? kTile * stride : kTile;
+  }
+
+  // All tiles on the way to the L2, as long as they are inside: `steps` of them.
+  __device__ __forceinline__ void prefetch(int steps) const {
+    const T* from = from_;
+    int64_t k_left = k_left_;
+    for (int step = 0; step < steps; ++step, from += tile_step_, k_left -= kTile) {
+#pragma unroll
+      for (int i = 0; i < Rows / kRowsApart; ++i) {
+        const bool inside = Down ? k_ + i * kRowsApart < k_left && fixed_left_ > 0
+                                 : k_ < k_left && i * kRowsApart < fixed_left_;
+        // A row of the tile is a line of memory, or a half: one of its chunks asks for it.
+        if (inside && threadIdx.x % RowChunks == 0)
+          asm volatile("prefetch.global.L2 [%0];" ::"l"(from + i * row_step_));
+      }
+    }
   }
 
   // The next tile, to `tile` in shared memory.
@@ -92,38 +109,73 @@ __device__ __forceinline__ void multiply_tiles(uint32_t a, uint32_t b, float (&s
         multiply_add<T>(sums[i][j], left[k][i], right[k][2 * j], right[k][2 * j + 1]);
 }
 
-// One copy of the activations in the code.
-__device__ __noinline__ float activate_call(Activation activation, float x) {
-  return activation == Activation::gelu ? gelu_fast(x) : activate(activation, x);
+// A thread's part of a tile: pairs of neighbouring columns, 8 rows or 8 columns apart.
+constexpr int kPairs = 8;
+
+__device__ __noinline__ void activate_other(Activation activation, float2 (&values)[kPairs]) {
+#pragma unroll 1
+  for (float2& value : values)
+    value = {activate(activation, value.x), activate(activation, value.y)};
 }
 
-// Two neighbouring columns of one row.
+// Branches only around all pairs together: what a value waits for is filled with others.
 template <class T>
 __device__ __forceinline__ void put(const GemmArgs& args, float* partial, int64_t row,
-                                    int64_t column, float low, float high) {
-  if (row >= args.m || column >= args.n) return;
+                                    int64_t column, const float (&sums)[2][2][4]) {
+  const auto row_of = [&](int pair) { return row + pair / 4 * 16 + pair % 2 * 8; };
+  const auto column_of = [&](int pair) { return column + pair / 2 % 2 * 8; };
+  const auto inside = [&](int pair) { return row_of(pair) < args.m && column_of(pair) < args.n; };
+  float2 values[kPairs];
+#pragma unroll
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const float(&from)[4] = sums[pair / 4][pair / 2 % 2];
+    values[pair] = {from[2 * (pair % 2)], from[2 * (pair % 2) + 1]};
+  }
   if (partial != nullptr) {
-    *reinterpret_cast<float2*>(partial + row * args.n + column) = {low, high};
+#pragma unroll
+    for (int pair = 0; pair < kPairs; ++pair)
+      if (inside(pair))
+        *reinterpret_cast<float2*>(partial + row_of(pair) * args.n + column_of(pair)) =
+            values[pair];
     return;
   }
   const GemmEpilogue& epilogue = args.epilogue;
-  const auto pair = [](const void* from, int64_t at) {
-    return floats_of<T>(*reinterpret_cast<const uint32_t*>(static_cast<const T*>(from) + at));
+  const auto pair_at = [](const void* from, int64_t at, bool is) {
+    return is ? floats_of<T>(*reinterpret_cast<const uint32_t*>(static_cast<const T*>(from) + at))
+              : float2{};
   };
-  float2 bias{}, residual{};
-  if (epilogue.bias != nullptr) bias = pair(epilogue.bias, column);
-  if (epilogue.residual != nullptr)
-    residual = pair(epilogue.residual, row * epilogue.residual_row + column);
-  low = args.alpha * low + bias.x;
-  high = args.alpha * high + bias.y;
-  if (epilogue.activation != Activation::none) {
-    low = activate_call(epilogue.activation, low);
-    high = activate_call(epilogue.activation, high);
+#pragma unroll
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const float2 bias = pair_at(epilogue.bias, column_of(pair),
+                                epilogue.bias != nullptr && column_of(pair) < args.n);
+    values[pair] = {fmaf(args.alpha, values[pair].x, bias.x),
+                    fmaf(args.alpha, values[pair].y, bias.y)};
   }
-  low += residual.x;
-  high += residual.y;
-  *reinterpret_cast<uint32_t*>(static_cast<T*>(args.c) + row * args.c_row + column) =
-      pair_of<T>(low, high);
+  if (epilogue.activation == Activation::gelu) {
+#pragma unroll
+    for (float2& value : values) value = {gelu_fast(value.x), gelu_fast(value.y)};
+  } else if (epilogue.activation != Activation::none) {
+    float2 others[kPairs];  // in memory, as the call has their address
+#pragma unroll
+    for (int pair = 0; pair < kPairs; ++pair) others[pair] = values[pair];
+    activate_other(epilogue.activation, others);
+#pragma unroll
+    for (int pair = 0; pair < kPairs; ++pair) values[pair] = others[pair];
+  }
+  if (epilogue.residual != nullptr) {
+#pragma unroll
+    for (int pair = 0; pair < kPairs; ++pair) {
+      const float2 residual = pair_at(
+          epilogue.residual, row_of(pair) * epilogue.residual_row + column_of(pair), inside(pair));
+      values[pair] = {values[pair].x + residual.x, values[pair].y + residual.y};
+    }
+  }
+  T* c = static_cast<T*>(args.c);
+#pragma unroll
+  for (int pair = 0; pair < kPairs; ++pair)
+    if (inside(pair))
+      *reinterpret_cast<uint32_t*>(c + row_of(pair) * args.c_row + column_of(pair)) =
+          pair_of<T>(values[pair].x, values[pair].y);
 }
 
 template <class T, bool Transposed, int Columns>
@@ -161,15 +213,21 @@ __global__ void __launch_bounds__(kTileThreads<Columns>)
              kThreadsHere>
       b_copies(b, args.b_row, column, args.n, first * kTile, args.k);
 
-  // Weights may be fetched while earlier kernels still write A.
+  // Weights may be fetched while earlier kernels still write A; further ones come as far as the L2.
   if (!args.b_is_weight) wait_for_earlier();
-  for (int s = 0; s < kStages - 1; ++s)
+  for (int s = 0; s < kEarly; ++s)
     if (s < steps_here) b_copies.copy_next(b_tile(s));
-  if (args.b_is_weight) wait_for_earlier();
+  if (args.b_is_weight) {
+    if (blockIdx.y == 0) b_copies.prefetch(steps_here - kEarly);
+    wait_for_earlier();
+  }
   let_next_start();
   for (int s = 0; s < kStages - 1; ++s) {
-    if (s < steps_here) a_copies.copy_next(a_tile(s));
-    commit_copies();  // the first group holds all of B's first tiles
+    if (s < steps_here) {
+      a_copies.copy_next(a_tile(s));
+      if (s >= kEarly) b_copies.copy_next(b_tile(s));
+    }
+    commit_copies();  // the first group holds all of B's early tiles
   }
 
   float sums[2][2][4] = {};
@@ -188,15 +246,8 @@ __global__ void __launch_bounds__(kTileThreads<Columns>)
   constexpr int kWarpsBeside = Columns / 16;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   float* partial = splits > 1 ? partial_sums + blockIdx.z * args.m * args.n : partial_sums;
-#pragma unroll
-  for (int i = 0; i < 2; ++i)
-#pragma unroll
-    for (int j = 0; j < 2; ++j)
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-        put<T>(args, partial, row + warp / kWarpsBeside * 32 + 16 * i + 8 * half + lane / 4,
-               column + warp % kWarpsBeside * 16 + 8 * j + lane % 4 * 2, sums[i][j][2 * half],
-               sums[i][j][2 * half + 1]);
+  put<T>(args, partial, row + warp / kWarpsBeside * 32 + lane / 4,
+         column + warp % kWarpsBeside * 16 + lane % 4 * 2, sums);
 }
 
 int64_t tiles(int64_t size, int tile = kTile) { return (size + tile - 1) / tile; }

@@ -19,10 +19,11 @@ struct Groups {
   dim3 block() const { return {static_cast<unsigned>(size), static_cast<unsigned>(rows)}; }
 };
 
-// For rows of `row_packs` packs; packs is 0 when a row does not fit the registers of a block.
-inline Groups groups_for(int64_t rows, int64_t row_packs) {
+// For rows of `row_packs` packs, of which a thread has `most` if a block is large enough for it;
+// packs is 0 when a row does not fit the registers of a block.
+inline Groups groups_for(int64_t rows, int64_t row_packs, int64_t most = kMaxPacks) {
   Groups groups;
-  const int64_t threads = (row_packs + kMaxPacks - 1) / kMaxPacks;
+  const int64_t threads = (row_packs + most - 1) / most;
   groups.size = static_cast<int>(std::min<int64_t>((threads + kWarp - 1) / kWarp * kWarp, 1024));
   if (groups.size == 0) groups.size = kWarp;
   groups.packs = static_cast<int>((row_packs + groups.size - 1) / groups.size);

@@ -5,6 +5,8 @@
 // before it touches anything that an earlier kernel reads or writes. Below compute capability 9.0
 // it is an ordinary launch.
 
+#include <utility>
+
 #include "src/kernels/cuda/launch.h"
 
 namespace tercel::kernels::cuda {
@@ -23,20 +25,31 @@ __device__ __forceinline__ void let_next_start() {
 #endif
 }
 
+// In clusters of `cluster` blocks, compute capability 9.0 and newer.
 template <class... Parameters, class... Arguments>
-void launch_early(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-                  std::size_t shared, cudaStream_t stream, Arguments&&... arguments) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
+void launch_clusters_early(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                           std::size_t shared, cudaStream_t stream, unsigned cluster,
+                           Arguments&&... arguments) {
+  cudaLaunchAttribute attributes[2]{};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim = {cluster, 1, 1};
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared;
   config.stream = stream;
-  config.attrs = &attribute;
-  config.numAttrs = compute_capability() >= 90 ? 1 : 0;
+  config.attrs = attributes;
+  config.numAttrs = compute_capability() < 90 ? 0 : cluster > 1 ? 2 : 1;
   check_cuda(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
+}
+
+template <class... Parameters, class... Arguments>
+void launch_early(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                  std::size_t shared, cudaStream_t stream, Arguments&&... arguments) {
+  launch_clusters_early(name, kernel, grid, block, shared, stream, 1,
+                        std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace tercel::kernels::cuda

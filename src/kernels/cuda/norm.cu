@@ -29,14 +29,22 @@ struct RowSource {
   __device__ __forceinline__ void load(int64_t row, int64_t column, float (&values)[N]) const {
     if (args.partial_sums != nullptr) {
       const float* from = args.partial_sums + row * args.columns + column;
-      for (int p = 0; p < args.partials; ++p, from += args.rows * args.columns) {
-        constexpr int kWidth = N % 4 == 0 ? 4 : 1;
+      const int64_t distance = args.rows * args.columns;
+      constexpr int kWidth = N % 4 == 0 ? 4 : 1;
+      constexpr int kTogether = 4;  // on their way at once
+      for (int p = 0; p < args.partials; p += kTogether, from += kTogether * distance) {
+        Pack<float, kWidth> parts[kTogether][N / kWidth];
 #pragma unroll
-        for (int j = 0; j < N; j += kWidth) {
-          const auto part = *reinterpret_cast<const Pack<float, kWidth>*>(from + j);
+        for (int q = 0; q < kTogether; ++q)
 #pragma unroll
-          for (int i = 0; i < kWidth; ++i) values[j + i] += part.at[i];
-        }
+          for (int j = 0; j < N / kWidth; ++j)
+            parts[q][j] = p + q < args.partials ? *reinterpret_cast<const Pack<float, kWidth>*>(
+                                                      from + q * distance + j * kWidth)
+                                                : Pack<float, kWidth>{};
+#pragma unroll
+        for (int q = 0; q < kTogether; ++q)
+#pragma unroll
+          for (int j = 0; j < N; ++j) values[j] += parts[q][j / kWidth].at[j % kWidth];
       }
     } else {
       add(static_cast<const T*>(args.x) + row * args.x_row + column, values);
@@ -188,10 +196,12 @@ __global__ void long_norm_kernel(Source source, Target target) {
   }
 }
 
+// `wide`: a pack for each thread where a block has as many, as few rows have little else to hide
+// their latency behind.
 template <class T, class Source>
-void run(const Source& source, const Target& target, bool packed, cudaStream_t stream) {
+void run(const Source& source, const Target& target, bool packed, bool wide, cudaStream_t stream) {
   constexpr int kPack = kPackOf<T>;
-  const Groups groups = groups_for(target.rows, target.columns / kPack);
+  const Groups groups = groups_for(target.rows, target.columns / kPack, wide ? 1 : kMaxPacks);
   const auto launch = [&](auto kernel, const Groups& shape) {
     launch_early("norm", kernel, shape.blocks, shape.block(), 0, stream, source, target);
   };
@@ -227,7 +237,8 @@ void norm(const NormArgs& args, cudaStream_t stream) {
                         args.epsilon,      args.y,
                         args.y_row,        args.mean,
                         args.inv_deviation};
-    run<T>(RowSource<T>{args}, target, packed, stream);
+    // What split products leave depends on the number of rows anyway.
+    run<T>(RowSource<T>{args}, target, packed, args.partial_sums != nullptr, stream);
   });
 }
 
@@ -246,7 +257,7 @@ void embedding_norm(const EmbeddingNormArgs& args, cudaStream_t stream) {
                         nullptr,      nullptr};
     with_index_type("embedding_norm", args.index_type, [&](auto index) {
       using Index = typename decltype(index)::type;
-      run<T>(EmbeddingSource<T, Index>{args}, target, packed, stream);
+      run<T>(EmbeddingSource<T, Index>{args}, target, packed, false, stream);
     });
   });
 }

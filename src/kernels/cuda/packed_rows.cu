@@ -123,14 +123,14 @@ __global__ void places_kernel(PackedRowsArgs args) {
   }
 }
 
-// A warp a place: its row is found by bisection.
+// A warp a place, or a thread where that is an element: its row is found by bisection.
 template <class T>
-__global__ void unpacked_kernel(UnpackedRowsArgs args) {
+__global__ void unpacked_kernel(UnpackedRowsArgs args, int lanes) {
   wait_for_earlier();
   let_next_start();
-  const int lane = threadIdx.x % kWarp;
-  for (int64_t place = global_thread() / kWarp; place < args.places;
-       place += all_threads() / kWarp) {
+  const int lane = threadIdx.x % lanes;
+  for (int64_t place = global_thread() / lanes; place < args.places;
+       place += all_threads() / lanes) {
     int64_t low = 0, high = args.tokens;
     while (low < high) {
       const int64_t middle = (low + high) / 2;
@@ -142,7 +142,7 @@ __global__ void unpacked_kernel(UnpackedRowsArgs args) {
     const bool found = low < args.tokens && args.rows[low] == place && args.valid[place] != 0;
     const auto* from = static_cast<const T*>(args.x) + low * args.row;
     auto* to = static_cast<T*>(args.out) + place * args.row;
-    for (int64_t j = lane; j < args.row; j += kWarp) to[j] = found ? from[j] : T{};
+    for (int64_t j = lane; j < args.row; j += lanes) to[j] = found ? from[j] : T{};
   }
 }
 
@@ -200,9 +200,10 @@ void unpacked_rows(const UnpackedRowsArgs& given, cudaStream_t stream) {
     bytes /= 2;
   args.row /= bytes / args.element_bytes;
   if (args.places == 0 || args.row == 0) return;
+  const int lanes = args.row == 1 ? 1 : kWarp;
   with_element("unpacked_rows", bytes, [&](auto tag) {
     launch_early("unpacked_rows", unpacked_kernel<typename decltype(tag)::type>,
-                 blocks_for(args.places * kWarp), kThreads, 0, stream, args);
+                 blocks_for(args.places * lanes), kThreads, 0, stream, args, lanes);
   });
 }
 

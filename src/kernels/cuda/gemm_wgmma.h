@@ -1,0 +1,16 @@
+#pragma once
+// Products of f16 and bf16 by tiles of 128 x 128 on Hopper's tensor cores, for many rows, with what
+// cuBLASLt cannot end a product with: GELU by erf. It is computed while the next tile is
+// multiplied.
+
+#include "src/kernels/cuda/gemm.h"
+
+namespace tercel::kernels::cuda {
+
+// Whether gemm_wgmma() takes the product: compute capability 9.0; f16 or bf16; B transposed; rows
+// of A, B and C aligned to 16 bytes; no activation, or GELU.
+bool gemm_wgmma_takes(const GemmArgs& args);
+
+void gemm_wgmma(const GemmArgs& args, cudaStream_t stream);
+
+}  // namespace tercel::kernels::cuda
