@@ -43,12 +43,16 @@ std::pair<std::string, std::string> split_pair(const std::string& text, std::str
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
-NamedTensors make_inputs(const Session& session, const RunCommand& command) {
+NamedTensors read_inputs(const RunCommand& command) {
   NamedTensors inputs;
   for (const std::string& entry : command.inputs) {
     const auto [name, path] = split_pair(entry, "--input", "name=file.npy");
     inputs[name] = read_npy(path);
   }
+  return inputs;
+}
+
+void add_random(const Session& session, const RunCommand& command, NamedTensors& inputs) {
   std::mt19937_64 generator(command.seed);
   for (const std::string& entry : command.random) {
     const auto [name, description] = split_pair(entry, "--random", "name=2x128 or name=2x128:i64");
@@ -58,7 +62,13 @@ NamedTensors make_inputs(const Session& session, const RunCommand& command) {
     }
     inputs[name] = random_tensor(description, dtype, generator);
   }
-  return inputs;
+}
+
+Session load(const RunCommand& command, const NamedTensors& inputs) {
+  SessionOptions options = command.session;
+  // Real inputs say more about precision than made-up ones.
+  if (command.random.empty() && !inputs.empty()) options.samples = {inputs};
+  return Session::load(command.model, options);
 }
 
 // Names of outputs may hold characters that names of files may not.
@@ -116,10 +126,11 @@ std::string plain_text(const NamedTensors& outputs, const Timings& timings,
 
 void run(const RunCommand& command) {
   if (!(command.timeout >= 0)) reject("--timeout {}: expected seconds", command.timeout);
-  const Session session = Session::load(command.model, command.session);
+  NamedTensors inputs = read_inputs(command);
+  const Session session = load(command, inputs);
   warn(session.warnings());
   if (command.explain) explain(session);
-  const NamedTensors inputs = make_inputs(session, command);
+  add_random(session, command, inputs);
   const auto timed = [&](NamedTensors& outputs) {
     const auto start = Clock::now();
     RunOptions options = cancellable();
@@ -152,7 +163,10 @@ void add_run(CommandLine& line) {
       "  tercel run model.onnx --input x=x.npy --output results/\n"
       "  tercel run models/minilm-qa --random input_ids=1x128 --random attention_mask=1x128 \\\n"
       "    --random token_type_ids=1x128 --repeat 100\n"
-      "Each output becomes DIR/name.npy. Random numbers are between -1 and 1, integers 0 or 1.",
+      "Each output becomes DIR/name.npy. Random numbers are between -1 and 1, integers 0 or 1. "
+      "With\n"
+      "--dtype auto, types are tried on the arrays that are read, or on made-up ones where there "
+      "are none.",
       [shared] { run(*shared); });
   options.text("model", command.model, "MODEL", "A checkpoint's directory or an ONNX file",
                Need::required);

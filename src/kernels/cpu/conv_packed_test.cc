@@ -1,5 +1,6 @@
 #include "src/kernels/cpu/conv_packed.h"
 
+#include "src/base/half.h"
 #include "src/kernels/cpu/test_support.h"
 
 namespace tercel::kernels {
@@ -209,6 +210,81 @@ TEST_P(PackedConv, TransposesPlanes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, PackedConv, testing::ValuesIn(vector_isas()), isa_name);
+
+// On machines that do not multiply bf16 there is nothing to test.
+class ConvBf16 : public testing::TestWithParam<CpuIsa> {
+ protected:
+  // Products of factors that are bf16 already are exact.
+  PackedConvProblem problem(int64_t in_channels, int64_t out_channels, int64_t size) {
+    PackedConvProblem p;
+    p.args.batch = pick(random_, 1, 3);
+    p.args.in_channels = in_channels;
+    p.args.out_channels = out_channels;
+    for (int d = 1; d < 3; ++d) {
+      ConvAxis& axis = p.args.axes[d];
+      axis.taps = pick(random_, 1, 3);
+      axis.stride = pick(random_, 1, 2);
+      axis.dilation = pick(random_, 1, 2);
+      axis.pad = pick(random_, 0, 2);
+      set_axis(axis, (axis.taps - 1) * axis.dilation + 1 + pick(random_, 0, size));
+    }
+    fill(p, random_);
+    for (auto* values : {&p.x, &p.w})
+      for (float& value : *values) value = to_float(to_bf16(value));
+    return p;
+  }
+  std::vector<float> run(const PackedConvProblem& p, PackedConvArgs args, ThreadPool& pool) {
+    EXPECT_TRUE(kernels_.takes(args));
+    const Memory packed(kernels_.packed_bytes(args));
+    kernels_.pack(args, p.w.data(), packed.get(), pool);
+    std::vector<float> y(static_cast<std::size_t>(p.outputs() / p.args.batch * args.batch), kNan);
+    args.y = y.data();
+    kernels_.conv(args, packed.get(), pool);
+    return y;
+  }
+
+  const ConvBf16Kernels& kernels_ = *conv_bf16_kernels(GetParam());
+  std::mt19937 random_{20250301};
+  ThreadPool one_{1};
+  ThreadPool three_{3};
+};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvBf16);
+
+TEST_P(ConvBf16, AgreesWithThePlainLoop) {
+  for (int i = 0; i < 24; ++i) {
+    const PackedConvProblem p = problem(2 * pick(random_, 1, 40), pick(random_, 1, 70), 12);
+    EXPECT_LT(error_of(run(p, p.args, three_), expected(p)), 2e-6) << "case " << i;
+  }
+  // Several blocks of K, several groups of panels, more tiles than a chunk has.
+  for (int i = 0; i < 3; ++i) {
+    const PackedConvProblem p = problem(2 * pick(random_, 100, 250), pick(random_, 250, 300), 16);
+    EXPECT_LT(error_of(run(p, p.args, three_), expected(p)), 2e-6) << "large case " << i;
+  }
+}
+
+TEST_P(ConvBf16, ThreadsAndTheBatchChangeNoBit) {
+  for (int i = 0; i < 12; ++i) {
+    const PackedConvProblem p = problem(2 * pick(random_, 1, 150), pick(random_, 1, 70), 12);
+    const auto all = run(p, p.args, three_);
+    const auto again = run(p, p.args, one_);
+    EXPECT_TRUE(same_bits(all.data(), again.data(), p.outputs())) << "case " << i;
+    PackedConvArgs last = p.args;
+    const int64_t item = p.outputs() / p.args.batch;
+    last.batch = 1;
+    last.x += (p.args.batch - 1) * (static_cast<int64_t>(p.x.size()) / p.args.batch);
+    if (last.residual != nullptr) last.residual += p.outputs() - item;
+    const auto alone = run(p, last, three_);
+    EXPECT_TRUE(same_bits(alone.data(), all.data() + p.outputs() - item, item)) << "case " << i;
+  }
+}
+
+TEST_P(ConvBf16, TakesOneGroupOfPairs) {
+  EXPECT_TRUE(kernels_.takes({.in_channels = 4}));
+  EXPECT_FALSE(kernels_.takes({.in_channels = 3}));
+  EXPECT_FALSE(kernels_.takes({.groups = 2, .in_channels = 4}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, ConvBf16, testing::ValuesIn(bf16_isas()), isa_name);
 
 }  // namespace
 }  // namespace tercel::kernels

@@ -9,36 +9,6 @@
 
 TERCEL_ISA_BEGIN
 
-// Where tap 0 of an output stands.
-struct Site {
-  int64_t image, at[3];
-};
-
-inline void find_sites(const PackedConvArgs& a, int64_t first, int rows, Site* sites) {
-  const ConvAxis* axes = a.axes;
-  int64_t x = first % axes[2].out;
-  int64_t y = first / axes[2].out % axes[1].out;
-  int64_t z = first / axes[2].out / axes[1].out % axes[0].out;
-  int64_t image = first / axes[2].out / axes[1].out / axes[0].out;
-  for (int r = 0; r < rows; ++r) {
-    sites[r] = {image,
-                {z * axes[0].stride - axes[0].pad, y * axes[1].stride - axes[1].pad,
-                 x * axes[2].stride - axes[2].pad}};
-    if (++x < axes[2].out) continue;
-    x = 0;
-    if (++y < axes[1].out) continue;
-    y = 0;
-    if (++z < axes[0].out) continue;
-    z = 0;
-    ++image;
-  }
-}
-
-inline bool inside(const ConvAxis& axis, int64_t at) { return at >= 0 && at < axis.in; }
-inline bool is_pixel(const ConvAxis& axis) {
-  return axis.taps == 1 && axis.stride == 1 && axis.pad == 0 && axis.in == axis.out;
-}
-
 // Columns k of the window matrix of the outputs at `sites`, to rows of stride kStrideA.
 inline void gather(const PackedConvArgs& a, int64_t group, const Site* sites, int rows, Range k,
                    float* out) {

@@ -1,35 +1,15 @@
 #include "src/kernels/cpu/gemm_bf16.h"
 
 #include "src/kernels/cpu/gemm_bf16_finish.h"
-#include "src/kernels/cpu/gemm_bf16_tile.h"
-#include "src/kernels/cpu/gemm_task.h"
+#include "src/kernels/cpu/gemm_bf16_task.h"
 #include "src/kernels/cpu/isa_tables.h"
 
 TERCEL_ISA_BEGIN
-
-constexpr double kBytesPerNanosecond = 20;
-constexpr double kBf16FlopsPerNanosecond = 200;
-constexpr double kNanosecondsWorthSharing = 8000;
-constexpr int64_t kBf16GroupPanels = 16;  // of B, kBlockPairs x 256 pairs stay in a core's L2
 
 std::size_t packed_bytes(int64_t k, int64_t n) {
   return checked_bytes(round_up(pairs_of(k), kPairsAligned), ceil_div(n, kPairPanel),
                        kPairPanel * static_cast<int64_t>(sizeof(Pair)));
 }
-
-// A packed B is one block of K after the other, in each of them panel after panel, so that a task
-// reads what follows.
-struct Block {
-  int64_t pairs;         // that exist
-  const Pair* panels;    // the first of them
-  int64_t panel_stride;  // in pairs
-};
-Block block_of(const void* packed, int64_t k, int64_t n, int64_t i) {
-  const int64_t pairs = least<int64_t>(kBlockPairs, pairs_of(k) - i * kBlockPairs);
-  return {pairs, static_cast<const Pair*>(packed) + i * kBlockPairs * round_up(n, kPairPanel),
-          round_up(pairs, kPairsAligned) * kPairPanel};
-}
-int64_t blocks_of(int64_t k) { return most<int64_t>(1, ceil_div(pairs_of(k), kBlockPairs)); }
 
 template <class Source>
 void pack_all(const PackBArgs& args, ThreadPool& pool) {
@@ -61,28 +41,6 @@ void pack_b(const PackBArgs& args, ThreadPool& pool) {
       fail_dtype("GEMM", args.source);
   }
 }
-
-// Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.
-constexpr int64_t kBf16ChunkTiles = kBf16Rows > 16 ? 2 : 4;
-constexpr int64_t kBf16ChunkRows = kBf16ChunkTiles * kBf16Rows;
-static_assert(kBf16ChunkRows >= kBf16FewRows);
-
-// How C is cut into tasks, by columns first, so that each core keeps its own part of B; by rows
-// alone when there are so many that A would be copied too often. Tiles have `tile_rows` rows.
-struct Cut {
-  int64_t rows = 1, groups = 1, tile_rows = kBf16Rows;
-
-  Cut(int64_t m, int64_t panels, int64_t threads) {
-    if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
-    if (m >= 4 * kBf16ChunkRows * threads) {
-      rows = ceil_div(m, 2 * kBf16ChunkRows);
-      return;
-    }
-    if (threads <= 1) return;
-    groups = least(round_up(ceil_div(panels, kBf16GroupPanels), threads), panels);
-    if (groups < 2 * threads) rows = least(ceil_div(2 * threads, groups), ceil_div(m, tile_rows));
-  }
-};
 
 // One tile of C, rows [row, row + rows) of it and panels [p), for one block of K: the first, the
 // last, or both.

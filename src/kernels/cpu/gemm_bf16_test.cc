@@ -7,14 +7,6 @@
 namespace tercel::kernels {
 namespace {
 
-std::vector<CpuIsa> bf16_isas() {
-  std::vector<CpuIsa> isas;
-  for (const CpuIsa isa : {CpuIsa::avx512_bf16, CpuIsa::amx}) {
-    if (cpu_has(isa)) isas.push_back(isa);
-  }
-  return isas;
-}
-
 // On machines that do not multiply bf16 there is nothing to test.
 class GemmBf16 : public testing::TestWithParam<CpuIsa> {
  protected:

@@ -29,10 +29,12 @@ TERCEL_DECLARE_ISA(avx512)
 namespace tercel::kernels::avx512_bf16 {
 extern const AttentionKernels attention_kernels;
 extern const GemmBf16Kernels gemm_bf16_kernels;
+extern const ConvBf16Kernels conv_bf16_kernels;
 }  // namespace tercel::kernels::avx512_bf16
 namespace tercel::kernels::amx {
 extern const AttentionKernels attention_kernels;
 extern const GemmBf16Kernels gemm_bf16_kernels;
+extern const ConvBf16Kernels conv_bf16_kernels;
 }  // namespace tercel::kernels::amx
 #endif
 

@@ -45,6 +45,10 @@ const AttentionKernels* attention_bf16_kernels(CpuIsa isa) {
   return TERCEL_BF16_KERNELS(isa, attention_kernels);
 }
 
+const ConvBf16Kernels* conv_bf16_kernels(CpuIsa isa) {
+  return TERCEL_BF16_KERNELS(isa, conv_bf16_kernels);
+}
+
 #undef TERCEL_BF16_KERNELS
 
 const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa) {

@@ -6,6 +6,7 @@
 #include "src/device/cpu_isa.h"
 #include "src/kernels/cpu/attention.h"
 #include "src/kernels/cpu/conv.h"
+#include "src/kernels/cpu/conv_bf16.h"
 #include "src/kernels/cpu/conv_packed.h"
 #include "src/kernels/cpu/convert.h"
 #include "src/kernels/cpu/elementwise.h"
@@ -36,5 +37,6 @@ const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa);
 // Products of bf16 for `isa`, which the machine must have; null when it does not multiply bf16.
 const GemmBf16Kernels* gemm_bf16_kernels(CpuIsa isa);
 const AttentionKernels* attention_bf16_kernels(CpuIsa isa);
+const ConvBf16Kernels* conv_bf16_kernels(CpuIsa isa);
 
 }  // namespace tercel::kernels

@@ -29,6 +29,14 @@ inline std::vector<CpuIsa> vector_isas() {
   return isas;
 }
 
+inline std::vector<CpuIsa> bf16_isas() {
+  std::vector<CpuIsa> isas;
+  for (const CpuIsa isa : {CpuIsa::avx512_bf16, CpuIsa::amx}) {
+    if (cpu_has(isa)) isas.push_back(isa);
+  }
+  return isas;
+}
+
 inline std::string isa_name(const testing::TestParamInfo<CpuIsa>& info) {
   return std::string(to_string(info.param));
 }

@@ -202,6 +202,7 @@ std::string refuse_generic(const KernelContext& context) {
 }
 
 constexpr CpuImplementation kConv[] = {
+    {"conv_bf16_packed", refuse_conv_bf16, create_packed_conv, true, true},
     {"conv_f32_packed", refuse_packed_conv, create_packed_conv, true, true},
     {"conv_f32", refuse_vector, create_kernel<VectorKernel>, true},
     {"conv_generic", refuse_generic, create_kernel<GenericKernel>}};

@@ -30,6 +30,8 @@ std::string refuse_many_dimensions(const KernelContext& context);
 
 // A Conv whose f32 weight is constant, packed at load: images may lie channels last.
 std::string refuse_packed_conv(const KernelContext& context);
+// Of these, one that is multiplied as bf16 by bf16, as the session's weights are bf16.
+std::string refuse_conv_bf16(const KernelContext& context);
 std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context);
 
 }  // namespace tercel::ops

@@ -27,11 +27,17 @@ class PackedKernel final : public CpuKernel {
       if ((*type->dims)[d].known()) x[d] = (*type->dims)[d].value();
     }
     kernels::PackedConvArgs sizes = sizes_of(x, y);
+    const auto* weight = elements<float>(*context.constant(1));
+    if (refuse_conv_bf16(context).empty()) {
+      bf16_ = kernels::conv_bf16_kernels(context.isa);
+      packed_ = context.memory.allocate(bf16_->packed_bytes(sizes), "packed weight");
+      bf16_->pack(sizes, weight, packed_->data(), context.pool);
+      return;
+    }
     method_ = sizes.method = conv_.method(sizes);
     planar_ = sizes.planar = !layouts_.input && conv_.may_be_planar(sizes);
     packed_ = context.memory.allocate(conv_.packed_bytes(sizes), "packed weight");
-    conv_.pack(sizes, elements<float>(*context.constant(1)),
-               reinterpret_cast<float*>(packed_->data()), context.pool);
+    conv_.pack(sizes, weight, reinterpret_cast<float*>(packed_->data()), context.pool);
   }
 
   bool absorbs(int input) const override { return input == 1; }
@@ -39,7 +45,7 @@ class PackedKernel final : public CpuKernel {
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
                         int threads) const override {
     const Shape& y = outputs[0];
-    std::size_t bytes = conv_.workspace(sizes_of(inputs[0], y), threads);
+    std::size_t bytes = bf16_ != nullptr ? 0 : conv_.workspace(sizes_of(inputs[0], y), threads);
     if (turns_input(inputs[0])) bytes += turned_bytes(inputs[0]);
     if (turns_output(y)) bytes += turned_bytes(y) * (epilogue_.residual ? 2 : 1);
     return bytes;
@@ -69,7 +75,10 @@ class PackedKernel final : public CpuKernel {
       free += turned_bytes(y.shape());
     }
     args.workspace = free;
-    conv_.conv(args, run.pool);
+    if (bf16_ != nullptr)
+      bf16_->conv(args, packed_->data(), run.pool);
+    else
+      conv_.conv(args, run.pool);
     if (turns) {
       conv_.transpose(args.y, y.shape()[0], area_of(y.shape()), y.shape()[1], elements<float>(y),
                       run.pool);
@@ -103,6 +112,7 @@ class PackedKernel final : public CpuKernel {
   }
 
   const kernels::PackedConvKernels& conv_;
+  const kernels::ConvBf16Kernels* bf16_ = nullptr;  // when the product is bf16 by bf16
   ConvSettings settings_;
   Shape weight_shape_;
   Epilogue epilogue_;
@@ -123,6 +133,17 @@ std::string refuse_packed_conv(const KernelContext& context) {
   if (w == nullptr || w->dtype() != Dtype::f32) return "the weight is not a constant of f32";
   if (w->size() == 0) return "the weight is empty";
   return refuse_many_dimensions(context);
+}
+
+std::string refuse_conv_bf16(const KernelContext& context) {
+  if (std::string reason = refuse_packed_conv(context); !reason.empty()) return reason;
+  if (context.weight_dtype != Dtype::bf16) return "the session's weights are not bf16";
+  const auto* bf16 = kernels::conv_bf16_kernels(context.isa);
+  if (bf16 == nullptr) return fmt::format("{} does not multiply bf16", to_string(context.isa));
+  const Shape& w = context.constant(1)->shape();
+  const kernels::PackedConvArgs sizes{.groups = context.node.int_or("group", 1),
+                                      .in_channels = w[1]};
+  return bf16->takes(sizes) ? std::string() : "several groups, or an odd number of channels";
 }
 
 std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context) {
