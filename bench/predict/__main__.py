@@ -130,20 +130,23 @@ def feed(path, total):
             file.write(lines)
 
 
-def memory(options):
-    peaks = {}
-    for total in (50_000_000, 5_000_000_000):
-        with tempfile.TemporaryDirectory() as folder:
-            pipe = os.path.join(folder, "in.jsonl")
-            os.mkfifo(pipe)
-            feeder = threading.Thread(target=feed, args=(pipe, total))
-            feeder.start()
-            command = [TERCEL, "predict", str(TINY), "--task", "embedding", "--input", pipe, "--quiet"]
-            took, peaks[total] = child([*command, "--output", os.path.join(folder, "out.npy")])
-            feeder.join()
-        print(f"{total / 1e6:.0f} MB: peak {peaks[total] / 1e6:.1f} MB, {took / 1e3:.1f} s", flush=True)
-    small, large = peaks.values()
-    ratio = large / small
+def peak_over(total):
+    """Bytes, and seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = os.path.join(folder, "in.jsonl")
+        os.mkfifo(pipe)
+        feeder = threading.Thread(target=feed, args=(pipe, total))
+        feeder.start()
+        command = [TERCEL, "predict", str(TINY), "--task", "embedding", "--input", pipe, "--quiet"]
+        took, peak = child([*command, "--output", os.path.join(folder, "out.npy")])
+        feeder.join()
+    print(f"{total / 1e6:.0f} MB: peak {peak / 1e6:.1f} MB, {took / 1e3:.1f} s", flush=True)
+    return peak
+
+
+def memory():
+    small = median(peak_over(50_000_000) for _ in range(5))
+    ratio = peak_over(5_000_000_000) / small
     closing("peak memory over 5 GB, over that of 50 MB", f"{ratio:.3f}", "≤ 1.05", ratio <= 1.05)
 
 
@@ -165,9 +168,11 @@ def main():
         if "loader" in parts:
             loader(options, source)
         if "memory" in parts:
-            memory(options)
+            memory()
         if "plot" in parts:
-            command = [TERCEL, "bench", assets.checkpoint("minilm"), "--plot", ROOT / "docs/predict.svg"]
+            named = pathlib.Path(folder) / "all-MiniLM-L6-v2"  # its title is the model's folder
+            named.symlink_to(assets.checkpoint("minilm"))
+            command = [TERCEL, "bench", named, "--plot", ROOT / "docs/predict.svg"]
             subprocess.run([str(word) for word in command], check=True)
 
 

@@ -300,6 +300,7 @@ class Prediction {
       }
       lock.lock();
       commit_.records = *block.end;
+      commit_.checksum = dataset_->checksum_before(commit_.records);  // it forgets those before
       commit_.rejected += rejected;
       commit_.output_bytes = files_->output_bytes();
       commit_.rejects_bytes = files_->rejects_bytes();
@@ -321,7 +322,6 @@ class Prediction {
     if (journal_ == nullptr || write_failed_) return;
     files_->sync();
     commit_.output_bytes = files_->output_bytes();
-    commit_.checksum = dataset_->checksum_before(commit_.records);
     journal_->commit(commit_);
   }
 
