@@ -20,7 +20,6 @@ constexpr int kStages = 5;
 constexpr int kThreads = 3 * kWarpgroup;
 constexpr int kTileBytes = kTile * kStep * 2;  // of A, and of B
 constexpr int kOutBytes = kTile * kTile * 2;   // a tile of C, as two of 64 columns
-constexpr int kHalfOut = kOutBytes / 2;
 constexpr int kAlignment = 1024;  // of swizzled tiles
 constexpr int kSharedBytes =
     kAlignment + kStages * (2 * kTileBytes + 16) + 2 * kOutBytes;  // barriers last
@@ -40,6 +39,8 @@ struct Tiles {
 };
 
 #if defined(TERCEL_HOPPER)
+
+constexpr int kHalfOut = kOutBytes / 2;
 
 struct Place {
   int row, column, item;
