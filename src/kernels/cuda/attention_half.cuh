@@ -218,7 +218,7 @@ void attention_half(const AttentionArgs& args, cudaStream_t stream) {
                        fits(args.v, args.v_strides, args.v_head_size) &&
                        fits(args.out, args.out_strides, args.v_head_size);
   const int64_t size = std::max(args.head_size, args.v_head_size);
-  const bool hopper = compute_capability() == 90;
+  const bool hopper = has_hopper_kernels();
   if (size <= 32) return launch_attention<T, AttentionWarp<T, 32>>(args, aligned, stream);
   if (size <= 64 && hopper)
     return launch_attention<T, AttentionGroup<T, 64>>(args, aligned, stream);

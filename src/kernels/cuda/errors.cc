@@ -42,4 +42,12 @@ int compute_capability() {
   return capability;
 }
 
+bool has_hopper_kernels() {
+#if defined(TERCEL_SM_90A)
+  return compute_capability() == 90;
+#else
+  return false;
+#endif
+}
+
 }  // namespace tercel::kernels::cuda

@@ -155,7 +155,7 @@ TEST_P(GemmCuda, TunedChoicesGiveTheSame) {
 
 TEST_P(GemmCuda, HopperTiles) {
   if (GetParam() == Dtype::f32) GTEST_SKIP() << "wgmma tiles are of f16 and bf16";
-  if (compute_capability() != 90) GTEST_SKIP() << "wgmma needs compute capability 9.0";
+  if (!has_hopper_kernels()) GTEST_SKIP() << "wgmma needs compute capability 9.0 and sm_90a";
   for (const auto activation : {Activation::none, Activation::gelu}) {
     for (const bool residual : {false, true}) {
       check({1, 8, 8, true, activation, true, residual}, How::wgmma);

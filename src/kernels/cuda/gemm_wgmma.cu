@@ -304,7 +304,7 @@ void launch(const Maps& maps, const GemmArgs& args, cudaStream_t stream) {
 }  // namespace
 
 bool gemm_wgmma_takes(const GemmArgs& args) {
-  if (compute_capability() != 90) return false;
+  if (!has_hopper_kernels()) return false;
   if (args.type != Dtype::f16 && args.type != Dtype::bf16) return false;
   const GemmEpilogue& epilogue = args.epilogue;
   if (epilogue.activation != Activation::none && epilogue.activation != Activation::gelu)

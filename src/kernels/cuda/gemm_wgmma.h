@@ -7,7 +7,7 @@
 
 namespace tercel::kernels::cuda {
 
-// Whether gemm_wgmma() takes the product: compute capability 9.0; f16 or bf16; B transposed; rows
+// Whether gemm_wgmma() takes the product: has_hopper_kernels(); f16 or bf16; B transposed; rows
 // of A, B and C aligned to 16 bytes; no activation, or GELU.
 bool gemm_wgmma_takes(const GemmArgs& args);
 

@@ -48,5 +48,8 @@ void check_cuda(cudaError_t result, const char* call);
 int multiprocessors();
 // 80, 89, 90, …
 int compute_capability();
+// Whether the kernels of hopper.cuh run here: on compute capability 9.0, if they were compiled for
+// it.
+bool has_hopper_kernels();
 
 }  // namespace tercel::kernels::cuda
