@@ -1,7 +1,9 @@
 #include "src/passes/quantize_dynamic.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -74,55 +76,68 @@ std::optional<Weight> weight_of(ir::Value* value) {
   return weight;
 }
 
-std::vector<float> widened(const Tensor& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(tensor.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (tensor.dtype() == Dtype::f32)
-      values[i] = static_cast<const float*>(tensor.data())[i];
-    else if (tensor.dtype() == Dtype::f16)
-      values[i] = to_float(static_cast<const f16*>(tensor.data())[i]);
-    else
-      values[i] = to_float(static_cast<const bf16*>(tensor.data())[i]);
-  }
-  return values;
-}
-
 struct Quantized {
   Tensor values;  // i8, [K, N]
   Tensor scale;   // f32, [N]
 };
 
+float widened(float value) { return value; }
+float widened(f16 value) { return to_float(value); }
+float widened(bf16 value) { return to_float(value); }
+
+// Columns that are worked on at once: where each lies one after the other, their lines stay in a
+// near cache from one row to the next.
+constexpr int64_t kColumns = 64;
+
 // Nothing when an element is not finite.
-std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
-  const int64_t k = tensor.shape()[transposed ? 1 : 0];
-  const int64_t n = tensor.shape()[transposed ? 0 : 1];
+template <class T>
+std::optional<Quantized> quantized_of(const T* from, int64_t k, int64_t n, bool transposed) {
   const int64_t k_stride = transposed ? 1 : n;
   const int64_t n_stride = transposed ? k : 1;
-  const std::vector<float> from = widened(tensor);
   Quantized result{Tensor(Dtype::i8, {k, n}), Tensor(Dtype::f32, {n})};
   auto* to = static_cast<int8_t*>(result.values.data());
   auto* scale = static_cast<float*>(result.scale.data());
-  for (int64_t j = 0; j < n; ++j) scale[j] = 0;
-  std::vector<float> inverse(static_cast<std::size_t>(n));
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      const float size = std::abs(from[static_cast<std::size_t>(i * k_stride + j * n_stride)]);
-      if (!std::isfinite(size)) return std::nullopt;
-      scale[j] = std::max(scale[j], size);
+  for (int64_t first = 0; first < n; first += kColumns) {
+    const int64_t count = std::min(kColumns, n - first);
+    const auto at = [&](int64_t i, int64_t j) {
+      return widened(from[i * k_stride + (first + j) * n_stride]);
+    };
+    std::array<float, kColumns> most{}, inverse{};
+    bool finite = true;
+    for (int64_t i = 0; i < k; ++i) {
+      for (int64_t j = 0; j < count; ++j) {
+        const float size = std::abs(at(i, j));
+        finite = finite && size <= std::numeric_limits<float>::max();
+        most[static_cast<std::size_t>(j)] = std::max(most[static_cast<std::size_t>(j)], size);
+      }
     }
-  }
-  for (int64_t j = 0; j < n; ++j) {
-    scale[j] = std::max(scale[j], 1e-30F) / 127;
-    inverse[static_cast<std::size_t>(j)] = 1 / scale[j];
-  }
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      const float value = from[static_cast<std::size_t>(i * k_stride + j * n_stride)];
-      const float q = std::clamp(value * inverse[static_cast<std::size_t>(j)], -127.0F, 127.0F);
-      to[i * n + j] = static_cast<int8_t>((q + kShift) - kShift);
+    if (!finite) return std::nullopt;
+    for (int64_t j = 0; j < count; ++j) {
+      scale[first + j] = std::max(most[static_cast<std::size_t>(j)], 1e-30F) / 127;
+      inverse[static_cast<std::size_t>(j)] = 1 / scale[first + j];
+    }
+    for (int64_t i = 0; i < k; ++i) {
+      for (int64_t j = 0; j < count; ++j) {
+        const float q =
+            std::clamp(at(i, j) * inverse[static_cast<std::size_t>(j)], -127.0F, 127.0F);
+        to[i * n + first + j] = static_cast<int8_t>((q + kShift) - kShift);
+      }
     }
   }
   return result;
+}
+
+std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
+  const int64_t k = tensor.shape()[transposed ? 1 : 0];
+  const int64_t n = tensor.shape()[transposed ? 0 : 1];
+  switch (tensor.dtype()) {
+    case Dtype::f16:
+      return quantized_of(static_cast<const f16*>(tensor.data()), k, n, transposed);
+    case Dtype::bf16:
+      return quantized_of(static_cast<const bf16*>(tensor.data()), k, n, transposed);
+    default:  // weight_of() gives no others
+      return quantized_of(static_cast<const float*>(tensor.data()), k, n, transposed);
+  }
 }
 
 // A Gemm that is a MatMul and a bias.
