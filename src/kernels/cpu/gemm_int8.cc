@@ -48,21 +48,29 @@ void pack_columns(const PackInt8Args& args, const PackedLayout& layout, int64_t 
   auto* zeros = reinterpret_cast<int32_t*>(base + layout.zeros);
   auto* scales = reinterpret_cast<float*>(base + layout.scales);
   const int offset = args.is_signed ? 0 : 128;
-  for (int64_t j = 0; j < kInt8Panel; ++j) {
-    const int64_t column = panel * kInt8Panel + j;
-    const bool inside = column < args.n;
-    int32_t sum = 0;
-    for (int64_t k = 0; k < layout.steps * kStep; ++k) {
-      int value = 0;
-      if (inside && k < args.k) {
-        const int64_t at = k * args.k_stride + column * args.n_stride;
-        value = args.is_signed ? static_cast<const int8_t*>(args.b)[at]
-                               : static_cast<const uint8_t*>(args.b)[at] - offset;
+  const int64_t first = panel * kInt8Panel;
+  const int64_t columns = least<int64_t>(kInt8Panel, args.n - first);
+  int32_t totals[kInt8Panel] = {};
+  __builtin_memset(out, 0, static_cast<std::size_t>(layout.panel_bytes));
+  for (int64_t k = 0; k < args.k; ++k) {
+    const int64_t at = k * args.k_stride + first * args.n_stride;
+    int8_t* to = out + k / kStep * kStepBytes + k % kStep;
+    const auto put_row = [&](const auto* from) {
+      for (int64_t j = 0; j < columns; ++j) {
+        const int value = from[j * args.n_stride] - offset;
+        to[j * kStep] = static_cast<int8_t>(value);
+        totals[j] += value;
       }
-      out[k / kStep * kStepBytes + j * kStep + k % kStep] = static_cast<int8_t>(value);
-      sum += value;
-    }
-    sums[column] = sum;
+    };
+    if (args.is_signed)
+      put_row(static_cast<const int8_t*>(args.b) + at);
+    else
+      put_row(static_cast<const uint8_t*>(args.b) + at);
+  }
+  for (int64_t j = 0; j < kInt8Panel; ++j) {
+    const int64_t column = first + j;
+    const bool inside = j < columns;
+    sums[column] = totals[j];
     zeros[column] = inside && args.zero != nullptr ? args.zero[column] - offset : -offset;
     scales[column] = inside && args.scale != nullptr ? args.scale[column] : 1;
   }
