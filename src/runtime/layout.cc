@@ -17,6 +17,11 @@ bool is_number(const ir::Value* value) {
   return value->is_constant() && value->initializer().size() == 1;
 }
 
+// Only f32 images have layouts to choose from.
+bool is_image(const ir::Type* type) {
+  return type != nullptr && type->dtype == Dtype::f32 && type->has_rank() && type->rank() >= 3;
+}
+
 bool same_dims(const ir::Type* a, const ir::Type* b) {
   if (a == nullptr || b == nullptr || !a->dims || !b->dims) return false;
   return std::equal(a->dims->begin(), a->dims->end(), b->dims->begin(), b->dims->end(),
@@ -75,9 +80,7 @@ class Chooser {
 
   // An image that depends on the run, and that each of its users takes.
   bool fits(const ir::Value* value) const {
-    const ir::Type* type = facts_.type(value);
-    if (type == nullptr || type->dtype != Dtype::f32 || !type->has_rank() || type->rank() < 3)
-      return false;
+    if (!is_image(facts_.type(value))) return false;
     const auto taken = taken_.find(value);
     return !value->is_graph_output() && taken != taken_.end() &&
            taken->second == value->uses().size();
@@ -113,6 +116,7 @@ ValueSet find_channels_last(
     if (known) continue;  // perhaps computed at load, where everything lies as its shape says
     for (int i = 0; i < node.num_outputs(); ++i) varies.insert(node.output(i));
     if (grouped.contains(&node) || node.input(0) == nullptr || node.output() == nullptr) continue;
+    if (!is_image(facts.type(node.input(0))) && !is_image(facts.type(node.output()))) continue;
     if (is_pointwise(node)) {
       chooser.offer_pointwise(node);
       continue;

@@ -12,7 +12,14 @@ from tercel.errors import UnsupportedError
 import cli
 import models
 
-RNG = np.random.default_rng(31)
+RNG = np.random.default_rng(7)
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def own_numbers():
+    """Those of a test do not depend on the tests before it: with some numbers a rounding falls to the other side."""
+    RNG.bit_generator.state = START
 
 
 def normal(*shape):
@@ -92,12 +99,6 @@ def test_auto_on_the_command_line_tries_the_arrays_that_are_read(network, tmp_pa
     assert 'a sample has "z", which is no input of the model' in cli.refused(*run, f"z={tmp_path / 'x.npy'}")
 
 
-def check_near(ours, theirs):
-    """A rounding of the second product's rows may fall to the other side: one step of 255."""
-    assert np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
-    assert cosine(ours, theirs) > 0.9999
-
-
 def test_the_saved_model_is_the_same_elsewhere(network, tmp_path):
     saved = tmp_path / "int8.onnx"
     tercel.export_onnx(network, saved, dtype="int8")
@@ -108,7 +109,10 @@ def test_the_saved_model_is_the_same_elsewhere(network, tmp_path):
     x = normal(9, 70)
     ours = tercel.Session(saved).run({"x": x})["y"]
     assert np.array_equal(ours, tercel.Session(network, dtype="int8").run({"x": x})["y"])
-    check_near(ours, run_runtime(saved, {"x": x}))
+    theirs = run_runtime(saved, {"x": x})
+    # A rounding of the second product's rows may fall to the other side: one step of 255.
+    assert np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
+    assert cosine(ours, theirs) > 0.99999
 
 
 @pytest.mark.parametrize("weight_type", [QuantType.QInt8, QuantType.QUInt8])
@@ -118,5 +122,5 @@ def test_models_that_onnx_runtime_quantised(network, tmp_path, weight_type):
     assert any(node.op_type == "MatMulInteger" for node in onnx.load(saved).graph.node)
     x = normal(9, 70)
     ours = tercel.Session(saved)
-    check_near(ours.run({"x": x})["y"], run_runtime(saved, {"x": x}))
+    np.testing.assert_allclose(ours.run({"x": x})["y"], run_runtime(saved, {"x": x}), rtol=1e-4, atol=1e-3)
     assert "gemm_int8" in ours.explain()

@@ -48,35 +48,17 @@ void pack(const PackedConvArgs& a, const float* w, void* out, ThreadPool& pool) 
 // Columns k of the window matrix of the outputs at `sites`, rounded, to rows of kStridePairs; zeros
 // up to the next multiple of kPairsAligned pairs.
 void gather_pairs(const PackedConvArgs& a, const Site* sites, int rows, Range k, Pair* out) {
-  const ConvAxis* axes = a.axes;
   const int64_t last = round_up(pairs_of(k.size()), kPairsAligned) - kPairsAligned;
   for (int r = 0; r < rows; ++r)
     _mm512_store_si512(out + r * kStridePairs + last, _mm512_setzero_si512());
-  int64_t tap = k.begin / a.in_channels;
-  int64_t channel = k.begin % a.in_channels;
-  for (int64_t at = 0; at < k.size(); ++tap) {
-    const int64_t count = least(a.in_channels - channel, k.size() - at);
-    const int64_t dx = tap % axes[2].taps * axes[2].dilation;
-    const int64_t dy = tap / axes[2].taps % axes[1].taps * axes[1].dilation;
-    const int64_t dz = tap / axes[2].taps / axes[1].taps * axes[0].dilation;
-    for (int r = 0; r < rows; ++r) {
-      Pair* to = out + r * kStridePairs + at / 2;
-      const int64_t sz = sites[r].at[0] + dz;
-      const int64_t sy = sites[r].at[1] + dy;
-      const int64_t sx = sites[r].at[2] + dx;
-      const bool seen = inside(axes[0], sz) && inside(axes[1], sy) && inside(axes[2], sx);
-      const int64_t pixel =
-          ((sites[r].image * axes[0].in + sz) * axes[1].in + sy) * axes[2].in + sx;
-      const float* from = seen ? a.x + pixel * a.in_channels + channel : nullptr;
-      // What a store writes beyond `count` is zero, and written over by the tap behind.
-      for (int64_t j = 0; j < count; j += 32) {
-        _mm512_storeu_si512(to + j / 2,
-                            seen ? load_pairs(from + j, count - j) : _mm512_setzero_si512());
-      }
+  for_runs(a, 0, sites, rows, k, [&](int r, int64_t at, int64_t count, const float* from) {
+    Pair* to = out + r * kStridePairs + at / 2;
+    // What a store writes beyond `count` is zero, and written over by the tap behind.
+    for (int64_t j = 0; j < count; j += 32) {
+      _mm512_storeu_si512(
+          to + j / 2, from != nullptr ? load_pairs(from + j, count - j) : _mm512_setzero_si512());
     }
-    at += count;
-    channel = 0;
-  }
+  });
 }
 
 // Rows [row, row + rows) of the outputs, panels [p), for one block of K.
@@ -87,16 +69,12 @@ void conv_tile(const PackedConvArgs& args, const Pair* a, const Block& block, in
   const int64_t columns = least(p.end * kPairPanel, args.out_channels) - column;
   const int64_t stride = p.size() * kPairPanel;
   float* y = args.y + row * args.out_channels + column;
-  const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
-  for (int r = 0; r < rows && !first; ++r)
-    copy_bytes(sums + r * stride, y + r * args.out_channels, bytes);
-  bf16_strip(rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride, block.pairs,
-             sums, stride, p.size(), first);
+  sum_strip(rows, a, block, p, y, args.out_channels, columns, first, sums);
   for (int r = 0; r < rows; ++r) {
     float* to = y + r * args.out_channels;
     const float* from = sums + r * stride;
     if (!last) {
-      copy_bytes(to, from, bytes);
+      copy_bytes(to, from, static_cast<std::size_t>(columns) * sizeof(float));
       continue;
     }
     const int64_t at = (row + r) * args.out_channels + column;

@@ -131,6 +131,15 @@ std::vector<float> run(const PackedConvKernels& conv, const PackedConvProblem& p
   return y;
 }
 
+// The last item of the batch by itself.
+PackedConvArgs last_item(const PackedConvProblem& p) {
+  PackedConvArgs args = p.args;
+  args.x += (args.batch - 1) * (static_cast<int64_t>(p.x.size()) / args.batch);
+  if (args.residual != nullptr) args.residual += (args.batch - 1) * (p.outputs() / args.batch);
+  args.batch = 1;
+  return args;
+}
+
 // The greatest error relative to the greatest output.
 double error_of(const std::vector<float>& got, const std::vector<double>& want) {
   double greatest = 1e-30;
@@ -165,12 +174,8 @@ TEST_P(PackedConv, ThreadsAndTheBatchChangeNoBit) {
       const auto again = run(kernels_.packed_conv, p, p.args, one_);
       EXPECT_TRUE(same_bits(all.data(), again.data(), p.outputs())) << "case " << i;
 
-      PackedConvArgs last = p.args;
+      const auto alone = run(kernels_.packed_conv, p, last_item(p), three_);
       const int64_t item = p.outputs() / p.args.batch;
-      last.batch = 1;
-      last.x += (p.args.batch - 1) * (static_cast<int64_t>(p.x.size()) / p.args.batch);
-      if (last.residual != nullptr) last.residual += p.outputs() - item;
-      const auto alone = run(kernels_.packed_conv, p, last, three_);
       EXPECT_TRUE(same_bits(alone.data(), all.data() + p.outputs() - item, item)) << "case " << i;
     }
   }
@@ -268,12 +273,8 @@ TEST_P(ConvBf16, ThreadsAndTheBatchChangeNoBit) {
     const auto all = run(p, p.args, three_);
     const auto again = run(p, p.args, one_);
     EXPECT_TRUE(same_bits(all.data(), again.data(), p.outputs())) << "case " << i;
-    PackedConvArgs last = p.args;
+    const auto alone = run(p, last_item(p), three_);
     const int64_t item = p.outputs() / p.args.batch;
-    last.batch = 1;
-    last.x += (p.args.batch - 1) * (static_cast<int64_t>(p.x.size()) / p.args.batch);
-    if (last.residual != nullptr) last.residual += p.outputs() - item;
-    const auto alone = run(p, last, three_);
     EXPECT_TRUE(same_bits(alone.data(), all.data() + p.outputs() - item, item)) << "case " << i;
   }
 }

@@ -12,32 +12,13 @@ TERCEL_ISA_BEGIN
 // Columns k of the window matrix of the outputs at `sites`, to rows of stride kStrideA.
 inline void gather(const PackedConvArgs& a, int64_t group, const Site* sites, int rows, Range k,
                    float* out) {
-  const ConvAxis* axes = a.axes;
-  const int64_t channels = a.groups * a.in_channels;
-  const float* x = a.x + group * a.in_channels;
-  int64_t tap = k.begin / a.in_channels;
-  int64_t channel = k.begin % a.in_channels;
-  for (int64_t at = 0; at < k.size(); ++tap) {
-    const int64_t count = least(a.in_channels - channel, k.size() - at);
-    const int64_t dx = tap % axes[2].taps * axes[2].dilation;
-    const int64_t dy = tap / axes[2].taps % axes[1].taps * axes[1].dilation;
-    const int64_t dz = tap / axes[2].taps / axes[1].taps * axes[0].dilation;
-    for (int r = 0; r < rows; ++r) {
-      float* to = out + r * kStrideA + at;
-      const int64_t sz = sites[r].at[0] + dz;
-      const int64_t sy = sites[r].at[1] + dy;
-      const int64_t sx = sites[r].at[2] + dx;
-      if (inside(axes[0], sz) && inside(axes[1], sy) && inside(axes[2], sx)) {
-        const int64_t pixel =
-            ((sites[r].image * axes[0].in + sz) * axes[1].in + sy) * axes[2].in + sx;
-        copy_floats(x + pixel * channels + channel, count, to);
-      } else {
-        clear_floats(count, to);
-      }
-    }
-    at += count;
-    channel = 0;
-  }
+  for_runs(a, group, sites, rows, k, [&](int r, int64_t at, int64_t count, const float* from) {
+    float* to = out + r * kStrideA + at;
+    if (from != nullptr)
+      copy_floats(from, count, to);
+    else
+      clear_floats(count, to);
+  });
 }
 
 // The same, whole, of a planar image: the taps along the innermost axis lie side by side.

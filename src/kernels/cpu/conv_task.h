@@ -92,6 +92,38 @@ inline bool is_pixel(const ConvAxis& axis) {
   return axis.taps == 1 && axis.stride == 1 && axis.pad == 0 && axis.in == axis.out;
 }
 
+// Columns k of the window matrix of the outputs at `sites`, tap by tap: use(row, columns from
+// k.begin on, how many, where x has them or null where they lie outside).
+template <class Use>
+inline void for_runs(const PackedConvArgs& a, int64_t group, const Site* sites, int rows, Range k,
+                     const Use& use) {
+  const ConvAxis* axes = a.axes;
+  const int64_t channels = a.groups * a.in_channels;
+  const float* x = a.x + group * a.in_channels;
+  int64_t tap = k.begin / a.in_channels;
+  int64_t channel = k.begin % a.in_channels;
+  for (int64_t at = 0; at < k.size(); ++tap) {
+    const int64_t count = least(a.in_channels - channel, k.size() - at);
+    const int64_t dx = tap % axes[2].taps * axes[2].dilation;
+    const int64_t dy = tap / axes[2].taps % axes[1].taps * axes[1].dilation;
+    const int64_t dz = tap / axes[2].taps / axes[1].taps * axes[0].dilation;
+    for (int r = 0; r < rows; ++r) {
+      const int64_t sz = sites[r].at[0] + dz;
+      const int64_t sy = sites[r].at[1] + dy;
+      const int64_t sx = sites[r].at[2] + dx;
+      const float* from = nullptr;
+      if (inside(axes[0], sz) && inside(axes[1], sy) && inside(axes[2], sx)) {
+        const int64_t pixel =
+            ((sites[r].image * axes[0].in + sz) * axes[1].in + sy) * axes[2].in + sx;
+        from = x + pixel * channels + channel;
+      }
+      use(r, at, count, from);
+    }
+    at += count;
+    channel = 0;
+  }
+}
+
 struct TapRange {
   int64_t begin, end;
 };

@@ -52,12 +52,7 @@ void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, 
   const int64_t columns = least(p.end * kPairPanel, args.n) - column;
   const int64_t stride = p.size() * kPairPanel;
   C* c = static_cast<C*>(args.c) + row * args.c_row + column;
-  for (int r = 0; r < rows && !first; ++r) {
-    copy_bytes(sums + r * stride, c + r * args.c_row,
-               static_cast<std::size_t>(columns) * sizeof(C));
-  }
-  bf16_strip(rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride, block.pairs,
-             sums, stride, p.size(), first);
+  sum_strip(rows, a, block, p, c, args.c_row, columns, first, sums);
   finish_rounded(sums, stride, c, args.c_row, row, rows, column, columns,
                  last ? args.epilogue : GemmEpilogue{});
 }
