@@ -124,6 +124,74 @@ TEST_P(CudaSteadyState, AllocatesNothingOnTheDevice) {
   EXPECT_LE(memory->allocations() - own, 10 * sizing);
 }
 
+// Memory of cuda:0 that holds a copy of a tensor.
+class OnDevice {
+ public:
+  explicit OnDevice(const Tensor& from)
+      : buffer_(allocator_->allocate(from.bytes(), "a test")),
+        tensor_(Tensor::view_of(buffer_->data(), from.dtype(), from.shape())) {
+    fill(from);
+  }
+  void fill(const Tensor& from) {
+    device_.copy_from_host(buffer_->data(), from.data(), from.bytes(), *stream_);
+    stream_->synchronize();
+  }
+  Tensor read() const {
+    Tensor result(tensor_.dtype(), tensor_.shape());
+    device_.copy_to_host(result.data(), buffer_->data(), result.bytes(), *stream_);
+    stream_->synchronize();
+    return result;
+  }
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Device& device_ = find_device("cuda:0");
+  std::shared_ptr<Allocator> allocator_ = device_.make_allocator(0);
+  std::unique_ptr<Stream> stream_ = device_.make_stream();
+  std::shared_ptr<Buffer> buffer_;
+  Tensor tensor_;
+};
+
+// Every second run finds other numbers, and from the sixth on other addresses.
+TEST_F(CudaSession, RunsBoundOnTheDeviceGiveWhatRunsOnTheHostGive) {
+  for (const char* name : {"bert_qa", "deberta_v3_qa", "sentence_mean"}) {
+    for (const Dtype dtype : {Dtype::f32, Dtype::f16}) {
+      const Session session =
+          Session::load(kCheckpoints / name, {.devices = "cuda:0", .threads = 1, .dtype = dtype});
+      IoBinding binding = session.bind();
+      std::map<std::string, std::vector<OnDevice>> places;
+      for (int run = 0; run < 12; ++run) {
+        const NamedTensors given = inputs(session.inputs(), 3, 16, true);
+        const NamedTensors expected = session.run(given);
+        const bool anew = run == 0 || run == 6;
+        for (const auto& [input, tensor] : given) {
+          if (input == "attention_mask" && run >= 6) {
+            binding.bind_input(input, tensor);
+            continue;
+          }
+          auto& place = places[input];
+          if (anew) place.emplace_back(tensor);
+          place.back().fill(tensor);
+          binding.bind_input(input, place.back().tensor(), Memory::device);
+        }
+        for (const auto& [output, tensor] : expected) {
+          auto& place = places["to " + output];
+          if (anew)
+            place.emplace_back(Tensor::from(std::vector<float>(tensor.size()), tensor.shape()));
+          binding.bind_output(output, place.back().tensor(), Memory::device);
+        }
+        session.run(binding);
+        for (const auto& [output, tensor] : expected)
+          EXPECT_LT(distance(places["to " + output].back().read(), tensor), 1e-2) << name << run;
+      }
+      const auto& [output, place] = *places.rbegin();
+      const Tensor wrong = Tensor::view_of(place.back().tensor().data(), Dtype::f32, {1, 1});
+      binding.bind_output(output.substr(3), wrong, Memory::device);
+      EXPECT_THROW(session.run(binding), Error);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(, CudaSteadyState,
                          testing::Values("bert_qa", "deberta_v3_qa", "sentence_mean"),
                          [](const auto& info) { return std::string(info.param); });

@@ -91,6 +91,10 @@ class Session:
         results = self._session.run(carried, list(outputs), timeout)
         return {name: _uncarry(value) for name, value in results.items()}
 
+    def bind(self) -> IoBinding:
+        """Inputs and outputs in memory of the caller's, for runs that copy nothing."""
+        return IoBinding(self._session.bind())
+
     @property
     def metadata(self) -> dict[str, str]:
         """The model's metadata."""
@@ -108,6 +112,40 @@ class Session:
     def stats(self) -> dict[str, float]:
         """Bytes of weights, peak bytes, plans, and milliseconds of loading."""
         return self._session.stats()
+
+
+class IoBinding:
+    """Inputs and outputs bound to arrays: of numpy, or whatever speaks DLPack, such as a torch tensor on the session's GPU.
+
+    What is on the GPU stays there: an input is read when all that CUDA's default stream was given is done, an output is
+    written when run() returns. Arrays are contiguous; they are kept until others are bound. Of Session.bind().
+    """
+
+    def __init__(self, binding: _tercel.IoBinding):
+        self._binding = binding
+
+    def bind_input(self, name: str, array: Any) -> None:
+        """The input is read from `array` at each run."""
+        self._bind(self._binding.bind_input, name, array)
+
+    def bind_output(self, name: str, array: Any = None) -> None:
+        """The output is written into `array`, whose shape must be the output's; None: output() has it after a run."""
+        self._bind(self._binding.bind_output, name, array)
+
+    @staticmethod
+    def _bind(bind: Any, name: str, array: Any) -> None:
+        try:
+            bind(name, array)
+        except TypeError:
+            raise InvalidArgumentError(f'"{name}": expected a contiguous array or DLPack, got {type(array)}') from None
+
+    def run(self, timeout: float | None = None) -> None:
+        """Runs the model and computes the outputs that are bound. timeout: as for Session.run."""
+        self._binding.run(timeout)
+
+    def output(self, name: str) -> Any:
+        """Of the last run, as an array; of an output in the host's memory."""
+        return _uncarry(self._binding.output(name))
 
 
 class Embedding:

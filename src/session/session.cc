@@ -185,13 +185,14 @@ struct Session::State {
   }
 
   void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
-           const std::vector<bool>& wanted, const RunOptions& chosen) const {
+           const std::vector<bool>& wanted, const RunOptions& chosen,
+           const runtime::DeviceBinding& binding = {}) const {
     using Share = RequestThreads::Request::Share;
     const runtime::RunLimits limits{chosen.cancel, chosen.deadline};
     guarded("a run", [&] {
       const RequestThreads::Request request(
           *threads, options.throughput ? Share::alone : Share::together, [&] { limits.check(); });
-      executor->run(from, to, wanted, limits);
+      executor->run(from, to, wanted, limits, binding);
     });
   }
 
@@ -216,6 +217,22 @@ struct IoBinding::State {
   std::vector<Tensor> outputs;  // of the last run
   std::vector<Tensor> bound;    // the caller's; undefined: the session allocates
   std::vector<bool> wanted;
+  runtime::DeviceBinding on_device;
+
+  // Throws unless a tensor of this type can lie there.
+  void check_memory(const std::string& name, Dtype dtype, Memory memory) const {
+    if (memory == Memory::host) return;
+    if (session->accelerator == nullptr) {
+      fail(Errc::invalid_argument,
+           "\"{}\" is bound in a GPU's memory, but the session runs on {}; load it with devices = "
+           "\"cuda\"",
+           name, session->options.devices);
+    }
+    if (!runtime::Accelerator::holds(dtype)) {
+      fail(Errc::invalid_argument, "\"{}\" is bound in a GPU's memory, which holds no {}", name,
+           to_string(dtype));
+    }
+  }
 };
 
 Session Session::load(const std::filesystem::path& path, const SessionOptions& options) {
@@ -275,7 +292,7 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
     fail(Errc::invalid_argument, "the binding belongs to another session");
   state_->complete(bound.inputs);
   bound.outputs = bound.bound;
-  state_->run(bound.inputs, bound.outputs, bound.wanted, options);
+  state_->run(bound.inputs, bound.outputs, bound.wanted, options, bound.on_device);
 }
 
 std::string Session::explain() const {
@@ -289,20 +306,24 @@ SessionStats Session::stats() const {
           state_->load_milliseconds};
 }
 
-void IoBinding::bind_input(const std::string& name, Tensor tensor) {
+void IoBinding::bind_input(const std::string& name, Tensor tensor, Memory memory) {
   const auto values = state_->session->given();
   const std::size_t index = index_of(values, name, "input");
   check_input(*values[index], tensor);
+  state_->check_memory(name, tensor.dtype(), memory);
+  state_->on_device.inputs[index] = memory == Memory::device;
   state_->inputs[index] = std::move(tensor);
 }
 
-void IoBinding::bind_output(const std::string& name, Tensor tensor) {
+void IoBinding::bind_output(const std::string& name, Tensor tensor, Memory memory) {
   const auto values = state_->session->graph().outputs();
   const std::size_t index = index_of(values, name, "output");
   if (tensor.defined() && tensor.dtype() != values[index]->type.dtype) {
     fail(Errc::invalid_argument, "output \"{}\" has element type {}; the tensor bound to it has {}",
          name, to_string(values[index]->type.dtype), to_string(tensor.dtype()));
   }
+  state_->check_memory(name, values[index]->type.dtype, memory);
+  state_->on_device.outputs[index] = memory == Memory::device;
   state_->bound[index] = std::move(tensor);
   state_->wanted[index] = true;
 }
@@ -324,6 +345,8 @@ void IoBinding::clear() {
   state_->outputs.assign(graph.outputs().size(), Tensor());
   state_->bound.assign(graph.outputs().size(), Tensor());
   state_->wanted.assign(graph.outputs().size(), false);
+  state_->on_device.inputs.assign(state_->session->given().size(), false);
+  state_->on_device.outputs.assign(graph.outputs().size(), false);
 }
 
 }  // namespace tercel
