@@ -369,8 +369,8 @@ NB_MODULE(_tercel, module) {
       .def("embed", &tercel::embed, "texts"_a)
       .def("warnings", [](const tercel::Embedding& self) { return self.session().warnings(); });
   nb::class_<tercel::Binding>(module, "IoBinding")
-      .def("bind_input", &tercel::bind_input, "name"_a, "array"_a)
-      .def("bind_output", &tercel::bind_output, "name"_a, "array"_a.none())
+      .def("bind_input", &tercel::bind_input, "name"_a, "array"_a.noconvert())
+      .def("bind_output", &tercel::bind_output, "name"_a, "array"_a.noconvert().none())
       .def("run", &tercel::run_bound, "timeout"_a.none())
       .def("output", [](const tercel::Binding& self, const std::string& name) {
         return tercel::to_python(self.io.output(name));

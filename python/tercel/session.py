@@ -115,7 +115,7 @@ class Session:
 
 
 class IoBinding:
-    """Inputs and outputs bound to arrays: of numpy, or whatever speaks DLPack, such as a torch tensor on the session's GPU.
+    """Inputs and outputs bound to arrays: numpy's, or what speaks DLPack, such as a torch tensor on the session's GPU.
 
     What is on the GPU stays there: an input is read when all that CUDA's default stream was given is done, an output is
     written when run() returns. Arrays are contiguous; they are kept until others are bound. Of Session.bind().
