@@ -150,7 +150,7 @@ struct CastArgs {
 };
 void cast(const CastArgs& args, cudaStream_t stream);
 
-// y = activation(x + bias) + residual over [rows, columns], f32, f16, bf16: GemmEpilogue on its
+// y = last(activation(x + bias) + residual) over [rows, columns], f32, f16, bf16: GemmEpilogue on its
 // own. x and y may be the same.
 struct BiasActivationArgs {
   Dtype type = Dtype::f32;
