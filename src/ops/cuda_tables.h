@@ -13,6 +13,8 @@ CudaFamily product_cuda_ops();
 CudaFamily elementwise_cuda_ops();
 CudaFamily normalization_cuda_ops();
 CudaFamily attention_cuda_ops();
+CudaFamily conv_cuda_ops();
+CudaFamily pool_cuda_ops();
 CudaFamily move_cuda_ops();
 CudaFamily index_cuda_ops();
 CudaFamily reduction_cuda_ops();
