@@ -158,6 +158,20 @@ TEST_F(DevicePlan, ABlockOfResNet) {
       << explained_;
 }
 
+// What stands between convolutions joins, normalises and resizes images as they lie.
+TEST_F(DevicePlan, ImagesStayChannelsLast) {
+  EXPECT_EQ(steps_of_text("(float[1,8,8,8] x, float[8,8,1,1] P, float[8,8,3,3] Q, float[8] S,"
+                          " float[8,16,1,1] R) => (float[1,8,16,16] y)"
+                          "<float[4] s = {1,1,2,2}, float[8] v = {1,2,3,4,5,6,7,8}>"
+                          "{ a = Conv(x, P) b = Conv<pads = [1,1,1,1]>(a, Q) e = Abs(b)"
+                          "  f = BatchNormalization(e, S, S, S, v)"
+                          "  c = Concat<axis = 1>(a, f) d = Resize(c, , s) y = Conv(d, R) }"),
+            (Steps{"to_device", "Conv: conv", "Conv: conv_channels_last", "Abs: unary",
+                   "BatchNormalization: scale_shift", "Concat: concat_channels_last",
+                   "Resize: resize_channels_last", "Conv: conv", "to_host"}))
+      << explained_;
+}
+
 // The layers of BERT in as few steps as the kernels' bench takes.
 TEST_F(DevicePlan, Bert) {
   const Steps layer{

@@ -154,6 +154,31 @@ constexpr Row kRows[] = {
      "(float[2,8,12,12] x, float[16,8,3,3] U, float[8,16,1,1] V) => (float[2,8] z)"
      "{ p = Conv<pads = [1,1,1,1]>(x, U) q = MaxPool<kernel_shape = [2,2], strides = "
      "[2,2]>(p) r = Conv(q, V) s = GlobalAveragePool(r) z = Flatten(s) }"},
+    {"ConcatBetweenConvolutions",
+     "(float[2,8,9,9] x, float[8,8,3,3] U, float[16,8,1,1] V, float[5,24,3,3] W)"
+     " => (float[2,5,7,7] z)"
+     "{ p = Conv<pads = [1,1,1,1]>(x, U) q = Conv(p, V) r = Concat<axis = 1>(p, q)"
+     "  z = Conv(r, W) }"},
+    {"BatchNormalization",
+     "(float[2,8,5,7] x, float[8,8,1,1] W, float[8] S, float[8] B, float[8] M)"
+     " => (float[2,8,5,7] z) <float[8] v = {1,2,3,4,5,6,7,8}>"
+     "{ p = BatchNormalization(x, S, B, M, v) q = Relu(p) r = Conv(q, W) s = Abs(r)"
+     "  t = BatchNormalization(s, S, B, M, v) z = Conv(t, W) }"},
+    {"ResizeNearest",
+     "(float[1,5,6,7] x) => (float[1,5,12,14] z) <float[4] s = {1,1,2,2}>"
+     R"({ z = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric",)"
+     R"(             nearest_mode = "floor">(x, , s) })"},
+    {"ResizeLinear",
+     "(float[1,5,6,7] x) => (float[1,5,9,20] z) <int64[4] s = {1,5,9,20}>"
+     R"({ z = Resize<mode = "linear">(x, , , s) })"},
+    {"ResizeCorners",
+     "(float[1,5,6,7] x) => (float[1,5,4,20] z) <int64[4] s = {1,5,4,20}>"
+     R"({ z = Resize<mode = "linear", coordinate_transformation_mode = "align_corners">)"
+     "(x, , , s) }"},
+    {"ResizeBetweenConvolutions",
+     "(float[1,8,6,7] x, float[8,8,1,1] V, float[5,8,3,3] W) => (float[1,5,10,12] z)"
+     "<float[4] s = {1,1,2,2}>"
+     R"({ p = Conv(x, V) q = Resize<mode = "linear">(p, , s) z = Conv(q, W) })"},
 };
 
 class OperatorsCuda : public testing::TestWithParam<Row> {

@@ -15,6 +15,7 @@ CudaFamily normalization_cuda_ops();
 CudaFamily attention_cuda_ops();
 CudaFamily conv_cuda_ops();
 CudaFamily pool_cuda_ops();
+CudaFamily resize_cuda_ops();
 CudaFamily move_cuda_ops();
 CudaFamily index_cuda_ops();
 CudaFamily reduction_cuda_ops();

@@ -128,9 +128,13 @@ ValueSet find_channels_last(
     wanted.layouts = {true, true};
     if (!takes(wanted)) continue;
     const ir::Value* output = (fused ? group->second.nodes.back() : &node)->output();
-    chooser.offer({node.input(0)}, output);
+    // Of a Concat, all inputs are images.
+    std::vector<const ir::Value*> images{node.input(0)};
+    if (node.is("Concat")) images.assign(node.inputs().begin(), node.inputs().end());
+    chooser.offer(images, output);
     wanted.layouts = {true, false};
-    if (!takes(wanted)) chooser.tie({node.input(0), output});
+    images.push_back(output);
+    if (!takes(wanted)) chooser.tie(std::move(images));
     if (!fused || group->second.residual == nullptr) continue;
     chooser.offer({group->second.residual}, output);
     chooser.tie({group->second.residual, output});

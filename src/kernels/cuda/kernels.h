@@ -10,3 +10,4 @@
 #include "src/kernels/cuda/norm.h"
 #include "src/kernels/cuda/pool.h"
 #include "src/kernels/cuda/reduce.h"
+#include "src/kernels/cuda/resize.h"
