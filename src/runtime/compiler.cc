@@ -23,10 +23,13 @@ Program::Compiler::Compiler(Program& program, const ProgramOptions& options, Thr
     grouped_.insert(group.nodes.begin(), group.nodes.end());
   }
   const auto plain = [&](const ir::Node& node, const ops::Epilogue& epilogue) {
-    return context(node, epilogue);
+    return options_.accelerator != nullptr ? device_context(node, epilogue, nullptr)
+                                           : context(node, epilogue);
   };
+  channels_last_ =
+      find_channels_last(graph_, facts_, groups_, plain,
+                         [&](const ops::KernelContext& asked) { return takes(asked); });
   if (options.accelerator != nullptr) return;
-  channels_last_ = find_channels_last(graph_, facts_, groups_, plain);
   program_.rounded_ = find_rounded(graph_, groups_, plain);
 }
 
@@ -130,7 +133,8 @@ void Program::Compiler::add_step(const ir::Node& node) {
   }
   if (def->view_of_input && node.num_outputs() == 1) {
     step.implementation = "view";
-  } else if (options_.accelerator == nullptr || !choose_on_device(step, device_context(node, {}))) {
+  } else if (options_.accelerator == nullptr ||
+             !choose_on_device(step, device_context(node, {}, node.output()))) {
     require_device(step, node);
     choose_on_cpu(step, context(node, {}, node.output()));
   }
@@ -266,12 +270,13 @@ void Program::Compiler::require_device(const Step& step, const ir::Node& node) c
 
 ops::KernelContext Program::Compiler::wanted(const ir::Node& node, const ops::Epilogue& epilogue,
                                              const ir::Value* output) const {
-  return options_.accelerator != nullptr ? device_context(node, epilogue)
+  return options_.accelerator != nullptr ? device_context(node, epilogue, output)
                                          : context(node, epilogue, output);
 }
 
 ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
-                                                     const ops::Epilogue& epilogue) const {
+                                                     const ops::Epilogue& epilogue,
+                                                     const ir::Value* output) const {
   const Accelerator& accelerator = *options_.accelerator;
   return {node,
           facts_,
@@ -280,7 +285,7 @@ ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
           accelerator.memory(),
           accelerator.float_dtype(),
           epilogue,
-          {},
+          layouts(node, output),
           &accelerator.device()};
 }
 

@@ -20,7 +20,7 @@ constexpr int kStages = 5;
 constexpr int kThreads = 3 * kWarpgroup;
 constexpr int kTileBytes = kTile * kStep * 2;  // of A, and of B
 constexpr int kOutBytes = kTile * kTile * 2;   // a tile of C, as two of 64 columns
-constexpr int kAlignment = 1024;  // of swizzled tiles
+constexpr int kAlignment = 1024;               // of swizzled tiles
 constexpr int kSharedBytes =
     kAlignment + kStages * (2 * kTileBytes + 16) + 2 * kOutBytes;  // barriers last
 
@@ -309,6 +309,7 @@ bool gemm_wgmma_takes(const GemmArgs& args) {
   const GemmEpilogue& epilogue = args.epilogue;
   if (epilogue.activation != Activation::none && epilogue.activation != Activation::gelu)
     return false;
+  if (epilogue.last != Activation::none) return false;
   const auto aligned = [](const void* pointer, int64_t row, int64_t batch) {
     return packs<uint16_t, 8>(pointer, row) && batch % 8 == 0;
   };

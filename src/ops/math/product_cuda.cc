@@ -9,26 +9,6 @@
 namespace tercel::ops {
 namespace {
 
-cuda::Activation to_device(Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return cuda::Activation::none;
-    case Activation::relu:
-      return cuda::Activation::relu;
-    case Activation::gelu_erf:
-      return cuda::Activation::gelu;
-    case Activation::gelu_tanh:
-      return cuda::Activation::gelu_tanh;
-    case Activation::silu:
-      return cuda::Activation::silu;
-    case Activation::tanh:
-      return cuda::Activation::tanh;
-    case Activation::sigmoid:
-      return cuda::Activation::sigmoid;
-  }
-  fail(Errc::internal, "no such activation");
-}
-
 class ProductKernel : public Kernel {
  public:
   explicit ProductKernel(const KernelContext& context)
