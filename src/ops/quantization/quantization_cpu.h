@@ -9,8 +9,9 @@
 
 namespace tercel::ops {
 
-extern const CpuImplementation kConvIntegerCpu[1];
+extern const CpuImplementation kConvIntegerCpu[2];
 extern const CpuImplementation kDequantizeCpu[1];
+extern const CpuImplementation kDynamicConvCpu[2];
 extern const CpuImplementation kDynamicMatMulCpu[2];
 extern const CpuImplementation kDynamicQuantizeCpu[1];
 extern const CpuImplementation kMatMulIntegerCpu[2];

@@ -147,5 +147,48 @@ TEST(Products, ConvolutionsOfIntegers) {
   }
 }
 
+// Weights that are constants are packed, on every instruction set.
+TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
+  for (const CpuIsa isa : cpu_isas()) {
+    for (const Dtype x : {Dtype::u8, Dtype::i8}) {
+      for (const Dtype y : {Dtype::u8, Dtype::i8}) {
+        const Tensor image = random_tensor(x, {2, 5, 9, 7}, 1);
+        const Tensor w = random_tensor(y, {19, 5, 3, 2}, 2);
+        const Tensor zero_x = from_doubles({3}, x, {});
+        const Tensor zero_w = random_tensor(y, {19}, 4);
+        const Tensor scale_w = Tensor::from(std::vector<float>(19, 0.25F), {19});
+        const Attrs attributes{{"pads", std::vector<int64_t>{1, 0, 2, 1}},
+                               {"strides", std::vector<int64_t>{2, 1}},
+                               {"dilations", std::vector<int64_t>{1, 2}}};
+        RunOptions options{.constant = {1, 3}, .isa = isa};
+        const std::vector<Tensor> integers{image, w, zero_x, zero_w};
+        const auto packed = run_op_with(options, "ConvInteger", integers, attributes);
+        EXPECT_EQ(packed.implementation, "conv_int8");
+        EXPECT_TRUE(same_bits(packed.outputs[0], run_op("ConvInteger", integers, attributes)[0]));
+        options.constant = {3, 5};
+        std::vector<Tensor> inputs{image,
+                                   Tensor::scalar(0.5F),
+                                   zero_x,
+                                   w,
+                                   scale_w,
+                                   zero_w,
+                                   Tensor::scalar(3.0F),
+                                   from_doubles({7}, y, {})};
+        for (const bool biased : {false, true}) {
+          if (biased) inputs.push_back(random_tensor(Dtype::i32, {19}, 5));
+          const auto scaled = run_op_with(options, "QLinearConv", inputs, attributes);
+          EXPECT_EQ(scaled.implementation, "conv_int8");
+          EXPECT_TRUE(same_bits(scaled.outputs[0], run_op("QLinearConv", inputs, attributes)[0]));
+        }
+      }
+    }
+  }
+  const Tensor grouped = random_tensor(Dtype::i8, {4, 1, 3}, 2);
+  EXPECT_EQ(run_op_with({.constant = {1}}, "ConvInteger",
+                        {random_tensor(Dtype::u8, {1, 2, 8}, 1), grouped}, {{"group", int64_t{2}}})
+                .implementation,
+            "conv_integer");
+}
+
 }  // namespace
 }  // namespace tercel::ops
