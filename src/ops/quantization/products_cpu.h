@@ -1,14 +1,10 @@
 #pragma once
 // What products of quantised tensors share: MatMulInteger, QLinearMatMul, ConvInteger, QLinearConv.
 
-#include <bit>
-
 #include "src/ops/quantization/packed_bytes_cpu.h"
 #include "src/ops/quantization/quantization_cpu.h"
 
 namespace tercel::ops {
-
-using ByteTypes = Types<int8_t, uint8_t>;
 
 // The elements of a zero point or a scale, one for all or one for each row, column or channel.
 class PerIndex {
@@ -109,18 +105,10 @@ inline const int32_t* bias_of(const KernelRun& run, const Places& places) {
 template <class T>
 void requantize_row(const int32_t* sums, const int32_t* bias, const std::vector<float>& scales,
                     int32_t zero, T* out) {
-  constexpr float kBeyond = 1000;        // any zero point brings back
-  constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the nearest integer
-  constexpr int32_t kLow = std::numeric_limits<T>::min();
-  constexpr int32_t kHigh = std::numeric_limits<T>::max();
   for (std::size_t j = 0; j < scales.size(); ++j) {
     const auto biased = static_cast<int32_t>(static_cast<uint32_t>(sums[j]) +
                                              static_cast<uint32_t>(bias != nullptr ? bias[j] : 0));
-    const float value = static_cast<float>(biased) * scales[j];
-    const float bounded = std::min(std::max(value, -kBeyond), kBeyond);
-    const int32_t rounded =
-        std::bit_cast<int32_t>(bounded + kShift) - std::bit_cast<int32_t>(kShift);
-    out[j] = static_cast<T>(std::min(std::max(rounded + zero, kLow), kHigh));
+    out[j] = nearest_byte<T>(static_cast<float>(biased) * scales[j], zero);
   }
 }
 

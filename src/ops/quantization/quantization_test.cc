@@ -60,6 +60,28 @@ TEST(Quantize, EveryTypeGoesThereAndBack) {
   }
 }
 
+// What is done to bytes a vector at a time is what is done one by one: a scale for each of one row.
+TEST(Quantize, BytesByOneScaleAreThoseByMany) {
+  Tensor x = random_tensor(Dtype::f32, {1, 20007}, 1);
+  const std::vector<float> odd{INFINITY, -INFINITY, NAN, 1e30F, -1e30F, 0.5F, 1.5F, -2.5F, 127.5F};
+  std::copy(odd.begin(), odd.end(), x.values<float>().begin());
+  const Tensor scale = Tensor::scalar(0.01F);
+  const Tensor scales = Tensor::from(std::vector<float>(20007, 0.01F), {20007});
+  for (const Dtype dtype : {Dtype::u8, Dtype::i8}) {
+    const Tensor zero = from_doubles({9}, dtype, {});
+    const Tensor zeros = from_doubles(std::vector<double>(20007, 9), dtype, {20007});
+    const auto one = run_op_with({}, "QuantizeLinear", {x, scale, zero});
+    const auto many = run_op_with({}, "QuantizeLinear", {x, scales, zeros});
+    EXPECT_EQ(one.implementation, "quantize_bytes");
+    EXPECT_EQ(many.implementation, "quantize");
+    EXPECT_TRUE(same_bits(one.outputs[0], many.outputs[0]));
+    const auto back = run_op_with({}, "DequantizeLinear", {one.outputs[0], scale, zero});
+    EXPECT_EQ(back.implementation, "dequantize_bytes");
+    EXPECT_TRUE(
+        same_bits(back.outputs[0], run_op("DequantizeLinear", {one.outputs[0], scales, zeros})[0]));
+  }
+}
+
 TEST(Quantize, ChoosesItsScale) {
   const auto y = run_op("DynamicQuantizeLinear", {Tensor::from({0.0F, 2.0F, -3.0F}, {3})}, {}, 3);
   EXPECT_EQ(to_doubles(y[0]), (std::vector<double>{153, 255, 0}));
