@@ -19,6 +19,7 @@
   extern const ConvKernels conv_kernels;               \
   extern const PackedConvKernels packed_conv_kernels;  \
   extern const PoolKernels pool_kernels;               \
+  extern const QuantizeKernels quantize_kernels;       \
   }
 
 TERCEL_DECLARE_ISA(generic)

@@ -8,7 +8,8 @@ namespace {
 #define TERCEL_KERNELS_OF(isa)                                                                \
   CpuKernels {                                                                                \
     isa::gemm_kernels, isa::attention_kernels, isa::elementwise_kernels, isa::reduce_kernels, \
-        isa::convert_kernels, isa::conv_kernels, isa::packed_conv_kernels, isa::pool_kernels  \
+        isa::convert_kernels, isa::conv_kernels, isa::packed_conv_kernels, isa::pool_kernels, \
+        isa::quantize_kernels                                                                 \
   }
 
 constinit const CpuKernels kGeneric = TERCEL_KERNELS_OF(generic);

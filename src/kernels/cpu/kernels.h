@@ -15,6 +15,7 @@
 #include "src/kernels/cpu/gemm_bf16.h"
 #include "src/kernels/cpu/gemm_int8.h"
 #include "src/kernels/cpu/pool.h"
+#include "src/kernels/cpu/quantize.h"
 #include "src/kernels/cpu/reduce.h"
 
 namespace tercel::kernels {
@@ -28,6 +29,7 @@ struct CpuKernels {
   const ConvKernels& conv;
   const PackedConvKernels& packed_conv;
   const PoolKernels& pool;
+  const QuantizeKernels& quantize;
 };
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).

@@ -34,6 +34,7 @@ class PackedConvKernel final : public CpuKernel {
  public:
   explicit PackedConvKernel(const KernelContext& context)
       : conv_(kernels::conv_int8_kernels(context.isa)),
+        quantize_(kernels::cpu_kernels(context.isa).quantize),
         places_(places_of(context.node)),
         settings_(context, static_cast<int>(places_.w)),
         weight_shape_(context.constant(static_cast<int>(places_.w))->shape()),
@@ -72,12 +73,8 @@ class PackedConvKernel final : public CpuKernel {
     const int64_t channels = weight_.n(), rows = out.size() / channels, area = rows / sizes.batch;
     if (!is_linear())
       return turn(sums, sizes.batch, area, channels, elements<int32_t>(out), run.pool);
-    dispatch_dtype(ByteTypes{}, out.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      auto* bytes = reinterpret_cast<T*>(rounded);
-      requantize(run, places_, sums, rows, channels, bytes);
-      turn(bytes, sizes.batch, area, channels, elements<T>(out), run.pool);
-    });
+    requantize(run, places_, quantize_, sums, rows, channels, rounded);
+    turn(rounded, sizes.batch, area, channels, static_cast<std::byte*>(out.data()), run.pool);
   }
 
  private:
@@ -93,6 +90,7 @@ class PackedConvKernel final : public CpuKernel {
   }
 
   const kernels::ConvInt8Kernels& conv_;
+  const kernels::QuantizeKernels& quantize_;
   Places places_;
   ConvSettings settings_;
   Shape weight_shape_;

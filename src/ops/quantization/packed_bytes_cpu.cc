@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "src/device/lasting_memory.h"
-#include "src/ops/cpu_util.h"
+#include "src/ops/quantization/quantization_cpu.h"
 
 namespace tercel::ops {
 namespace {
@@ -13,11 +13,6 @@ bool is_byte(Dtype dtype) { return dtype == Dtype::i8 || dtype == Dtype::u8; }
 
 bool is_per_column(const Tensor& tensor, int64_t n) {
   return !tensor.defined() || tensor.size() == 1 || (tensor.rank() == 1 && tensor.size() == n);
-}
-
-int32_t byte_at(const Tensor& tensor, int64_t index) {
-  return tensor.dtype() == Dtype::i8 ? elements<int8_t>(tensor)[index]
-                                     : elements<uint8_t>(tensor)[index];
 }
 
 bool is_matrix(const Tensor& values) { return values.rank() == 2; }

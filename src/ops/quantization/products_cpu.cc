@@ -10,6 +10,7 @@ class PackedMatMulKernel final : public CpuKernel {
  public:
   explicit PackedMatMulKernel(const KernelContext& context)
       : gemm_(kernels::gemm_int8_kernels(context.isa)),
+        quantize_(kernels::cpu_kernels(context.isa).quantize),
         places_(context.node.is("QLinearMatMul") ? kLinear : kInteger),
         weight_(context, *constant_factor(context, places_)) {}
 
@@ -45,10 +46,7 @@ class PackedMatMulKernel final : public CpuKernel {
     args.workspace = run.workspace;
     gemm_.gemm(args, run.pool);
     if (is_linear()) {
-      dispatch_dtype(ByteTypes{}, out.dtype(), [&](auto tag) {
-        requantize(run, places_, sums, sizes.rows, weight_.n(),
-                   elements<typename decltype(tag)::type>(out));
-      });
+      requantize(run, places_, quantize_, sums, sizes.rows, weight_.n(), out.data());
     }
   }
 
@@ -66,6 +64,7 @@ class PackedMatMulKernel final : public CpuKernel {
   bool is_linear() const { return places_.y_scale != kNone; }
 
   const kernels::GemmInt8Kernels& gemm_;
+  const kernels::QuantizeKernels& quantize_;
   Places places_;
   PackedBytes weight_;
 };

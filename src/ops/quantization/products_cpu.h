@@ -101,34 +101,30 @@ inline const int32_t* bias_of(const KernelRun& run, const Places& places) {
   return biased ? elements<int32_t>(run.inputs[places.bias]) : nullptr;
 }
 
-// Rows of n sums and of as many biases, which may be null, scaled and rounded to the output's type.
-template <class T>
-void requantize_row(const int32_t* sums, const int32_t* bias, const std::vector<float>& scales,
-                    int32_t zero, T* out) {
-  for (std::size_t j = 0; j < scales.size(); ++j) {
-    const auto biased = static_cast<int32_t>(static_cast<uint32_t>(sums[j]) +
-                                             static_cast<uint32_t>(bias != nullptr ? bias[j] : 0));
-    out[j] = nearest_byte<T>(static_cast<float>(biased) * scales[j], zero);
-  }
-}
-
-template <class T>
-void requantize(const KernelRun& run, const Places& places, const int32_t* sums, int64_t rows,
-                int64_t n, T* out) {
+// Rows of n sums, scaled and rounded to the output's type.
+inline void requantize(const KernelRun& run, const Places& places,
+                       const kernels::QuantizeKernels& kernels, const int32_t* sums, int64_t rows,
+                       int64_t n, void* out) {
   const PerIndex x_scale(run, places.x_scale, 1);
   const PerIndex w_scale(run, places.w_scale, 1);
   const auto y_scale = static_cast<float>(PerIndex(run, places.y_scale, 1).at(0));
-  const int32_t y_zero = PerIndex(run, places.y_zero, 0).integer(0);
-  const int32_t* bias = bias_of(run, places);
-  run.pool.parallel_for(rows, rows_per_grain(n), [&](int64_t begin, int64_t end) {
-    std::vector<float> scales(static_cast<std::size_t>(n));
-    for (int64_t i = begin; i < end; ++i) {
-      const auto x = static_cast<float>(x_scale.at(i % x_scale.size()));
-      for (int64_t j = 0; j < n; ++j)
-        scales[static_cast<std::size_t>(j)] = x * static_cast<float>(w_scale.at(j)) / y_scale;
-      requantize_row(sums + i * n, bias, scales, y_zero, out + i * n);
-    }
-  });
+  const int64_t different = x_scale.size() == 1 ? 1 : rows;
+  std::vector<float> scales;
+  for (int64_t i = 0; i < different; ++i) {
+    const auto x = static_cast<float>(x_scale.at(i % x_scale.size()));
+    for (int64_t j = 0; j < n; ++j)
+      scales.push_back(x * static_cast<float>(w_scale.at(j)) / y_scale);
+  }
+  kernels.requantize({.rows = rows,
+                      .columns = n,
+                      .sums = sums,
+                      .bias = bias_of(run, places),
+                      .scales = scales.data(),
+                      .scales_row = different == 1 ? 0 : n,
+                      .bytes = out,
+                      .is_signed = run.outputs[0].dtype() == Dtype::i8,
+                      .zero = PerIndex(run, places.y_zero, 0).integer(0)},
+                     run.pool);
 }
 
 inline std::string refuse_bytes(const KernelContext& context) {

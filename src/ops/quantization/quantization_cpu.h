@@ -2,7 +2,6 @@
 // The CPU implementations of the quantization family.
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -29,18 +28,10 @@ T saturated(double value) {
   return static_cast<T>(std::clamp(std::nearbyint(value), kLow, kHigh));
 }
 
-// The same of a byte, ties to even before `zero` is added; written so that the compiler uses
-// vectors.
-template <class T>
-T nearest_byte(float value, int32_t zero) {
-  constexpr float kBeyond = 1000;        // any zero point brings back
-  constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the nearest integer
-  constexpr int32_t kLow = std::numeric_limits<T>::min();
-  constexpr int32_t kHigh = std::numeric_limits<T>::max();
-  const float number = value == value ? value : 0;
-  const float bounded = std::min(std::max(number, -kBeyond), kBeyond);
-  const int32_t rounded = std::bit_cast<int32_t>(bounded + kShift) - std::bit_cast<int32_t>(kShift);
-  return static_cast<T>(std::min(std::max(rounded + zero, kLow), kHigh));
+// Of a tensor of bytes.
+inline int32_t byte_at(const Tensor& tensor, int64_t index) {
+  return tensor.dtype() == Dtype::i8 ? elements<int8_t>(tensor)[index]
+                                     : elements<uint8_t>(tensor)[index];
 }
 
 }  // namespace tercel::ops

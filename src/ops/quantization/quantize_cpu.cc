@@ -1,5 +1,6 @@
 #include <array>
 
+#include "src/kernels/cpu/kernels.h"
 #include "src/ops/quantization/element_cpu.h"
 
 namespace tercel::ops {
@@ -88,43 +89,43 @@ class LinearKernel final : public CpuKernel {
 class BytesKernel final : public CpuKernel {
  public:
   explicit BytesKernel(const KernelContext& context)
-      : quantize_(context.node.is("QuantizeLinear")) {}
+      : quantize_(context.node.is("QuantizeLinear")),
+        kernels_(kernels::cpu_kernels(context.isa).quantize) {}
 
   void run(const KernelRun& run) const override {
     const Tensor& x = run.inputs[0];
     Tensor& y = run.outputs[0];
     const float scale = *elements<float>(run.inputs[1]);
-    dispatch_dtype(ByteTypes{}, quantize_ ? y.dtype() : x.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      const bool shifted = run.inputs.size() > 2 && run.inputs[2].defined();
-      const int32_t zero = shifted ? *elements<T>(run.inputs[2]) : 0;
-      run.pool.parallel_for(x.size(), kGrain, [&](int64_t begin, int64_t end) {
-        if (quantize_)
-          quantize(elements<float>(x), begin, end, scale, zero, elements<T>(y));
-        else
-          dequantize(elements<T>(x), begin, end, scale, zero, elements<float>(y));
-      });
-    });
+    const bool shifted = run.inputs.size() > 2 && run.inputs[2].defined();
+    const int32_t zero = shifted ? byte_at(run.inputs[2], 0) : 0;
+    if (quantize_) {
+      kernels_.quantize({.count = x.size(),
+                         .numbers = elements<float>(x),
+                         .bytes = y.data(),
+                         .is_signed = y.dtype() == Dtype::i8,
+                         .scale = scale,
+                         .zero = zero},
+                        run.pool);
+    } else {
+      kernels_.dequantize({.count = x.size(),
+                           .bytes = x.data(),
+                           .is_signed = x.dtype() == Dtype::i8,
+                           .scale = scale,
+                           .zero = zero,
+                           .numbers = elements<float>(y)},
+                          run.pool);
+    }
   }
 
  private:
-  template <class T>
-  static void quantize(const float* x, int64_t begin, int64_t end, float scale, int32_t zero,
-                       T* y) {
-    for (int64_t i = begin; i < end; ++i) y[i] = nearest_byte<T>(x[i] / scale, zero);
-  }
-  template <class T>
-  static void dequantize(const T* x, int64_t begin, int64_t end, float scale, int32_t zero,
-                         float* y) {
-    for (int64_t i = begin; i < end; ++i) y[i] = static_cast<float>(x[i] - zero) * scale;
-  }
-
   bool quantize_;
+  const kernels::QuantizeKernels& kernels_;
 };
 
 class DynamicKernel final : public CpuKernel {
  public:
-  explicit DynamicKernel(const KernelContext&) {}
+  explicit DynamicKernel(const KernelContext& context)
+      : kernels_(kernels::cpu_kernels(context.isa).quantize) {}
 
   void run(const KernelRun& run) const override {
     const Tensor& input = run.inputs[0];
@@ -134,12 +135,13 @@ class DynamicKernel final : public CpuKernel {
     if (wanted(run, 1)) *elements<float>(run.outputs[1]) = scale;
     if (wanted(run, 2)) *elements<uint8_t>(run.outputs[2]) = zero;
     if (!wanted(run, 0)) return;
-    const float* x = elements<float>(input);
-    auto* y = elements<uint8_t>(run.outputs[0]);
     const float divisor = scale == 0 ? std::numeric_limits<float>::infinity() : scale;
-    run.pool.parallel_for(input.size(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) y[i] = nearest_byte<uint8_t>(x[i] / divisor, zero);
-    });
+    kernels_.quantize({.count = input.size(),
+                       .numbers = elements<float>(input),
+                       .bytes = run.outputs[0].data(),
+                       .scale = divisor,
+                       .zero = zero},
+                      run.pool);
   }
 
  private:
@@ -180,6 +182,8 @@ class DynamicKernel final : public CpuKernel {
   static bool wanted(const KernelRun& run, std::size_t index) {
     return index < run.outputs.size() && run.outputs[index].defined();
   }
+
+  const kernels::QuantizeKernels& kernels_;
 };
 
 std::string refuse_linear(const KernelContext& context) {
