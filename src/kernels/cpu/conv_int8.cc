@@ -129,6 +129,14 @@ void turn_images(const Int8ConvArgs& args, const Images& images, ThreadPool& poo
 
 // --- Windows -------------------------------------------------------------------------------------
 
+// `to` has room for a vector more, and what is behind an image may be read.
+inline void copy_elements(const RowElement* from, int64_t count, RowElement* to) {
+  constexpr auto kWide = static_cast<int64_t>(sizeof(Int) / sizeof(RowElement));
+  int64_t j = 0;
+  for (; j + kWide <= count; j += kWide) copy_bytes(to + j, from + j, sizeof(Int));
+  for (; j < count; j += kLanes) copy_bytes(to + j, from + j, kLanes * sizeof(RowElement));
+}
+
 // Whole windows of the outputs at `sites`, with zeros up to a multiple of kPadK.
 void gather_windows(const PackedConvArgs& a, const Images& images, const Site* sites, int rows,
                     int64_t k, bool sums_wanted, int64_t stride, const RowFacts& facts,
@@ -137,18 +145,19 @@ void gather_windows(const PackedConvArgs& a, const Images& images, const Site* s
     facts.scales[r] = images.scales[sites[r].image];
     facts.zeros[r] = images.zeros[sites[r].image];
     facts.rests[r] = 0;
-    for (int64_t j = k; j < round_up(k, kPadK); ++j) out[r * stride + j] = 0;
   }
   for_runs(a, static_cast<const RowElement*>(images.values), sites, rows, {0, k},
            [&](int r, int64_t at, int64_t count, const RowElement* from) {
              RowElement* to = out + r * stride + at;
              if (from != nullptr) {
-               copy_bytes(to, from, static_cast<std::size_t>(count) * sizeof(RowElement));
+               copy_elements(from, count, to);
                return;
              }
              const auto zero = static_cast<RowElement>(facts.zeros[r]);
              for (int64_t j = 0; j < count; ++j) to[j] = zero;
            });
+  for (int r = 0; r < rows; ++r)
+    for (int64_t j = k; j < round_up(k, kPadK); ++j) out[r * stride + j] = 0;
   for (int r = 0; r < rows && sums_wanted; ++r) {
     uint32_t sum = 0;
     for (int64_t j = 0; j < k; ++j) sum += static_cast<uint32_t>(out[r * stride + j]);
