@@ -5,6 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
 #include "src/kernels/cpu/kernels.h"
 #include "src/session/info.h"
@@ -195,7 +197,7 @@ class Chooser {
         if (next && trial.cosine <= next->cosine) continue;
         next = std::move(trial);
         next_kept = std::move(also);
-        name = fmt::format("{} x {}", shape[0], shape[1]);
+        name = fmt::format("{}", fmt::join(shape, " x "));
       }
       best = std::move(*next);
       kept = std::move(next_kept);
