@@ -12,6 +12,8 @@ namespace {
 constexpr int kRunsBefore = 2;  // a recording is made
 // Bytes that a kernel converts straight into the host's memory: a copy of their own takes longer.
 constexpr std::size_t kWritten = std::size_t{64} << 10;
+// Bytes of an input that a thread copies at least: images are worth several.
+constexpr int64_t kStaged = int64_t{1} << 20;
 
 // Marks: a fault for each step, then the number of steps that the queue has begun.
 int* fault_of(const Buffer& marks, std::size_t step) {
@@ -153,7 +155,12 @@ void DeviceRun::stage(const Stretch& stretch) {
     if (planned.step->transfer != Transfer::to_device || planned.dynamic) continue;
     if (is_bound_input(*planned.step)) continue;
     const Tensor& from = context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])];
-    if (from.bytes() > 0) std::memcpy(context_.arena_ + planned.staging, from.data(), from.bytes());
+    std::byte* to = context_.arena_ + planned.staging;
+    const auto* bytes = static_cast<const std::byte*>(from.data());
+    context_.pool_.parallel_for(
+        static_cast<int64_t>(from.bytes()), kStaged, [&](int64_t begin, int64_t end) {
+          std::memcpy(to + begin, bytes + begin, static_cast<std::size_t>(end - begin));
+        });
   }
 }
 
