@@ -73,7 +73,10 @@ constexpr int64_t kColumns = 64;
 // Nothing when an element is not finite.
 template <class T>
 std::optional<Quantized> quantized_of(const T* from, const Sizes& sizes, Shape shape) {
-  const auto& [k, n, source, target] = sizes;
+  const int64_t k = sizes.k;
+  const int64_t n = sizes.n;
+  const Strides source = sizes.from;
+  const Strides target = sizes.to;
   Quantized result{Tensor(Dtype::i8, std::move(shape)), Tensor(Dtype::f32, {n})};
   auto* to = static_cast<int8_t*>(result.values.data());
   auto* scale = static_cast<float*>(result.scale.data());

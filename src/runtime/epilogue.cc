@@ -77,17 +77,17 @@ std::optional<ops::Normalization> norm_of(const ir::Node& node, const ir::Value*
 
 namespace {
 
-bool is_dynamic(const ir::Node& node, std::string_view op_type) {
+bool is_quantized(const ir::Node& node, std::string_view op_type) {
   return node.domain() == "tercel" && node.op_type() == op_type;
 }
 
 bool is_conv(const ir::Node& node) {
-  return node.is("Conv") || is_dynamic(node, "DynamicQuantizedConv");
+  return node.is("Conv") || is_quantized(node, "DynamicQuantizedConv");
 }
 
 bool takes_epilogue(const ir::Node& node) {
   return node.is("MatMul") || node.is("Gemm") || is_conv(node) ||
-         is_dynamic(node, "DynamicQuantizedMatMul");
+         is_quantized(node, "DynamicQuantizedMatMul");
 }
 
 // As dequantised weights are, when nothing else is known of them.
@@ -172,7 +172,7 @@ namespace {
 
 // What may be computed with others: nothing is read but input 0 and constants.
 bool may_be_together(const ir::Node& node, const FusedGroup* group, const ops::Facts& facts) {
-  const bool dynamic = is_dynamic(node, "DynamicQuantizedMatMul");
+  const bool dynamic = is_quantized(node, "DynamicQuantizedMatMul");
   if ((!node.is("MatMul") && !dynamic) || !is_f32(node.output(), facts)) return false;
   return group == nullptr || (group->residual == nullptr && !group->epilogue.norm);
 }

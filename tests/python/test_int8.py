@@ -176,6 +176,15 @@ def test_auto_says_what_it_tried(network):
         tercel.Session(network, dtype="auto", samples=[{"z": x}])
 
 
+def test_auto_leaves_out_kinds_of_convolutions(convolutions):
+    """A cosine that int8 cannot keep: either another type is faster, or weights of one shape after the other stay."""
+    x = normal(2, 3, 19, 23)
+    chosen = tercel.Session(convolutions, dtype="auto", samples=[{"x": x}], least_cosine=0.9999999)
+    lines = [line for line in chosen.explain().splitlines() if line.startswith("dtype: ")]
+    assert any(line.startswith("dtype: int8: ") for line in lines) and "is used" in lines[-1]
+    assert cosine(tercel.Session(convolutions).run({"x": x})["y"], chosen.run({"x": x})["y"]) > 0.999
+
+
 def test_auto_on_the_command_line_tries_the_arrays_that_are_read(network, tmp_path):
     np.save(tmp_path / "x.npy", normal(4, 70))
     run = ["run", network, "--dtype", "auto", "--explain", "--input"]

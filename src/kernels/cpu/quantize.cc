@@ -47,7 +47,7 @@ inline Int load_bytes(const uint8_t* from, bool is_signed, int64_t count) {
 }
 
 template <class Body>
-void for_vectors(int64_t all, ThreadPool& pool, const Body& body) {
+void for_byte_vectors(int64_t all, ThreadPool& pool, const Body& body) {
   for_ranges(pool, ceil_div(all, kChunk), kNanosecondsPerByte * kChunk,
              [&](int64_t begin, int64_t end) {
                const int64_t last = least(end * kChunk, all);
@@ -60,7 +60,7 @@ void for_vectors(int64_t all, ThreadPool& pool, const Body& body) {
 void quantize(const QuantizeArgs& args, ThreadPool& pool) {
   const ByteRange range(args.is_signed, args.zero);
   auto* bytes = static_cast<uint8_t*>(args.bytes);
-  for_vectors(args.count, pool, [&](int64_t i, int64_t count) {
+  for_byte_vectors(args.count, pool, [&](int64_t i, int64_t count) {
     const float* from = args.numbers + i;
     const Vec value = count < kLanes ? load_some(from, count) : load(from);
     store_low_bytes(bytes + i, nearest_bytes(value / splat(args.scale), range), count);
@@ -69,7 +69,7 @@ void quantize(const QuantizeArgs& args, ThreadPool& pool) {
 
 void dequantize(const DequantizeArgs& args, ThreadPool& pool) {
   const auto* bytes = static_cast<const uint8_t*>(args.bytes);
-  for_vectors(args.count, pool, [&](int64_t i, int64_t count) {
+  for_byte_vectors(args.count, pool, [&](int64_t i, int64_t count) {
     const Int steps = load_bytes(bytes + i, args.is_signed, count) - splat_int(args.zero);
     const Vec value = __builtin_convertvector(steps, Vec) * splat(args.scale);
     if (count < kLanes)

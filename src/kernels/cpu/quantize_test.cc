@@ -24,7 +24,7 @@ std::vector<float> odd_numbers(std::mt19937& random, int64_t count) {
 }
 
 template <class T>
-void check(const QuantizeKernels& kernels, std::mt19937& random, ThreadPool& pool) {
+void check_there_and_back(const QuantizeKernels& kernels, std::mt19937& random, ThreadPool& pool) {
   const int32_t zero = std::numeric_limits<T>::max() - 100;
   for (const int64_t count : {0, 1, 15, 33, 20003}) {
     const std::vector<float> numbers = odd_numbers(random, count);
@@ -52,8 +52,8 @@ void check(const QuantizeKernels& kernels, std::mt19937& random, ThreadPool& poo
 }
 
 TEST_P(Quantize, ThereAndBack) {
-  check<uint8_t>(kernels_.quantize, random_, three_);
-  check<int8_t>(kernels_.quantize, random_, three_);
+  check_there_and_back<uint8_t>(kernels_.quantize, random_, three_);
+  check_there_and_back<int8_t>(kernels_.quantize, random_, three_);
 }
 
 TEST_P(Quantize, Sums) {

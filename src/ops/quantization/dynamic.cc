@@ -15,8 +15,16 @@ constexpr AttributeDef kWindow[] = {{"auto_pad", AttributeKind::string},
                                     {"pads", AttributeKind::integers},
                                     {"strides", AttributeKind::integers}};
 
-void infer_matmul(InferContext& context) { infer_product(context, 0, 1, context.dtype(0)); }
-void infer_conv(InferContext& context) { infer_convolution(context, 1, context.dtype(0)); }
+void infer_matmul(InferContext& context) {
+  infer_product(context, 0, 1, context.dtype(0));
+  require_same_dtype(context, 0, 1);
+}
+
+void infer_conv(InferContext& context) {
+  infer_convolution(context, 1, context.dtype(0));
+  for (const int index : {1, 2}) require_same_dtype(context, 0, index);
+  if (const ir::Dims* w = context.dims(1)) check_bias(context, 2, w->front());
+}
 
 constexpr OpDef dynamic(std::string_view name, int inputs, std::span<const AttributeDef> attributes,
                         void (*rule)(InferContext&)) {

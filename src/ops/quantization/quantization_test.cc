@@ -170,6 +170,27 @@ TEST(Products, ConvolutionsOfIntegers) {
 }
 
 // Weights that are constants are packed, on every instruction set.
+TEST(Products, RoundedConvolutionsRefuseWhatDoesNotFit) {
+  const auto refused = [](Dtype weight, Shape w, Shape bias) {
+    ir::Model model;
+    model.opsets[""] = ir::kOpset;
+    model.opsets["tercel"] = 1;
+    ir::Builder b(model.graph);
+    const auto input = [&](const char* name, Dtype dtype, const Shape& shape) {
+      return model.graph.add_input(name, ir::Type::tensor(dtype, ir::to_dims(shape)));
+    };
+    model.graph.add_output(b.op(
+        "DynamicQuantizedConv",
+        {input("x", Dtype::f32, {1, 3, 5}), input("w", weight, w), input("b", Dtype::f32, bias)},
+        {}, "tercel"));
+    EXPECT_THROW(infer_types(model), Error);
+  };
+  refused(Dtype::i8, {2, 3, 1}, {2});
+  refused(Dtype::f32, {2, 3, 1}, {3});
+  refused(Dtype::f32, {2, 3, 1}, {2, 1});
+  refused(Dtype::f32, {2, 4, 1}, {2});
+}
+
 TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
   for (const CpuIsa isa : cpu_isas()) {
     for (const Dtype x : {Dtype::u8, Dtype::i8}) {

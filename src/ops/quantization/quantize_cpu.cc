@@ -95,6 +95,7 @@ class BytesKernel final : public CpuKernel {
   void run(const KernelRun& run) const override {
     const Tensor& x = run.inputs[0];
     Tensor& y = run.outputs[0];
+    if (x.size() == 0) return;
     const float scale = *elements<float>(run.inputs[1]);
     const bool shifted = run.inputs.size() > 2 && run.inputs[2].defined();
     const int32_t zero = shifted ? byte_at(run.inputs[2], 0) : 0;
