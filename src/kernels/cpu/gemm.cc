@@ -95,9 +95,8 @@ void gemm_chunks(const GemmArgs& args, double cost, ThreadPool& pool, const Run&
   const ChunkGrid grid(args.m, panels, args.k, threads);
   const int64_t tasks = grid.rows * grid.groups;
   for_items(pool, tasks, cost, [&](int64_t i, int64_t slot) {
-    const int64_t next = i + threads < tasks
-                             ? part(panels, (i + threads) % grid.groups, grid.groups).begin
-                             : -1;
+    const int64_t next =
+        i + threads < tasks ? part(panels, (i + threads) % grid.groups, grid.groups).begin : -1;
     const Range m = part(args.m, i / grid.groups, grid.rows);
     run(m, part(panels, i % grid.groups, grid.groups), next,
         static_cast<float*>(args.workspace) + slot * floats_of_a(args.m));

@@ -10,8 +10,8 @@
 // edge; what one ISA packed, no other reads. Weights are packed once, in f32, f16 or bf16: the
 // half types are widened inside the kernel, exactly.
 //
-// Weights of 4 or 8 bits (PackGroupedArgs) are (q - zero) · scale, which is computed in f32 for each
-// element and rounded once. The product has the bits of the f32 product by these numbers.
+// Weights of 4 or 8 bits (PackGroupedArgs) are (q - zero) · scale, which is computed in f32 for
+// each element and rounded once. The product has the bits of the f32 product by these numbers.
 
 #include <cstddef>
 #include <cstdint>

@@ -25,9 +25,8 @@ struct GroupedWeight {
     std::uniform_int_distribution<int> uniform(low, low + (1 << bits) - 1);
     const int64_t groups = (k + group - 1) / group;
     scale = random_floats(random, groups * n, 0.001F, 0.1F);
-    if (with_zero) std::generate_n(std::back_inserter(zero), groups * n, [&] {
-      return uniform(random);
-    });
+    if (with_zero)
+      std::generate_n(std::back_inserter(zero), groups * n, [&] { return uniform(random); });
     values.resize(static_cast<std::size_t>(k * n));
     args = {.k = k, .n = n, .b = bytes.data(), .source = dtype, .group = group};
     args.k_stride = transposed ? 1 : n;
@@ -58,7 +57,8 @@ struct GroupedWeight {
 Dtype packed_as(Dtype dtype) { return bits_of(dtype) == 4 ? Dtype::i4 : Dtype::i8; }
 
 TEST_P(GroupedGemm, MultipliesByWhatTheWeightsStandFor) {
-  // Two columns of 1, -2, 3, … in groups of 8, with scales 0.5 and 2 for the first, 1 for the other.
+  // Two columns of 1, -2, 3, … in groups of 8, with scales 0.5 and 2 for the first, 1 for the
+  // other.
   const int64_t k = 16, n = 2;
   std::vector<uint8_t> bytes(16);
   float first = 0, second = 0;
@@ -89,9 +89,9 @@ TEST_P(GroupedGemm, MultipliesByWhatTheWeightsStandFor) {
 }
 
 TEST_P(GroupedGemm, HasTheBitsOfTheProductByDequantizedWeights) {
-  const GroupedCase cases[] = {{64, 33, 16},  {1000, 70, 32}, {400, 31, 400}, {37, 130, 64},
-                               {385, 16, 128}, {1, 1, 32},     {900, 64, 8},   {0, 20, 32},
-                               {50, 0, 16}};
+  const GroupedCase cases[] = {{64, 33, 16},  {1000, 70, 32}, {400, 31, 400},
+                               {37, 130, 64}, {385, 16, 128}, {1, 1, 32},
+                               {900, 64, 8},  {0, 20, 32},    {50, 0, 16}};
   for (const GroupedCase& sizes : cases) {
     for (const Dtype dtype : {Dtype::i4, Dtype::u4, Dtype::i8, Dtype::u8}) {
       for (const bool transposed : {false, true}) {
@@ -123,8 +123,8 @@ TEST_P(GroupedGemm, HasTheBitsOfTheProductByDequantizedWeights) {
             return c;
           };
           const auto expected = run(kRows, Dtype::f32, plain.get(), one_);
-          for (const int64_t m : {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4}, int64_t{5},
-                                  int64_t{17}, kRows}) {
+          for (const int64_t m :
+               {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4}, int64_t{5}, int64_t{17}, kRows}) {
             for (ThreadPool* pool : {&one_, &three_}) {
               const auto c = run(m, packed_as(dtype), packed.get(), *pool);
               EXPECT_TRUE(same_bits(c.data(), expected.data(), m * (n + 1))) << m << " rows";

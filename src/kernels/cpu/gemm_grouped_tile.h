@@ -23,7 +23,7 @@ struct GroupedFacts {
 template <int BITS>
 constexpr float kGroupedFactor = BITS == 4 ? 268435456.0F : 1.0F;
 template <int BITS>
-constexpr int64_t kUnitBytes = int64_t{kPanel} * kGroupUnit * BITS / 8;
+constexpr int64_t kUnitBytes = int64_t{kPanel} * kGroupUnit* BITS / 8;
 constexpr int64_t kHeadBytes = kPanel * sizeof(float);  // of scales, or of zero points
 
 template <int BITS>
@@ -129,8 +129,8 @@ void grouped_tile(const float* a, int64_t a_row, const GroupedB<BITS>& b, const 
                   int64_t k, float* c, int64_t c_row) {
   Vec sum[ROWS][2 * PANELS] = {};
   for_weights<BITS, ZERO, PANELS>(
-      b, panel, {0, k},
-      [&](int64_t at, const Vec(&weights)[2 * PANELS]) __attribute__((always_inline)) {
+      b, panel,
+      {0, k}, [&](int64_t at, const Vec(&weights)[2 * PANELS]) __attribute__((always_inline)) {
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
           const Vec value = splat(a[r * a_row + at]);
