@@ -7,7 +7,7 @@
 #include <map>
 #include <optional>
 
-#include "src/base/half.h"
+#include "src/passes/constant_weight.h"
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
 
@@ -16,7 +16,6 @@ namespace {
 
 constexpr const char* kDomain = "tercel";
 constexpr const char* kName = "DynamicQuantizedMatMul";
-constexpr int64_t kMinElements = 1024;
 constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: a sum with it is rounded to an integer
 constexpr int64_t kMaxK = 65000;       // sums of 32 bits hold as many products
 
@@ -49,41 +48,10 @@ std::unique_ptr<ir::Function> function() {
   return result;
 }
 
-struct Weight {
-  ir::Value* constant = nullptr;
-  bool transposed = false;  // what is stored is [N, K]
-};
-
-// The constant matrix behind the value.
-std::optional<Weight> weight_of(ir::Value* value) {
-  Weight weight;
-  constexpr int kLongestChain = 4;
-  for (int i = 0; value != nullptr && !value->is_constant(); ++i) {
-    const ir::Node* node = value->producer();
-    if (node == nullptr || i == kLongestChain) return std::nullopt;
-    const auto perm =
-        node->is("Transpose") ? node->ints_or("perm", {1, 0}) : std::vector<int64_t>();
-    if (perm == std::vector<int64_t>{1, 0})
-      weight.transposed = !weight.transposed;
-    else if (!node->is("Cast"))
-      return std::nullopt;
-    value = node->input(0);
-  }
-  if (value == nullptr || value->initializer().rank() != 2) return std::nullopt;
-  const Dtype dtype = value->initializer().dtype();
-  if (dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16) return std::nullopt;
-  weight.constant = value;
-  return weight;
-}
-
 struct Quantized {
   Tensor values;  // i8, [K, N]
   Tensor scale;   // f32, [N]
 };
-
-float widened(float value) { return value; }
-float widened(f16 value) { return to_float(value); }
-float widened(bf16 value) { return to_float(value); }
 
 // Columns that are worked on at once: where each lies one after the other, their lines stay in a
 // near cache from one row to the next.
@@ -91,9 +59,11 @@ constexpr int64_t kColumns = 64;
 
 // Nothing when an element is not finite.
 template <class T>
-std::optional<Quantized> quantized_of(const T* from, int64_t k, int64_t n, bool transposed) {
-  const int64_t k_stride = transposed ? 1 : n;
-  const int64_t n_stride = transposed ? k : 1;
+std::optional<Quantized> quantized_of(const T* from, const ConstantWeight& weight) {
+  const int64_t k = weight.k();
+  const int64_t n = weight.n();
+  const int64_t k_stride = weight.transposed ? 1 : n;
+  const int64_t n_stride = weight.transposed ? k : 1;
   Quantized result{Tensor(Dtype::i8, {k, n}), Tensor(Dtype::f32, {n})};
   auto* to = static_cast<int8_t*>(result.values.data());
   auto* scale = static_cast<float*>(result.scale.data());
@@ -127,25 +97,6 @@ std::optional<Quantized> quantized_of(const T* from, int64_t k, int64_t n, bool 
   return result;
 }
 
-std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
-  const int64_t k = tensor.shape()[transposed ? 1 : 0];
-  const int64_t n = tensor.shape()[transposed ? 0 : 1];
-  switch (tensor.dtype()) {
-    case Dtype::f16:
-      return quantized_of(static_cast<const f16*>(tensor.data()), k, n, transposed);
-    case Dtype::bf16:
-      return quantized_of(static_cast<const bf16*>(tensor.data()), k, n, transposed);
-    default:  // weight_of() gives no others
-      return quantized_of(static_cast<const float*>(tensor.data()), k, n, transposed);
-  }
-}
-
-// A Gemm that is a MatMul and a bias.
-bool is_plain_gemm(const ir::Node& node) {
-  return node.is("Gemm") && node.float_or("alpha", 1) == 1 && node.int_or("transA", 0) == 0 &&
-         (node.input(2) == nullptr || node.float_or("beta", 1) == 1);
-}
-
 class Quantizing {
  public:
   Quantizing(ir::Model& model, const std::set<std::string>& keep)
@@ -153,9 +104,7 @@ class Quantizing {
 
   std::vector<std::string> run() {
     std::vector<ir::Node*> products;
-    for (const auto& node : model_.graph.nodes()) {
-      if (node->is("MatMul") || is_plain_gemm(*node)) products.push_back(node.get());
-    }
+    for (const auto& node : model_.graph.nodes()) products.push_back(node.get());
     for (ir::Node* node : products) quantize(*node);
     if (!names_.empty()) add_function();
     return std::move(names_);
@@ -163,13 +112,9 @@ class Quantizing {
 
  private:
   void quantize(ir::Node& node) {
-    if (dtype_of(node.output(), facts_) != Dtype::f32) return;
-    auto weight = weight_of(node.input(1));
-    if (!weight) return;
-    if (node.is("Gemm") && node.int_or("transB", 0) != 0) weight->transposed = !weight->transposed;
-    const Tensor& stored = weight->constant->initializer();
-    if (stored.size() < kMinElements || keep_.contains(weight->constant->name())) return;
-    if (stored.shape()[weight->transposed ? 1 : 0] > kMaxK) return;
+    const auto weight = constant_weight(node);
+    if (!weight || dtype_of(node.output(), facts_) != Dtype::f32) return;
+    if (weight->k() > kMaxK || keep_.contains(weight->constant->name())) return;
     ir::Builder b(node.graph(), &node);
     ir::Value* dequantized = dequantized_of(*weight, b);
     if (dequantized == nullptr) return;
@@ -181,12 +126,15 @@ class Quantizing {
   }
 
   // Two products by one weight share what it becomes.
-  ir::Value* dequantized_of(const Weight& weight, ir::Builder& b) {
+  ir::Value* dequantized_of(const ConstantWeight& weight, ir::Builder& b) {
     const auto [found, added] = done_.emplace(std::pair{weight.constant, weight.transposed},
                                               std::pair<ir::Value*, ir::Value*>{});
     auto& [values, scale] = found->second;
     if (added) {
-      if (auto result = quantized(weight.constant->initializer(), weight.transposed)) {
+      auto result = with_elements(weight.constant->initializer(), [&](const auto* elements) {
+        return quantized_of(elements, weight);
+      });
+      if (result) {
         const std::string name = weight.constant->name();
         values = b.constant(std::move(result->values), quantized_name(name));
         scale = b.constant(std::move(result->scale), name + "_scale");

@@ -197,3 +197,47 @@ def test_mat_mul_n_bits_that_is_refused(tmp_path):
     assert "block_size is 3; expected" in error_of(lambda graph: None, block_size=3)
     assert "bits is 2; 4 and 8 are read" in error_of(lambda graph: None, bits=2)
     assert "K is -1 and N is 8" in error_of(lambda graph: None, K=-1)
+
+
+def test_a_session_and_a_saved_model_of_int4(tmp_path):
+    weights = normal(90, 70), normal(33, 90)
+    model = models.make(
+        [
+            helper.make_node("Transpose", ["w1"], ["t"], perm=[1, 0]),
+            helper.make_node("MatMul", ["x", "t"], ["p"]),
+            helper.make_node("Relu", ["p"], ["r"]),
+            helper.make_node("Gemm", ["r", "w2", "b"], ["y"], transB=1),
+        ],
+        [("x", TensorProto.FLOAT, ["rows", 70])],
+        [("y", TensorProto.FLOAT, ["rows", 33])],
+        [("w1", weights[0]), ("w2", weights[1]), ("b", normal(33))],
+        opset=21,
+    )
+    onnx.save(model, tmp_path / "model.onnx")
+    x = normal(40, 70)
+    exact = tercel.Session(tmp_path / "model.onnx").run({"x": x})["y"]
+    session = tercel.Session(tmp_path / "model.onnx", dtype="int4")
+    assert session.explain().count("gemm_f32_grouped") == 2
+    y = session.run({"x": x})["y"]
+    assert float((y * exact).sum() / np.linalg.norm(y) / np.linalg.norm(exact)) > 0.98
+    for rows in (slice(0, 1), slice(3, 19), slice(39, 40)):
+        assert np.array_equal(session.run({"x": x[rows]})["y"], y[rows])
+    saved = tmp_path / "int4.onnx"
+    tercel.export_onnx(tmp_path / "model.onnx", saved, dtype="int4")
+    written = onnx.load(saved)
+    onnx.checker.check_model(written, full_check=True)
+    assert np.array_equal(tercel.Session(saved).run({"x": x})["y"], y)
+    models.assert_same([y], models.onnx_runtime(written, {"x": x}, optimize=False), rtol=1e-4, atol=1e-3)
+    stored = [onnx.numpy_helper.to_array(each) for each in written.graph.initializer if each.name.endswith("_int4")]
+    scales = [onnx.numpy_helper.to_array(each) for each in written.graph.initializer if each.name.endswith("_scale")]
+    assert [each.shape for each in stored] == [(70, 90), (90, 33)]
+    for weight, values, scale in zip(weights, stored, scales):
+        rounded = dequantised(values, scale, np.zeros(scale.shape), 0, 32)
+        # Half a step; beyond the greatest, 7, a whole one.
+        assert np.all(np.abs(rounded - weight.T) <= 1.001 * np.abs(scale[np.arange(len(rounded)) // 32]))
+
+
+def test_int4_refuses_a_gpu(tmp_path):
+    onnx.save(n_bits_model(64, 8, 4, 32, True, False), tmp_path / "model.onnx")
+    with pytest.raises(tercel.Error):
+        tercel.Session(tmp_path / "model.onnx", dtype="int4", devices="cuda")
