@@ -113,7 +113,7 @@ void Options::bytes(const std::string& name, std::size_t& value, const std::stri
 void Options::dtype(const std::string& name, Dtype& value, const std::string& help) {
   add_text(app_, name, "TYPE", help, [&value, name](const std::string& text) {
     const auto parsed = parse_dtype(text);
-    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16, bf16 or int8: " + text);
+    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16, bf16, int8 or int4: " + text);
     value = *parsed;
   });
 }
@@ -121,15 +121,16 @@ void Options::dtype(const std::string& name, Dtype& value, const std::string& he
 void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::string& help) {
   add_text(app_, name, "TYPE", help, [&value, name](const std::string& text) {
     const auto parsed = text == "auto" ? std::optional(Dtype::undefined) : parse_dtype(text);
-    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16, bf16, int8 or auto: " + text);
+    if (!parsed)
+      throw CLI::ValidationError(name, "expected f32, f16, bf16, int8, int4 or auto: " + text);
     value = *parsed;
   });
 }
 
 void add_running_options(Options& options, SessionOptions& session) {
   options.dtype_or_auto("--dtype", session.dtype,
-                        "How weights are held: f32 (default), f16, bf16; int8: products of bytes; "
-                        "auto: the fastest here that keeps --least-cosine");
+                        "How weights are held: f32 (default), f16, bf16, int4; int8: products of "
+                        "bytes; auto: the fastest here that keeps --least-cosine");
   options.number("--least-cosine", session.least_cosine,
                  "For --dtype auto: the least mean cosine of the outputs to f32");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);

@@ -7,7 +7,7 @@
 #include <map>
 #include <optional>
 
-#include "src/base/half.h"
+#include "src/passes/constant_weight.h"
 #include "src/passes/match.h"
 #include "src/passes/own_functions.h"
 #include "src/passes/pass_list.h"
@@ -16,37 +16,9 @@
 namespace tercel::passes {
 namespace {
 
-constexpr int64_t kMinElements = 1024;
 constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: a sum with it is rounded to an integer
 constexpr int64_t kMaxK = 65000;       // sums of 32 bits hold as many products
 constexpr int64_t kMinChannels = 16;   // images of fewer are those that a model begins with
-
-struct Weight {
-  ir::Value* constant = nullptr;
-  bool transposed = false;  // what is stored is [N, K]
-};
-
-// The constant of floats behind the value.
-std::optional<Weight> weight_of(ir::Value* value) {
-  Weight weight;
-  constexpr int kLongestChain = 4;
-  for (int i = 0; value != nullptr && !value->is_constant(); ++i) {
-    const ir::Node* node = value->producer();
-    if (node == nullptr || i == kLongestChain) return std::nullopt;
-    const auto perm =
-        node->is("Transpose") ? node->ints_or("perm", {1, 0}) : std::vector<int64_t>();
-    if (perm == std::vector<int64_t>{1, 0})
-      weight.transposed = !weight.transposed;
-    else if (!node->is("Cast"))
-      return std::nullopt;
-    value = node->input(0);
-  }
-  if (value == nullptr) return std::nullopt;
-  const Dtype dtype = value->initializer().dtype();
-  if (dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16) return std::nullopt;
-  weight.constant = value;
-  return weight;
-}
 
 // Where element (k, n) of a matrix lies: k * k_stride + n * n_stride.
 struct Strides {
@@ -61,10 +33,6 @@ struct Quantized {
   Tensor values;  // i8
   Tensor scale;   // f32, [N]
 };
-
-float widened(float value) { return value; }
-float widened(f16 value) { return to_float(value); }
-float widened(bf16 value) { return to_float(value); }
 
 // Columns that are worked on at once: where each lies one after the other, their lines stay in a
 // near cache from one row to the next.
@@ -123,20 +91,8 @@ std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
     sizes = {shape[0], shape[1], {shape[1], 1}, {shape[1], 1}};
     if (transposed) sizes.from = {1, sizes.k};
   }
-  switch (tensor.dtype()) {
-    case Dtype::f16:
-      return quantized_of(static_cast<const f16*>(tensor.data()), sizes, std::move(shape));
-    case Dtype::bf16:
-      return quantized_of(static_cast<const bf16*>(tensor.data()), sizes, std::move(shape));
-    default:  // weight_of() gives no others
-      return quantized_of(static_cast<const float*>(tensor.data()), sizes, std::move(shape));
-  }
-}
-
-// A Gemm that is a MatMul and a bias.
-bool is_plain_gemm(const ir::Node& node) {
-  return node.is("Gemm") && node.float_or("alpha", 1) == 1 && node.int_or("transA", 0) == 0 &&
-         (node.input(2) == nullptr || node.float_or("beta", 1) == 1);
+  return with_elements(tensor,
+                       [&](const auto* elements) { return quantized_of(elements, sizes, shape); });
 }
 
 class Quantizing {
@@ -149,7 +105,7 @@ class Quantizing {
     for (const auto& node : model_.graph.nodes()) nodes.push_back(node.get());
     for (ir::Node* node : nodes) {
       if (dtype_of(node->output(), facts_) != Dtype::f32) continue;
-      if (node->is("MatMul") || is_plain_gemm(*node)) quantize_product(*node);
+      quantize_product(*node);
       if (node->is("Conv") && node->int_or("group", 1) == 1) quantize_conv(*node);
     }
     if (!names_.empty()) add_quantized_functions(model_);
@@ -158,11 +114,8 @@ class Quantizing {
 
  private:
   void quantize_product(ir::Node& node) {
-    auto weight = weight_of(node.input(1));
-    if (!weight || weight->constant->initializer().rank() != 2) return;
-    if (node.is("Gemm") && node.int_or("transB", 0) != 0) weight->transposed = !weight->transposed;
-    const Shape& shape = weight->constant->initializer().shape();
-    if (!is_worth_it(*weight) || shape[weight->transposed ? 1 : 0] > kMaxK) return;
+    const auto weight = constant_weight(node);
+    if (!weight || is_kept(*weight) || weight->k() > kMaxK) return;
     ir::Builder b(node.graph(), &node);
     ir::Value* dequantized = dequantized_of(*weight, 1, b);
     if (dequantized == nullptr) return;
@@ -173,11 +126,12 @@ class Quantizing {
   }
 
   void quantize_conv(ir::Node& node) {
-    const auto weight = weight_of(node.input(1));
+    const auto weight = constant_behind(node.input(1));
     if (!weight || weight->constant->initializer().rank() < 3) return;
     const Shape& shape = weight->constant->initializer().shape();
-    if (!is_worth_it(*weight) || shape[1] < kMinChannels) return;
-    if (weight->constant->initializer().size() / shape[0] > kMaxK) return;
+    if (is_kept(*weight) || shape[1] < kMinChannels) return;
+    const int64_t size = weight->constant->initializer().size();
+    if (size < kMinQuantized || size / shape[0] > kMaxK) return;
     ir::Builder b(node.graph(), &node);
     ir::Value* dequantized = dequantized_of(*weight, 0, b);
     if (dequantized == nullptr) return;
@@ -194,12 +148,11 @@ class Quantizing {
     replace(node, result, *weight);
   }
 
-  bool is_worth_it(const Weight& weight) const {
-    return weight.constant->initializer().size() >= kMinElements &&
-           !keep_.contains(weight.constant->name());
+  bool is_kept(const ConstantWeight& weight) const {
+    return keep_.contains(weight.constant->name());
   }
 
-  void replace(ir::Node& node, ir::Value* result, const Weight& weight) {
+  void replace(ir::Node& node, ir::Value* result, const ConstantWeight& weight) {
     take_over(node.output(), result);
     names_.push_back(weight.constant->name());
   }
@@ -211,7 +164,7 @@ class Quantizing {
   }
 
   // Two products by one weight share what it becomes.
-  ir::Value* dequantized_of(const Weight& weight, int64_t axis, ir::Builder& b) {
+  ir::Value* dequantized_of(const ConstantWeight& weight, int64_t axis, ir::Builder& b) {
     const auto [found, added] = done_.emplace(std::pair{weight.constant, weight.transposed},
                                               std::pair<ir::Value*, ir::Value*>{});
     auto& [values, scale] = found->second;

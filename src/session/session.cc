@@ -29,10 +29,11 @@ CpuIsa choose_isa(const std::string& wanted) {
 bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
 
 void check_options(const SessionOptions& options) {
-  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i8, Dtype::undefined};
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16,
+                               Dtype::i8,  Dtype::i4,  Dtype::undefined};
   if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
     fail(Errc::invalid_argument,
-         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8 or auto",
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, int4 or auto",
          to_string(options.dtype));
   }
   if (!(options.least_cosine <= 1)) {
@@ -58,9 +59,13 @@ const std::string& one_device(const std::string& devices) {
 // Null for the CPU.
 std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
   if (find_device(one_device(options.devices)).kind() == DeviceKind::cpu) return nullptr;
-  if (options.dtype == Dtype::i8 || options.dtype == Dtype::undefined) {
+  const bool integers = options.dtype == Dtype::i8 || options.dtype == Dtype::i4;
+  if (integers || options.dtype == Dtype::undefined) {
     fail(Errc::unsupported, "devices = {}: dtype {} is for the CPU; choose f32, f16 or bf16",
-         options.devices, options.dtype == Dtype::i8 ? "int8" : "auto");
+         options.devices,
+         !integers                    ? "auto"
+         : options.dtype == Dtype::i8 ? "int8"
+                                      : "int4");
   }
   return std::make_shared<runtime::Accelerator>(options.devices, options.memory_limit,
                                                 options.dtype);
@@ -159,9 +164,10 @@ struct Session::State {
       compiled = std::move(chosen.model);
       why = std::move(chosen.why);
     } else {
-      const bool quantized = options.dtype == Dtype::i8;
-      compiled = compile_model(source, {quantized ? Dtype::f32 : options.dtype, quantized, {}});
-      if (quantized && !multiplies_bytes(isa)) {
+      WeightTypes types{options.dtype, Dtype::undefined, {}};
+      if (is_integer(options.dtype)) types = {Dtype::f32, options.dtype, {}};
+      compiled = compile_model(source, types);
+      if (options.dtype == Dtype::i8 && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "
             "dtype auto tries both",

@@ -2,7 +2,6 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import tercel
 from onnx import TensorProto, helper
@@ -85,9 +84,7 @@ def cosine(a, b):
 
 def run_runtime(path, feeds):
     """As the file says: its optimisations put products of its own, rounded otherwise, in the place of ours."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, feeds)[0]
+    return models.onnx_runtime(onnx.load(path), feeds, optimize=False)[0]
 
 
 ISAS = [None, "generic", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "amx"]
