@@ -24,7 +24,7 @@ constexpr int64_t kMinChannels = 16;   // images of fewer are those that a model
 struct Strides {
   int64_t k, n;
 };
-struct Sizes {
+struct MatrixSizes {
   int64_t k, n;
   Strides from, to;  // as it is stored, and as its bytes are
 };
@@ -40,7 +40,7 @@ constexpr int64_t kColumns = 64;
 
 // Nothing when an element is not finite.
 template <class T>
-std::optional<Quantized> quantized_of(const T* from, const Sizes& sizes, Shape shape) {
+std::optional<Quantized> quantized_of(const T* from, const MatrixSizes& sizes, Shape shape) {
   const int64_t k = sizes.k;
   const int64_t n = sizes.n;
   const Strides source = sizes.from;
@@ -82,7 +82,7 @@ std::optional<Quantized> quantized_of(const T* from, const Sizes& sizes, Shape s
 // which stays as it is.
 std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
   Shape shape = tensor.shape();
-  Sizes sizes{};
+  MatrixSizes sizes{};
   if (tensor.rank() > 2) {
     sizes = {tensor.size() / shape[0], shape[0], {}, {}};
     sizes.from = sizes.to = {1, sizes.k};

@@ -39,8 +39,8 @@ struct NormArgs {
   float* inv_deviation = nullptr;  // [rows] when wanted
 };
 
-// One table of an embedding, [any, columns], and which of its rows is for row r: indices[r % count].
-// The caller has checked them.
+// One table of an embedding, [any, columns], and which of its rows is for row r: indices[r %
+// count]. The caller has checked them.
 struct EmbeddingTable {
   const void* rows = nullptr;
   Dtype type = Dtype::f32;  // f32, f16 or bf16
