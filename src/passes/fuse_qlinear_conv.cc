@@ -130,7 +130,7 @@ class Fusing {
       const double value =
           stored ? from.values<int32_t>()[c] * at(node->input(1)->initializer(), c) : at(from, c);
       const double steps = std::nearbyint(value / (x_scale * at(w.input(1)->initializer(), c)));
-      if (!(std::abs(steps) <= std::numeric_limits<int32_t>::max() / 2)) return {};
+      if (!(std::abs(steps) <= 0x1p30)) return {};
       result.values<int32_t>()[c] = static_cast<int32_t>(steps);
     }
     return result;

@@ -49,7 +49,8 @@ struct Images {
 template <class Body>
 void for_chunks(const PackedConvArgs& a, const ImagesLayout& layout, ThreadPool& pool,
                 const Body& body) {
-  const double cost = kNanosecondsPerValue * static_cast<double>(layout.image / layout.chunks);
+  const int64_t values = layout.image / layout.chunks;
+  const double cost = kNanosecondsPerValue * static_cast<double>(values);
   for_ranges(pool, a.batch * layout.chunks, cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t chunk = i % layout.chunks;
