@@ -249,5 +249,5 @@ def test_mat_mul_n_bits_of_absurd_sizes_is_refused(tmp_path):
         for attribute in model.graph.node[0].attribute:
             attribute.i = value if attribute.name == name else attribute.i
         onnx.save(model, tmp_path / "model.onnx")
-        with pytest.raises(tercel.Error, match="MatMulNBits|overflow"):
+        with pytest.raises(tercel.Error, match=r"MatMulNBits|overflow"):
             tercel.Session(tmp_path / "model.onnx")
