@@ -241,3 +241,13 @@ def test_int4_refuses_a_gpu(tmp_path):
     onnx.save(n_bits_model(64, 8, 4, 32, True, False), tmp_path / "model.onnx")
     with pytest.raises(tercel.Error):
         tercel.Session(tmp_path / "model.onnx", dtype="int4", devices="cuda")
+
+
+def test_mat_mul_n_bits_of_absurd_sizes_is_refused(tmp_path):
+    for name, value in (("K", 2**63 - 1), ("N", 2**63 - 1), ("block_size", 2**62), ("K", 10**12)):
+        model = n_bits_model(64, 8, 4, 32, True, False)
+        for attribute in model.graph.node[0].attribute:
+            attribute.i = value if attribute.name == name else attribute.i
+        onnx.save(model, tmp_path / "model.onnx")
+        with pytest.raises(tercel.Error, match=r"MatMulNBits|overflow"):
+            tercel.Session(tmp_path / "model.onnx")

@@ -68,6 +68,7 @@ std::optional<DequantizedMatrix> dequantized_matrix(const KernelContext& context
 
 std::string refuse_grouped(const DequantizedMatrix& matrix, bool transposed) {
   if (!is_grouped_dtype(matrix.values.dtype())) return "the weight is not of 4 or 8 bits";
+  if (std::string reason = refuse_element(matrix.scale.dtype()); !reason.empty()) return reason;
   if (matrix.zero.defined() && matrix.zero.size() != matrix.scale.size())
     return "zero points are not as many as scales";
   const Grouping grouping(matrix, transposed);

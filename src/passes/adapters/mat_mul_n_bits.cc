@@ -17,7 +17,7 @@ constexpr int kWeight = 1, kScales = 2, kZeros = 3, kGroupIndex = 4, kBias = 5;
 struct Sizes {
   int64_t k, n, block;
   int bits;
-  int64_t blocks() const { return (k + block - 1) / block; }
+  int64_t blocks() const { return (k - 1) / block + 1; }
 };
 
 Sizes sizes_of(const ir::Node& node) {
