@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include "src/base/checked.h"
 #include "src/base/fail.h"
+#include "src/kernels/cuda/choices.h"
 #include "src/kernels/cuda/conv_graph.h"
 #include "src/kernels/cuda/elementwise.h"
 #include "src/kernels/cuda/movement.h"
@@ -168,25 +168,13 @@ std::string key_of(const ConvArgs& args) {
 
 }  // namespace
 
-struct ConvLibrary::State {
+struct ConvLibrary::State : Choices<ConvChoice> {
   explicit State(GemmLibrary& given) : products(given) {
     cudnn::check(cudnn::library().create(&handle), "cudnnCreate");
   }
   ~State() { cudnn::library().destroy(handle); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-
-  bool find(const std::string& key, ConvChoice& choice) {
-    const std::lock_guard lock(mutex);
-    const auto found = choices.find(key);
-    if (found == choices.end()) return false;
-    choice = found->second;
-    return true;
-  }
-  void remember(const std::string& key, const ConvChoice& choice) {
-    const std::lock_guard lock(mutex);
-    choices[key] = choice;
-  }
 
   // What may run it, what runs it untuned first; no more than that with `first`.
   std::vector<ConvChoice> candidates(const ConvArgs& args, bool first) const {
@@ -242,8 +230,6 @@ struct ConvLibrary::State {
   GemmLibrary& products;
   cudnn::Handle handle = nullptr;
   std::mutex handle_mutex;  // of its stream
-  std::mutex mutex;
-  std::unordered_map<std::string, ConvChoice> choices;
 };
 
 ConvLibrary::ConvLibrary(GemmLibrary& products) : state_(std::make_unique<State>(products)) {}
@@ -283,8 +269,7 @@ void ConvLibrary::conv(const ConvArgs& args, cudaStream_t stream) {
 void ConvLibrary::tune(const ConvArgs& args, cudaStream_t stream) {
   if (empty(args)) return;
   const std::string key = key_of(args);
-  ConvChoice known;
-  if (state_->find(key, known) && known.measured) return;
+  if (state_->has_measured(key)) return;
   if (is_product(args)) state_->products.tune(product_of(args), stream);
   Race<ConvChoice> race(stream);
   for (const ConvChoice& choice : state_->candidates(args, false))

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <sstream>
-#include <unordered_map>
 #include <vector>
 
 #include "src/base/fail.h"
+#include "src/kernels/cuda/choices.h"
 #include "src/kernels/cuda/elementwise.h"
 #include "src/kernels/cuda/gemm_choice.h"
 #include "src/kernels/cuda/gemm_lt.h"
@@ -65,7 +64,7 @@ void finish(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream)
 
 }  // namespace
 
-struct GemmLibrary::State {
+struct GemmLibrary::State : Choices<Choice> {
   State() {
     if (cublas_lt().create(&handle) != CUBLAS_STATUS_SUCCESS)
       fail(Errc::internal, "cublasLtCreate: cuBLASLt does not start on this device");
@@ -73,22 +72,6 @@ struct GemmLibrary::State {
   ~State() { cublas_lt().destroy(handle); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-
-  bool find(const std::string& key, Choice& choice) {
-    const std::lock_guard lock(mutex);
-    const auto found = choices.find(key);
-    if (found == choices.end()) return false;
-    choice = found->second;
-    return true;
-  }
-  bool has_measured(const std::string& key) {
-    Choice choice;
-    return find(key, choice) && choice.measured;
-  }
-  void remember(const std::string& key, const Choice& choice) {
-    const std::lock_guard lock(mutex);
-    choices[key] = choice;
-  }
 
   // Runs the product through cuBLASLt; the first choice of the heuristics when none is known.
   void run_lt(const LtProduct& product, Choice choice, bool known, cudaStream_t stream) {
@@ -108,8 +91,6 @@ struct GemmLibrary::State {
   }
 
   cublasLtHandle_t handle = nullptr;
-  std::mutex mutex;
-  std::unordered_map<std::string, Choice> choices;
 };
 
 GemmLibrary::GemmLibrary() : state_(std::make_unique<State>()) {}
@@ -364,14 +345,13 @@ void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {
 // A line: the key, a tab, the engine, the parts of K, and the algorithm's words. The first line
 // says for what.
 std::string GemmLibrary::save() const {
-  const std::lock_guard lock(state_->mutex);
   std::string text = heading();
-  for (const auto& [key, choice] : state_->choices) {
-    if (!choice.measured) continue;
+  state_->for_each([&](const std::string& key, const Choice& choice) {
+    if (!choice.measured) return;
     text += fmt::format("{}\t{} {}", key, static_cast<int>(choice.engine), choice.splits);
     for (const uint64_t word : choice.algorithm.data) text += fmt::format(" {:x}", word);
     text += '\n';
-  }
+  });
   return text;
 }
 
