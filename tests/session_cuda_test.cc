@@ -105,7 +105,7 @@ TEST_P(CudaSteadyState, AllocatesNothingOnTheDevice) {
   runtime::Accelerator accelerator("cuda:0", 0, Dtype::f16);
   const CompiledModel model = compile_model(
       {kCheckpoints / GetParam(), "", true, best_cpu_isa(), pool, memory, &accelerator, false},
-      {Dtype::f16, false, {}});
+      {.dtype = Dtype::f16});
   const NamedTensors given = inputs(model.inputs, 2, 16, false);
   std::vector<Tensor> from;
   for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
