@@ -21,6 +21,7 @@ std::size_t packed_bytes(int64_t k, int64_t n, Dtype packed) {
 
 template <class Source, class Packed>
 void pack_all(const PackBArgs& args, ThreadPool& pool) {
+  if (args.k == 0) return;  // b may be null
   const auto* b = static_cast<const Source*>(args.b);
   auto* out = static_cast<Packed*>(args.out);
   const double cost = static_cast<double>(args.k) * kPanel / 2;

@@ -96,7 +96,7 @@ TEST_P(GroupedGemm, HasTheBitsOfTheProductByDequantizedWeights) {
     for (const Dtype dtype : {Dtype::i4, Dtype::u4, Dtype::i8, Dtype::u8}) {
       for (const bool transposed : {false, true}) {
         for (const bool with_zero : {false, true}) {
-          const auto [k, n, group] = sizes;
+          const int64_t k = sizes.k, n = sizes.n;
           SCOPED_TRACE(std::string(to_string(dtype)) + (transposed ? " transposed " : " ") +
                        std::to_string(k) + "x" + std::to_string(n));
           GroupedWeight weight(random_, sizes, dtype, transposed, with_zero);

@@ -29,14 +29,14 @@ constexpr int64_t kHeadBytes = kPanel * sizeof(float);  // of scales, or of zero
 template <int BITS>
 struct GroupedB {
   int64_t group, head_bytes, group_bytes, panel_bytes;
-  const char* panels;
+  const char* panels;  // null: its sizes alone are wanted
 
   GroupedB(int64_t k, const GroupedFacts& facts, const void* packed)
       : group(facts.group),
         head_bytes(facts.has_zero != 0 ? 2 * kHeadBytes : kHeadBytes),
         group_bytes(head_bytes + group / kGroupUnit * kUnitBytes<BITS>),
         panel_bytes(ceil_div(k, group) * head_bytes + ceil_div(k, kGroupUnit) * kUnitBytes<BITS>),
-        panels(static_cast<const char*>(packed) + kLine) {}
+        panels(packed == nullptr ? nullptr : static_cast<const char*>(packed) + kLine) {}
 };
 
 // The weights of one unit, kLanes columns.
