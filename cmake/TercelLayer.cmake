@@ -23,8 +23,10 @@ endfunction()
 
 # tercel_test(<name> SOURCES <file>… DEPENDS <layer>… [THREADED]): one GoogleTest executable, its cases known
 # to CTest. The target `test_programs` builds them all, `threaded_test_programs` those marked THREADED: what
-# runs on several threads, and so under the thread sanitizer (the label `threads`).
+# runs on several threads, and so under the thread sanitizer (the label `threads`); `cuda_test_programs` those of
+# the CUDA half.
 add_custom_target(test_programs)
+add_custom_target(cuda_test_programs)
 add_custom_target(threaded_test_programs)
 function(tercel_test name)
   if(NOT TERCEL_TESTS)
@@ -33,8 +35,12 @@ function(tercel_test name)
   cmake_parse_arguments(ARG "THREADED" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   tercel_precompile(${name})
+  target_compile_options(${name} PRIVATE ${TERCEL_TEST_OPTIONS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_dependencies(test_programs ${name})
+  if(name MATCHES "_cuda_test$")
+    add_dependencies(cuda_test_programs ${name})
+  endif()
   set(labels)
   if(ARG_THREADED)
     add_dependencies(threaded_test_programs ${name})
