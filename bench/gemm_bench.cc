@@ -14,7 +14,6 @@
 
 #include "bench/fma_peak.h"
 #include "src/base/thread_pool.h"
-#include "src/kernels/cpu/gemm_int4.h"
 #include "src/kernels/cpu/kernels.h"
 
 namespace tercel {

@@ -10,11 +10,10 @@
 // row to 127 steps from 0 to the greatest size.
 
 #include "src/ir/model.h"
-#include "src/ops/quantization/quantization.h"
 
 namespace tercel::passes {
 
-using ops::kQuantizedBlock;
+inline constexpr int64_t kQuantizedBlock = 32;
 inline constexpr const char* kBlockMatMul = "BlockQuantizedMatMul";
 inline constexpr const char* kDynamicMatMul = "DynamicQuantizedMatMul";
 inline constexpr const char* kDynamicConv = "DynamicQuantizedConv";

@@ -205,6 +205,25 @@ def test_mat_mul_n_bits_that_may_round_its_rows(k, n, block, with_zero, with_bia
     models.assert_same([y], models.onnx_runtime(saved, {"x": x}, optimize=False), rtol=1e-4, atol=1e-3)
 
 
+def test_rows_rounded_in_blocks_by_a_weight_that_is_given(tmp_path):
+    """The function's name with a weight that no kernel packs: as its body says."""
+    onnx.save(n_bits_model(64, 40, 4, 32, False, False, accuracy=4), tmp_path / "model.onnx")
+    tercel.export_onnx(tmp_path / "model.onnx", tmp_path / "saved.onnx")
+    functions = onnx.load(tmp_path / "saved.onnx").functions
+    model = models.make(
+        [helper.make_node("BlockQuantizedMatMul", ["x", "w"], ["y"], domain="tercel")],
+        [("x", TensorProto.FLOAT, [2, 3, 64]), ("w", TensorProto.FLOAT, [64, 7])],
+        [("y", TensorProto.FLOAT, [2, 3, 7])],
+        opset=21,
+        functions=functions,
+    )
+    feeds = {"x": normal(2, 3, 64), "w": normal(64, 7)}
+    got = models.ours(model, feeds, tmp_path)
+    models.assert_same(got, [rounded_in_blocks(feeds["x"]) @ feeds["w"]], rtol=1e-4, atol=1e-4)
+    models.assert_same(got, models.onnx_runtime(model, feeds, optimize=False), rtol=1e-4, atol=1e-4)
+    assert "gemm_f32_rounded" in tercel.Session(tmp_path / "model.onnx").explain()
+
+
 def n_bits_model_like(model, accuracy):
     copy = onnx.ModelProto()
     copy.CopyFrom(model)

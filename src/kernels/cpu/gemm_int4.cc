@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "src/kernels/cpu/gemm_int4_tile.h"
-#include "src/kernels/cpu/int4_tables.h"
 #include "src/kernels/cpu/isa_tables.h"
 
 TERCEL_ISA_BEGIN
@@ -80,7 +79,7 @@ inline Vec joined(Vec value, Join join) {
   }
 }
 
-inline void store_low_bytes(int8_t* to, const Int (&values)[kBlockVectors]) {
+inline void store_block(int8_t* to, const Int (&values)[kBlockVectors]) {
 #if defined(TERCEL_ISA_avx512)
   for (int i = 0; i < kBlockVectors; ++i)
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * kLanes),
@@ -122,7 +121,7 @@ void round_block(const float* from, int64_t count, int8_t* to, float* facts) {
     rounded[i] = (Int)((Uint)shifted - (Uint)shift);
     sum += shifted - shift;
   }
-  store_low_bytes(to, rounded);
+  store_block(to, rounded);
   const auto add = [](Vec a, Vec b) { return a + b; };
   const Vec scale = range / splat(127) + joined(poison, add);
   facts[0] = scale[0];

@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "src/device/cpu_isa.h"
 #include "src/kernels/cpu/gemm.h"
 
 namespace tercel::kernels {
@@ -42,8 +41,5 @@ struct GemmInt4Kernels {
   std::size_t (*workspace)(int64_t m, int64_t k, int threads);
   void (*gemm)(const Int4GemmArgs& args, ThreadPool& pool);
 };
-
-// The kernels for `isa`, which the machine must have.
-const GemmInt4Kernels& gemm_int4_kernels(CpuIsa isa);
 
 }  // namespace tercel::kernels

@@ -1,4 +1,3 @@
-#include "src/kernels/cpu/gemm_int4.h"
 
 #include <cmath>
 #include <memory>

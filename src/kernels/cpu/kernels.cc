@@ -1,6 +1,5 @@
 #include "src/kernels/cpu/kernels.h"
 
-#include "src/kernels/cpu/int4_tables.h"
 #include "src/kernels/cpu/isa_tables.h"
 
 namespace tercel::kernels {

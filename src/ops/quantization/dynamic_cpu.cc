@@ -1,6 +1,5 @@
 #include <array>
 
-#include "src/kernels/cpu/gemm_int4.h"
 #include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/nn/conv_cpu.h"
 #include "src/ops/quantization/grouped_weight_cpu.h"

@@ -4,7 +4,6 @@
 
 #include "src/base/mapped_file.h"
 #include "src/device/lasting_memory.h"
-#include "src/kernels/cpu/gemm_int4.h"
 #include "src/ops/quantization/element_cpu.h"
 
 namespace tercel::ops {
