@@ -44,6 +44,19 @@ class Floats {
   float* data_;
 };
 
+// Seconds: the machine may be shared, and its best is what the code can do.
+template <class Job>
+double best_of(benchmark::State& state, const Job& job) {
+  double best = 1e9;
+  for (auto _ : state) {
+    const auto begin = std::chrono::steady_clock::now();
+    job();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    best = std::min(best, took.count());
+  }
+  return best;
+}
+
 void bench_gemm(benchmark::State& state, CpuIsa isa, int threads, Shape shape, Dtype packed) {
   const auto& kernels = kernels::cpu_kernels(isa).gemm;
   ThreadPool pool(threads);
@@ -73,13 +86,7 @@ void bench_gemm(benchmark::State& state, CpuIsa isa, int threads, Shape shape, D
                                .c = c.get(),
                                .c_row = shape.n,
                                .workspace = workspace.get()};
-  double best = 1e9;  // seconds: the machine may be shared, and its best is what the code can do
-  for (auto _ : state) {
-    const auto begin = std::chrono::steady_clock::now();
-    kernels.gemm(args, pool);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    best = std::min(best, took.count());
-  }
+  const double best = best_of(state, [&] { kernels.gemm(args, pool); });
   const double flops = 2.0 * static_cast<double>(shape.m * shape.k * shape.n);
   state.counters["GFLOP/s"] = flops / best * 1e-9;
   state.counters["%peak"] = 100 * flops / best / (fma_peak() * threads);
@@ -88,6 +95,13 @@ void bench_gemm(benchmark::State& state, CpuIsa isa, int threads, Shape shape, D
 // Few rows by a weight that no cache holds: how fast its packed bytes are read.
 constexpr Shape kStreamed{1, 8192, 16384};
 constexpr int64_t kStreamedGroup = 32;
+
+template <class Job>
+void measure_stream(benchmark::State& state, std::size_t bytes, const Job& job) {
+  const double best = best_of(state, job);
+  state.counters["GB/s"] = static_cast<double>(bytes) / best * 1e-9;
+  state.counters["ms"] = best * 1e3;
+}
 
 void bench_stream(benchmark::State& state, CpuIsa isa, int threads, int64_t rows, Dtype packed) {
   const auto& kernels = kernels::cpu_kernels(isa).gemm;
@@ -131,15 +145,39 @@ void bench_stream(benchmark::State& state, CpuIsa isa, int threads, int64_t rows
                                .c = c.get(),
                                .c_row = n,
                                .workspace = workspace.get()};
-  double best = 1e9;
-  for (auto _ : state) {
-    const auto begin = std::chrono::steady_clock::now();
-    kernels.gemm(args, pool);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    best = std::min(best, took.count());
-  }
-  state.counters["GB/s"] = static_cast<double>(bytes) / best * 1e-9;
-  state.counters["ms"] = best * 1e3;
+  measure_stream(state, bytes, [&] { kernels.gemm(args, pool); });
+}
+
+// As bench_stream, of rows that are rounded to 8 bits by weights of 4 bits.
+void bench_rounded_stream(benchmark::State& state, CpuIsa isa, int threads, int64_t rows) {
+  const auto& kernels = kernels::gemm_int4_kernels(isa);
+  const auto [one, k, n] = kStreamed;
+  ThreadPool pool(threads);
+  Floats a(rows * k * sizeof(float));
+  Floats c(rows * n * sizeof(float));
+  Floats workspace(kernels.workspace(rows, k, threads));
+  std::fill_n(a.get(), rows * k, 1.0F);
+  const std::vector<std::byte> source(bytes_of(Dtype::i4, k * n));
+  const std::vector<float> scale(k / kStreamedGroup * n, 1.0F);
+  kernels::PackGroupedArgs pack{.k = k, .n = n, .b = source.data(), .k_stride = n};
+  pack.group = kStreamedGroup;
+  pack.scale = scale.data();
+  pack.scale_group = n;
+  pack.scale_n = 1;
+  const std::size_t bytes = kernels.packed_bytes(pack);
+  Floats weights(bytes);
+  pack.out = weights.get();
+  kernels.pack_b(pack, pool);
+  const kernels::Int4GemmArgs args{.m = rows,
+                                   .n = n,
+                                   .k = k,
+                                   .a = a.get(),
+                                   .a_row = k,
+                                   .packed_b = weights.get(),
+                                   .c = c.get(),
+                                   .c_row = n,
+                                   .workspace = workspace.get()};
+  measure_stream(state, bytes, [&] { kernels.gemm(args, pool); });
 }
 
 std::string name_of(CpuIsa isa, int threads, Shape shape, Dtype packed,
@@ -169,6 +207,17 @@ void register_all() {
               [=](benchmark::State& state) { bench_stream(state, isa, threads, rows, packed); })
               ->UseRealTime();
         }
+      }
+    }
+  }
+  for (const CpuIsa isa : cpu_isas()) {
+    for (int threads = 1; threads <= available_cpus(); threads *= 2) {
+      for (const int64_t rows : {1, 2, 4, 8, 16}) {
+        const Shape shape{rows, kStreamed.k, kStreamed.n};
+        benchmark::RegisterBenchmark(
+            name_of(isa, threads, shape, Dtype::i4, "rounded").c_str(),
+            [=](benchmark::State& state) { bench_rounded_stream(state, isa, threads, rows); })
+            ->UseRealTime();
       }
     }
   }

@@ -129,7 +129,7 @@ void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::st
 
 void add_running_options(Options& options, SessionOptions& session) {
   options.dtype_or_auto("--dtype", session.dtype,
-                        "How weights are held: f32 (default), f16, bf16, int4; int8: products of "
+                        "How weights are held: f32 (default), f16, bf16; int8, int4: products of "
                         "bytes; auto: the fastest here that keeps --least-cosine");
   options.number("--least-cosine", session.least_cosine,
                  "For --dtype auto: the least mean cosine of the outputs to f32");

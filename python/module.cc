@@ -1,6 +1,6 @@
 // The compiled half of the Python package: sessions over arrays. What numpy has no type for (bf16,
 // the float8 types) crosses as unsigned integers of the same size, and types of less than a byte as
-// packed bytes, with the name of the type beside it; python/tercel/session.py gives them theirs.
+// packed bytes, with the name of the type beside it; python/tercel/arrays.py gives them theirs.
 
 #include <algorithm>
 #include <chrono>

@@ -38,10 +38,10 @@ struct SessionOptions {
   // them. A number: so many of the session's own.
   int threads = 0;
   // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
-  // the CPU: products of bytes, quantised as docs/int8.md says; or i4, on the CPU: weights alone,
-  // as docs/int4.md says. undefined ("auto"): the fastest on this machine of f32, bf16 and i8 that
-  // keeps `least_cosine`, tried at load; Session::options() then says which it is, and explain()
-  // begins with the reason.
+  // the CPU: products of bytes, quantised as docs/int8.md says; or i4, on the CPU: weights of 4
+  // bits, as docs/int4.md says. undefined ("auto"): the fastest on this machine of f32, bf16 and i8
+  // that keeps `least_cosine`, tried at load; Session::options() then says which it is, and
+  // explain() begins with the reason.
   Dtype dtype = Dtype::f32;
   // For "auto": the least mean cosine to f32 that the rows of float outputs may have. Weights that
   // i8 cannot hold so well stay bf16 or f32.

@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _tercel
 from .errors import InvalidArgumentError
 
-try:
-    import ml_dtypes
-except ImportError:  # bf16 and float8 then cross as unsigned integers
-    ml_dtypes = None
-
-# Types that numpy itself has not: Tercel's name -> the name in ml_dtypes.
-_EXTENSION_TYPES = {
-    "bf16": "bfloat16",
-    "f8e4m3fn": "float8_e4m3fn",
-    "f8e4m3fnuz": "float8_e4m3fnuz",
-    "f8e5m2": "float8_e5m2",
-    "f8e5m2fnuz": "float8_e5m2fnuz",
-    "f8e8m0": "float8_e8m0fnu",
-    "f6e2m3": "float6_e2m3fn",
-    "f6e3m2": "float6_e3m2fn",
-    "f4e2m1": "float4_e2m1fn",
-    "i4": "int4",
-    "u4": "uint4",
-    "i2": "int2",
-    "u2": "uint2",
-}
-# Types of which several elements lie in a byte: -> bits of one.
-_PACKED_BITS = {"f6e2m3": 6, "f6e3m2": 6, "f4e2m1": 4, "i4": 4, "u4": 4, "i2": 2, "u2": 2}
-_TERCEL_NAMES = {numpy_name: name for name, numpy_name in _EXTENSION_TYPES.items()} | {
-    "float16": "f16",
-    "float32": "f32",
-    "float64": "f64",
-    "complex64": "c64",
-    "complex128": "c128",
-    "bool": "bool",
-    **{f"{sign}int{bits}": f"{sign or 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class TensorInfo(NamedTuple):
@@ -61,7 +30,7 @@ class Session:
     """A model that is loaded, optimised and ready. All methods may be called from many threads at once.
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
-    dtype ("f32", "f16", "bf16", "int4": how weights are held; "int8": products of bytes; "auto": the fastest of f32,
+    dtype ("f32", "f16", "bf16": how weights are held; "int8", "int4": products of bytes; "auto": the fastest of f32,
     bf16 and int8 that keeps least_cosine to f32, tried at load on samples, a list of dictionaries of arrays by input
     name, or on inputs that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes;
     0: what the machine has), optimize, cpu_isa, task, throughput (a thread for each request instead of all for one),
@@ -88,9 +57,10 @@ class Session:
         Contiguous arrays are read, and results handed over, without a copy; the GIL is released meanwhile.
         timeout: seconds, after which tercel.errors.DeadlineExceededError is raised.
         """
-        carried = {name: _carry(name, value, name in self._sequences) for name, value in inputs.items()}
+        arrays = _arrays()
+        carried = {name: arrays.carry(name, value, name in self._sequences) for name, value in inputs.items()}
         results = self._session.run(carried, list(outputs), timeout)
-        return {name: _uncarry(value) for name, value in results.items()}
+        return {name: arrays.uncarry(value) for name, value in results.items()}
 
     def bind(self) -> IoBinding:
         """Inputs and outputs in memory of the caller's, for runs that copy nothing."""
@@ -146,7 +116,7 @@ class IoBinding:
 
     def output(self, name: str) -> Any:
         """Of the last run, as an array; of an output in the host's memory."""
-        return _uncarry(self._binding.output(name))
+        return _arrays().uncarry(self._binding.output(name))
 
 
 class Embedding:
@@ -160,7 +130,7 @@ class Embedding:
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """An array of f32 [texts, size]. Texts longer than the model's maximum are cut."""
-        return _uncarry(self._model.embed(list(texts)))
+        return _arrays().uncarry(self._model.embed(list(texts)))
 
     @property
     def warnings(self) -> list[str]:
@@ -168,17 +138,27 @@ class Embedding:
         return self._model.warnings()
 
 
+def _arrays() -> Any:
+    """The module that needs numpy, which takes as long to import as a small model to load."""
+    from . import arrays
+
+    return arrays
+
+
 def _load(kind: Any, path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
     if "samples" in options:
-        carried = [
-            {name: _carry(name, value, False) for name, value in sample.items()} for sample in options["samples"]
-        ]
+        carry = _arrays().carry
+        carried = [{name: carry(name, value) for name, value in sample.items()} for sample in options["samples"]]
         options = {**options, "samples": carried}
+    importing = threading.Thread(target=_arrays)  # while the model is loaded
+    importing.start()
     try:
         return kind.load(os.fspath(path), **options)
     except TypeError:
         signature = kind.load.__doc__.splitlines()[0]
         raise TypeError(f"tercel.{kind.__name__}: the options {options} do not fit {signature}") from None
+    finally:
+        importing.join()
 
 
 def _info(entry) -> TensorInfo:
@@ -186,58 +166,6 @@ def _info(entry) -> TensorInfo:
     if shape is not None:
         shape = tuple(int(dim) if dim.isdecimal() else dim for dim in shape)
     return TensorInfo(name, dtype, shape, whole)
-
-
-def _carry(name: str, value: Any, sequence: bool = False) -> tuple | None:
-    """An array as the compiled half takes it: its type's name and its memory. Lists of arrays for a sequence."""
-    if not isinstance(name, str):
-        raise InvalidArgumentError(f"inputs are given by name, a str; got {name!r}")
-    if value is None:
-        return None
-    if sequence and isinstance(value, (list, tuple)):
-        return "sequence", [_carry(f"{name}[{index}]", item) for index, item in enumerate(value)]
-    array = np.asarray(value, order="C")
-    if array.dtype.kind in "USOT":
-        items = array.ravel().tolist()
-        if not all(isinstance(item, (str, bytes)) for item in items):
-            raise InvalidArgumentError(f'input "{name}": expected numbers or strings, got objects')
-        items = [item.encode(errors="surrogateescape") if isinstance(item, str) else item for item in items]
-        return "string", items, list(array.shape)
-    dtype = _TERCEL_NAMES.get(array.dtype.name)
-    if dtype is None or not array.dtype.isnative:
-        raise InvalidArgumentError(f'input "{name}": numpy dtype {array.dtype} has no equal in Tercel')
-    if dtype in _PACKED_BITS:
-        return dtype, _pack(array.view(np.uint8), _PACKED_BITS[dtype]), list(array.shape)
-    return dtype, array.view(f"u{array.itemsize}") if dtype in _EXTENSION_TYPES else array
-
-
-def _pack(codes: np.ndarray, bits: int) -> np.ndarray:
-    """One code a byte to a stream of bits, the first element in the lowest."""
-    each = np.unpackbits(codes.ravel()[:, None], axis=1, bitorder="little")[:, :bits]
-    return np.packbits(each.ravel(), bitorder="little")
-
-
-def _unpack(packed: np.ndarray, bits: int, shape: Sequence[int]) -> np.ndarray:
-    count = int(np.prod(shape, dtype=np.int64))
-    each = np.unpackbits(packed, bitorder="little")[: count * bits].reshape(count, bits)
-    return np.packbits(each, axis=1, bitorder="little").reshape(shape)
-
-
-def _uncarry(carried: tuple | None) -> Any:
-    if carried is None:
-        return None
-    dtype, value, *rest = carried
-    if dtype == "sequence":
-        return [_uncarry(item) for item in value]
-    if dtype in _PACKED_BITS:
-        value = _unpack(value, _PACKED_BITS[dtype], rest[0])
-    if dtype == "string":
-        strings = np.empty(len(value), dtype=object)
-        strings[:] = [item.decode(errors="surrogateescape") for item in value]
-        return strings.reshape(rest[0])
-    if dtype in _EXTENSION_TYPES and ml_dtypes is not None:
-        return value.view(getattr(ml_dtypes, _EXTENSION_TYPES[dtype]))
-    return value
 
 
 def export_onnx(

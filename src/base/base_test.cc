@@ -1,13 +1,19 @@
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "src/base/error_test_util.h"
 #include "src/base/fail.h"
 #include "src/base/half.h"
 #include "src/base/in_file.h"
 #include "src/base/json.h"
+#include "src/base/mapped_file.h"
 #include "src/base/shown.h"
 #include "tercel/dtype.h"
 #include "tercel/error.h"
@@ -78,6 +84,36 @@ TEST(Json, MessagesNameTheFileAndTheKey) {
   }
   EXPECT_THROW(document.root()["c"], Error);
   EXPECT_THROW(JsonDocument::parse("{", "x"), Error);
+}
+
+// Pages of the process that are in memory.
+std::size_t resident_pages() {
+  std::size_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident;
+}
+
+TEST(MappedFile, WhatIsReleasedLeavesMemoryAndCanBeReadAgain) {
+  constexpr std::size_t kBytes = std::size_t{8} << 20;
+  const auto path =
+      std::filesystem::temp_directory_path() / ("tercel_mapped_" + std::to_string(::getpid()));
+  std::ofstream(path, std::ios::binary) << std::string(kBytes, 'x');
+  const auto file = MappedFile::open(path);
+  const auto bytes = file->bytes();
+  const auto is_x = [](std::byte byte) { return byte == std::byte{'x'}; };
+  EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), is_x));
+  const std::size_t before = resident_pages();
+  release_if_mapped(bytes.subspan(1));
+  EXPECT_LT(resident_pages() + 1000, before);
+  EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), is_x));
+  std::filesystem::remove(path);
+}
+
+TEST(MappedFile, OtherMemoryStaysAsItIs) {
+  const std::vector<std::byte> own(std::size_t{1} << 20, std::byte{7});
+  release_if_mapped(own);
+  release_if_mapped({});
+  EXPECT_EQ(std::count(own.begin(), own.end(), std::byte{7}), std::ssize(own));
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
+#include <map>
+#include <mutex>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -12,6 +15,21 @@
 #include "src/base/fail.h"
 
 namespace tercel {
+namespace {
+
+struct Mappings {
+  std::mutex mutex;
+  std::map<std::uintptr_t, std::uintptr_t> ends;  // by begin
+};
+
+Mappings& mappings() {
+  static Mappings all;
+  return all;
+}
+
+std::uintptr_t address(const std::byte* data) { return reinterpret_cast<std::uintptr_t>(data); }
+
+}  // namespace
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: a FIFO named as a model must not hang the process.
@@ -42,19 +60,31 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
       fail(Errc::io, "{}: cannot be mapped: {}", path.string(), std::strerror(errno));
     }
     file->data_ = static_cast<const std::byte*>(data);
+    Mappings& all = mappings();
+    const std::lock_guard lock(all.mutex);
+    all.ends.emplace(address(file->data_), address(file->data_ + file->size_));
   }
   return file;
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  Mappings& all = mappings();
+  const std::lock_guard lock(all.mutex);
+  all.ends.erase(address(data_));
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-void MappedFile::release(std::span<const std::byte> part) const {
+void release_if_mapped(std::span<const std::byte> part) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  const auto begin = (address(part.data()) + page - 1) / page * page;
+  const auto end = address(part.data() + part.size()) / page * page;
+  if (begin >= end) return;
+  Mappings& all = mappings();
+  const std::lock_guard lock(all.mutex);
+  const auto behind = all.ends.upper_bound(begin);
+  if (behind == all.ends.begin() || end > std::prev(behind)->second) return;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::size_t limit) {

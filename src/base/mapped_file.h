@@ -23,11 +23,6 @@ class MappedFile {
   const std::filesystem::path& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  // Tells the system that `part` of bytes() will not be read again soon: its pages leave the
-  // process's resident memory (they stay in the page cache). Reading it again is correct, and
-  // slower once.
-  void release(std::span<const std::byte> part) const;
-
  private:
   MappedFile() = default;
 
@@ -35,6 +30,11 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+// Tells the system that `part` will not be read again soon. Where it is of a MappedFile its pages
+// leave the process's resident memory (they stay in the page cache); reading it again is correct,
+// and slower once. Other memory is left as it is.
+void release_if_mapped(std::span<const std::byte> part);
 
 // The whole of a small text file. Throws as MappedFile::open does, and Errc::invalid_file when the
 // file is larger than `limit` bytes.

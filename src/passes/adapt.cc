@@ -121,6 +121,8 @@ constexpr int64_t kRanksMatterBelow = 13;
 
 class Adapting {
  public:
+  explicit Adapting(ir::Model& model) : model_(model) {}
+
   void graph(const ir::Graph& graph, int64_t opset, bool in_function) {
     // Adapters add nodes around the one they adapt: those are of the newest opset already.
     std::vector<ir::Node*> nodes;
@@ -165,17 +167,18 @@ class Adapting {
   void adapt(ir::Node& node, int64_t opset, bool in_function) {
     for (const Adapter& adapter : adapters()) {
       if (adapter.op_type == node.op_type() && opset < adapter.below)
-        adapter.adapt({node, facts_, in_function});
+        adapter.adapt({node, facts_, in_function, model_});
     }
   }
 
   void adapt_foreign(ir::Node& node, bool in_function) {
     for (const ForeignOp& foreign : foreign_ops()) {
       if (foreign.domain == node.domain() && foreign.op_type == node.op_type())
-        return foreign.adapt({node, facts_, in_function});
+        return foreign.adapt({node, facts_, in_function, model_});
     }
   }
 
+  ir::Model& model_;
   ops::Facts facts_;
 };
 
@@ -184,7 +187,7 @@ class Adapting {
 void adapt_to_newest(ir::Model& model) {
   const int64_t opset = main_opset(model.opsets, ir::kOpset);
   check_version(opset, model);
-  Adapting adapting;
+  Adapting adapting(model);
   for (const auto& function : model.functions) {
     const int64_t own = main_opset(function->opsets, opset);
     check_version(own, model);

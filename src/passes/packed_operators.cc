@@ -4,7 +4,9 @@
 #include <array>
 
 #include "src/base/fail.h"
+#include "src/passes/own_functions.h"
 #include "src/passes/padding_mask.h"
+#include "src/passes/quantized_functions.h"
 
 namespace tercel::passes {
 namespace {
@@ -53,7 +55,8 @@ bool matmul(PackedValues& values, ir::Node& node, ir::Builder& b) {
       values.dims(node.input(0)).size() < 2) {
     return values.refuse(node, "is a product of tokens with each other");
   }
-  return values.keep(node, b.matmul(values.packed(node.input(0)), node.input(1)));
+  return values.keep(
+      node, b.op(node.op_type(), {values.packed(node.input(0)), node.input(1)}, {}, node.domain()));
 }
 
 bool gemm(PackedValues& values, ir::Node& node, ir::Builder& b) {
@@ -183,6 +186,9 @@ bool pack(PackedValues& values, ir::Node& node) {
   for (const auto& [name, handler] : kHandlers) {
     if (node.is(name)) return handler(values, node, b);
   }
+  if (node.domain() == kOwnDomain &&
+      (node.op_type() == kBlockMatMul || node.op_type() == kDynamicMatMul))
+    return matmul(values, node, b);
   return values.refuse(node, "may mix tokens");
 }
 

@@ -8,7 +8,9 @@
 #include "src/base/packed.h"
 #include "src/passes/constant_weight.h"
 #include "src/passes/match.h"
+#include "src/passes/own_functions.h"
 #include "src/passes/pass_list.h"
+#include "src/passes/quantized_functions.h"
 
 namespace tercel::passes {
 namespace {
@@ -69,8 +71,16 @@ class GroupQuantizing {
     ir::Builder b(node.graph(), &node);
     ir::Value* dequantized = dequantized_of(*weight, b);
     if (dequantized == nullptr) return;
-    if (node.is("Gemm")) node.set_attribute("transB", int64_t{0});
-    node.set_input(1, dequantized);
+    if (weight->k() % kQuantizedBlock != 0) {
+      if (node.is("Gemm")) node.set_attribute("transB", int64_t{0});
+      node.set_input(1, dequantized);
+      return;
+    }
+    ir::Value* result = b.op(kBlockMatMul, {node.input(0), dequantized}, {}, kOwnDomain);
+    result->type = node.output()->type;
+    if (node.input(2) != nullptr) result = b.add(result, node.input(2));
+    take_over(node.output(), result);
+    add_quantized_functions(model_);
   }
 
   // Two products by one weight share what it becomes.

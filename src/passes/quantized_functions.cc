@@ -36,6 +36,33 @@ RoundedRows (x) => (y) {
 }
 
 <domain: "tercel", opset_import: ["" : 28, "tercel" : 1],
+ doc_string: "Each 32 elements of the last axis rounded to 127 steps from 0 to their greatest size.">
+RoundedBlocks (x) => (y) {
+  rows_of_blocks = Constant <value_ints: ints = [-1, 32]> ()
+  axis = Constant <value_ints: ints = [-1]> ()
+  steps = Constant <value_float: float = 127.0> ()
+  least_range = Constant <value_float: float = 1e-30> ()
+  blocks = Reshape (x, rows_of_blocks)
+  size = Abs (blocks)
+  greatest = ReduceMax <keepdims: int = 1> (size, axis)
+  range = Max (greatest, least_range)
+  inverse = Div (steps, range)
+  scale = Div (range, steps)
+  in_steps = Mul (blocks, inverse)
+  nearest = Round (in_steps)
+  rounded = Mul (nearest, scale)
+  shape = Shape (x)
+  y = Reshape (rounded, shape)
+}
+
+<domain: "tercel", opset_import: ["" : 28, "tercel" : 1],
+ doc_string: "X * W, each 32 elements of a row of X rounded to 8 bits by a scale of their own.">
+BlockQuantizedMatMul (X, W) => (Y) {
+  rounded = tercel.RoundedBlocks (X)
+  Y = MatMul (rounded, W)
+}
+
+<domain: "tercel", opset_import: ["" : 28, "tercel" : 1],
  doc_string: "X * W, each row of X rounded to 8 bits by a scale and a zero point of its own.">
 DynamicQuantizedMatMul (X, W) => (Y) {
   rounded = tercel.RoundedRows (X)

@@ -81,13 +81,16 @@ bool is_quantized(const ir::Node& node, std::string_view op_type) {
   return node.domain() == "tercel" && node.op_type() == op_type;
 }
 
+bool is_quantized_product(const ir::Node& node) {
+  return is_quantized(node, "BlockQuantizedMatMul") || is_quantized(node, "DynamicQuantizedMatMul");
+}
+
 bool is_conv(const ir::Node& node) {
   return node.is("Conv") || is_quantized(node, "DynamicQuantizedConv");
 }
 
 bool takes_epilogue(const ir::Node& node) {
-  return node.is("MatMul") || node.is("Gemm") || is_conv(node) ||
-         is_quantized(node, "DynamicQuantizedMatMul");
+  return node.is("MatMul") || node.is("Gemm") || is_conv(node) || is_quantized_product(node);
 }
 
 // As dequantised weights are, when nothing else is known of them.
@@ -172,8 +175,8 @@ namespace {
 
 // What may be computed with others: nothing is read but input 0 and constants.
 bool may_be_together(const ir::Node& node, const FusedGroup* group, const ops::Facts& facts) {
-  const bool dynamic = is_quantized(node, "DynamicQuantizedMatMul");
-  if ((!node.is("MatMul") && !dynamic) || !is_f32(node.output(), facts)) return false;
+  const bool fits = node.is("MatMul") || is_quantized_product(node);
+  if (!fits || !is_f32(node.output(), facts)) return false;
   return group == nullptr || (group->residual == nullptr && !group->epilogue.norm);
 }
 

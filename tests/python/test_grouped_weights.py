@@ -127,7 +127,7 @@ def test_blocks_that_no_kernel_takes_give_the_same(block, tmp_path):
     assert np.array_equal(y, models.ours(plain, {"x": x}, tmp_path)[0])
 
 
-def n_bits_model(k, n, bits, block, with_zero, with_bias, flat=False):
+def n_bits_model(k, n, bits, block, with_zero, with_bias, flat=False, accuracy=0):
     blocks = -(-k // block)
     values = RNG.integers(0, 1 << bits, (n, blocks, block)).astype(np.uint8)
     zeros = RNG.integers(0, 1 << bits, (n, blocks)).astype(np.uint8)
@@ -142,7 +142,7 @@ def n_bits_model(k, n, bits, block, with_zero, with_bias, flat=False):
     if with_bias:
         constants.append(("b", normal(n)))
         inputs += [""] * (5 - len(inputs)) + ["b"]
-    named = {"K": k, "N": n, "bits": bits, "block_size": block}
+    named = {"K": k, "N": n, "bits": bits, "block_size": block, "accuracy_level": accuracy}
     node = helper.make_node("MatMulNBits", inputs, ["y"], domain="com.microsoft", name="product", **named)
     model = models.make(
         [node],
@@ -175,6 +175,64 @@ def test_mat_mul_n_bits(bits, k, n, block, with_zero, with_bias, tmp_path):
     assert np.array_equal(tercel.Session(tmp_path / "saved.onnx").run({"x": x})["y"], y)
 
 
+def rounded_in_blocks(x):
+    """Each 32 elements of the last axis to 127 steps from 0 to the greatest."""
+    blocks = x.reshape(-1, 32)
+    size = np.maximum(np.abs(blocks).max(axis=1, keepdims=True), np.float32(1e-30))
+    return (np.round(blocks * (np.float32(127) / size)) * (size / np.float32(127))).reshape(x.shape)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("with_zero", [False, True])
+@pytest.mark.parametrize("k, n, block", [(96, 64, 32), (256, 41, 64), (128, 70, 128)])
+def test_mat_mul_n_bits_that_may_round_its_rows(k, n, block, with_zero, with_bias, tmp_path):
+    model = n_bits_model(k, n, 4, block, with_zero, with_bias, accuracy=4)
+    x = normal(2, 3, k)
+    (y,) = models.ours(model, {"x": x}, tmp_path)
+    session = tercel.Session(tmp_path / "model.onnx")
+    assert "gemm_int4_dynamic" in session.explain()
+    (exact,) = models.ours(n_bits_model_like(model, 0), {"x": rounded_in_blocks(x)}, tmp_path)
+    models.assert_same([y], [exact], rtol=1e-4, atol=1e-5 * np.abs(exact).max())
+    (other,) = models.onnx_runtime(model, {"x": x})
+    assert float((y * other).sum() / np.linalg.norm(y) / np.linalg.norm(other)) > 0.9999
+    for row in range(3):
+        assert np.array_equal(session.run({"x": x[1:, row : row + 1]})["y"], y[1:, row : row + 1])
+    onnx.save(model, tmp_path / "model.onnx")
+    tercel.export_onnx(tmp_path / "model.onnx", tmp_path / "saved.onnx")
+    saved = onnx.load(tmp_path / "saved.onnx")
+    onnx.checker.check_model(saved, full_check=True)
+    assert np.array_equal(tercel.Session(tmp_path / "saved.onnx").run({"x": x})["y"], y)
+    models.assert_same([y], models.onnx_runtime(saved, {"x": x}, optimize=False), rtol=1e-4, atol=1e-3)
+
+
+def test_rows_rounded_in_blocks_by_a_weight_that_is_given(tmp_path):
+    """The function's name with a weight that no kernel packs: as its body says."""
+    onnx.save(n_bits_model(64, 40, 4, 32, False, False, accuracy=4), tmp_path / "model.onnx")
+    tercel.export_onnx(tmp_path / "model.onnx", tmp_path / "saved.onnx")
+    functions = onnx.load(tmp_path / "saved.onnx").functions
+    model = models.make(
+        [helper.make_node("BlockQuantizedMatMul", ["x", "w"], ["y"], domain="tercel")],
+        [("x", TensorProto.FLOAT, [2, 3, 64]), ("w", TensorProto.FLOAT, [64, 7])],
+        [("y", TensorProto.FLOAT, [2, 3, 7])],
+        opset=21,
+        functions=functions,
+    )
+    feeds = {"x": normal(2, 3, 64), "w": normal(64, 7)}
+    got = models.ours(model, feeds, tmp_path)
+    models.assert_same(got, [rounded_in_blocks(feeds["x"]) @ feeds["w"]], rtol=1e-4, atol=1e-4)
+    models.assert_same(got, models.onnx_runtime(model, feeds, optimize=False), rtol=1e-4, atol=1e-4)
+    assert "gemm_f32_rounded" in tercel.Session(tmp_path / "model.onnx").explain()
+
+
+def n_bits_model_like(model, accuracy):
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for attribute in copy.graph.node[0].attribute:
+        if attribute.name == "accuracy_level":
+            attribute.i = accuracy
+    return copy
+
+
 def test_mat_mul_n_bits_that_is_refused(tmp_path):
     def error_of(change, **attributes):
         model = n_bits_model(64, 8, 4, 32, True, False)
@@ -199,8 +257,9 @@ def test_mat_mul_n_bits_that_is_refused(tmp_path):
     assert "K is -1 and N is 8" in error_of(lambda graph: None, K=-1)
 
 
-def test_a_session_and_a_saved_model_of_int4(tmp_path):
-    weights = normal(90, 70), normal(33, 90)
+@pytest.mark.parametrize("k, middle, kernel", [(70, 90, "gemm_f32_grouped"), (64, 96, "gemm_int4_dynamic")])
+def test_a_session_and_a_saved_model_of_int4(k, middle, kernel, tmp_path):
+    weights = normal(middle, k), normal(33, middle)
     model = models.make(
         [
             helper.make_node("Transpose", ["w1"], ["t"], perm=[1, 0]),
@@ -208,16 +267,16 @@ def test_a_session_and_a_saved_model_of_int4(tmp_path):
             helper.make_node("Relu", ["p"], ["r"]),
             helper.make_node("Gemm", ["r", "w2", "b"], ["y"], transB=1),
         ],
-        [("x", TensorProto.FLOAT, ["rows", 70])],
+        [("x", TensorProto.FLOAT, ["rows", k])],
         [("y", TensorProto.FLOAT, ["rows", 33])],
         [("w1", weights[0]), ("w2", weights[1]), ("b", normal(33))],
         opset=21,
     )
     onnx.save(model, tmp_path / "model.onnx")
-    x = normal(40, 70)
+    x = normal(40, k)
     exact = tercel.Session(tmp_path / "model.onnx").run({"x": x})["y"]
     session = tercel.Session(tmp_path / "model.onnx", dtype="int4")
-    assert session.explain().count("gemm_f32_grouped") == 2
+    assert session.explain().count(kernel) == 2
     y = session.run({"x": x})["y"]
     assert float((y * exact).sum() / np.linalg.norm(y) / np.linalg.norm(exact)) > 0.98
     for rows in (slice(0, 1), slice(3, 19), slice(39, 40)):
@@ -230,7 +289,7 @@ def test_a_session_and_a_saved_model_of_int4(tmp_path):
     models.assert_same([y], models.onnx_runtime(written, {"x": x}, optimize=False), rtol=1e-4, atol=1e-3)
     stored = [onnx.numpy_helper.to_array(each) for each in written.graph.initializer if each.name.endswith("_int4")]
     scales = [onnx.numpy_helper.to_array(each) for each in written.graph.initializer if each.name.endswith("_scale")]
-    assert [each.shape for each in stored] == [(70, 90), (90, 33)]
+    assert [each.shape for each in stored] == [(k, middle), (middle, 33)]
     for weight, values, scale in zip(weights, stored, scales):
         rounded = dequantised(values, scale, np.zeros(scale.shape), 0, 32)
         # Half a step; beyond the greatest, 7, a whole one.

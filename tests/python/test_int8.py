@@ -162,6 +162,20 @@ def test_a_rounded_convolution_by_a_weight_that_is_given(convolutions, tmp_path)
     assert "conv_f32_rounded" in ours.explain()
 
 
+@pytest.mark.parametrize("dtype, function", [("int8", "DynamicQuantizedMatMul"), ("int4", "BlockQuantizedMatMul")])
+def test_a_saved_encoder_computes_no_padding(dtype, function, tmp_path):
+    saved = tmp_path / "saved.onnx"
+    tercel.export_onnx(cli.CHECKPOINTS / "bert_qa", saved, dtype=dtype)
+    assert function in {node.op_type for node in onnx.load(saved).graph.node}
+    session = tercel.Session(saved)
+    assert session.explain().startswith("rows: packed")
+    ids, mask = np.arange(12).reshape(2, 6) + 5, np.array([[1] * 6, [1] * 4 + [0] * 2])
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
+    both = session.run(inputs)["start_logits"]
+    alone = session.run({name: array[1:, :4] for name, array in inputs.items()})["start_logits"]
+    assert np.array_equal(both[1:, :4], alone)
+
+
 def test_auto_says_what_it_tried(network):
     x = normal(40, 70)
     chosen = tercel.Session(network, dtype="auto", samples=[{"x": x}], least_cosine=0.999)

@@ -1,6 +1,7 @@
 """The Python session against ONNX Runtime and numpy, on models made here."""
 
 import gc
+import subprocess
 import sys
 import threading
 import weakref
@@ -58,6 +59,16 @@ def identity(tmp_path, element_type, shape):
         [("x", element_type, shape)],
         [("y", element_type, shape)],
     )
+
+
+def test_numpy_is_imported_with_the_first_model(linear):
+    program = """
+import sys, tercel
+assert "numpy" not in sys.modules
+tercel.Session(sys.argv[1])
+assert "numpy" in sys.modules and "ml_dtypes" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program, str(linear)], check=True)
 
 
 def test_inputs_and_outputs_are_listed(linear):

@@ -157,6 +157,17 @@ inline void gemm_strip(int rows, const float* a, const T* b, int64_t panel_strid
   if (columns > 0) gemm_edge(rows, a, b, kc, c, c_row, columns, first, Ahead());
 }
 
+// kLanes columns of kLanes elements of B, `n_stride` between them, to rows that are kPanel apart.
+template <class Source, class Packed>
+inline void pack_square(const Source* b, int64_t n_stride, Packed* out) {
+  Vec square[kLanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) square[i] = load(b + i * n_stride);
+  transpose(square);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) store(out + i * kPanel, square[i]);
+}
+
 // One panel, k in [0, kc), from B[k, n] at k * k_stride + n * n_stride; missing columns are zero.
 template <class Source, class Packed>
 inline void pack_panel(const Source* b, int64_t k_stride, int64_t n_stride, int64_t kc,
@@ -170,6 +181,12 @@ inline void pack_panel(const Source* b, int64_t k_stride, int64_t n_stride, int6
         store(out, load(from));
         store(out + kLanes, load(from + kLanes));
       }
+      continue;
+    }
+    if (k_stride == 1 && columns == kPanel && steps == kLanes) {
+      pack_square(from, n_stride, out);
+      pack_square(from + kLanes * n_stride, n_stride, out + kLanes);
+      out += kLanes * kPanel;
       continue;
     }
     if (n_stride == 1) {

@@ -43,6 +43,7 @@ extern const ConvBf16Kernels conv_bf16_kernels;
 
 #define TERCEL_DECLARE_INT8(isa)                  \
   namespace tercel::kernels::isa {                \
+  extern const GemmInt4Kernels gemm_int4_kernels; \
   extern const GemmInt8Kernels gemm_int8_kernels; \
   extern const ConvInt8Kernels conv_int8_kernels; \
   }

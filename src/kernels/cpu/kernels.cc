@@ -54,41 +54,43 @@ const ConvBf16Kernels* conv_bf16_kernels(CpuIsa isa) {
 
 namespace {
 
-struct Int8Kernels {
-  const GemmInt8Kernels& gemm;
+struct IntKernels {
+  const GemmInt4Kernels& gemm4;
+  const GemmInt8Kernels& gemm8;
   const ConvInt8Kernels& conv;
 };
 
-#define TERCEL_INT8_KERNELS(isa) \
-  { isa::gemm_int8_kernels, isa::conv_int8_kernels }
+#define TERCEL_INT_KERNELS(isa) \
+  { isa::gemm_int4_kernels, isa::gemm_int8_kernels, isa::conv_int8_kernels }
 
-Int8Kernels int8_kernels(CpuIsa isa) {
+IntKernels int_kernels(CpuIsa isa) {
 #if defined(__x86_64__)
   switch (isa) {
     case CpuIsa::amx:
-      return TERCEL_INT8_KERNELS(amx);
+      return TERCEL_INT_KERNELS(amx);
     case CpuIsa::avx512_bf16:
     case CpuIsa::avx512_vnni:
-      return TERCEL_INT8_KERNELS(avx512_vnni);
+      return TERCEL_INT_KERNELS(avx512_vnni);
     case CpuIsa::avx512:
-      return TERCEL_INT8_KERNELS(avx512);
+      return TERCEL_INT_KERNELS(avx512);
     case CpuIsa::avx2_vnni:
-      return TERCEL_INT8_KERNELS(avx2_vnni);
+      return TERCEL_INT_KERNELS(avx2_vnni);
     case CpuIsa::avx2:
-      return TERCEL_INT8_KERNELS(avx2);
+      return TERCEL_INT_KERNELS(avx2);
     case CpuIsa::generic:
       break;
   }
 #endif
   static_cast<void>(isa);
-  return TERCEL_INT8_KERNELS(generic);
+  return TERCEL_INT_KERNELS(generic);
 }
 
-#undef TERCEL_INT8_KERNELS
+#undef TERCEL_INT_KERNELS
 
 }  // namespace
 
-const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa) { return int8_kernels(isa).gemm; }
-const ConvInt8Kernels& conv_int8_kernels(CpuIsa isa) { return int8_kernels(isa).conv; }
+const GemmInt4Kernels& gemm_int4_kernels(CpuIsa isa) { return int_kernels(isa).gemm4; }
+const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa) { return int_kernels(isa).gemm8; }
+const ConvInt8Kernels& conv_int8_kernels(CpuIsa isa) { return int_kernels(isa).conv; }
 
 }  // namespace tercel::kernels

@@ -13,6 +13,7 @@
 #include "src/kernels/cpu/elementwise.h"
 #include "src/kernels/cpu/gemm.h"
 #include "src/kernels/cpu/gemm_bf16.h"
+#include "src/kernels/cpu/gemm_int4.h"
 #include "src/kernels/cpu/gemm_int8.h"
 #include "src/kernels/cpu/pool.h"
 #include "src/kernels/cpu/quantize.h"
@@ -34,7 +35,8 @@ struct CpuKernels {
 
 // The kernels compiled for `isa`, which the machine must have (best_cpu_isa()).
 const CpuKernels& cpu_kernels(CpuIsa isa);
-// Those of 8-bit integers, which have instruction sets of their own.
+// Those of integers, which have instruction sets of their own.
+const GemmInt4Kernels& gemm_int4_kernels(CpuIsa isa);
 const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa);
 const ConvInt8Kernels& conv_int8_kernels(CpuIsa isa);
 

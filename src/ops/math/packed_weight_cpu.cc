@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "src/base/half.h"
+#include "src/base/mapped_file.h"
 #include "src/device/lasting_memory.h"
 #include "src/ops/cpu_util.h"
 #include "src/ops/quantization/grouped_weight_cpu.h"
@@ -139,6 +140,7 @@ PackedWeight::PackedWeight(const KernelContext& context, int index, bool transpo
                                 .packed = packed_,
                                 .out = data_->data()};
   (bf16_ != nullptr ? bf16_->pack_b : gemm_.pack_b)(args, context.pool);
+  release_if_mapped({static_cast<const std::byte*>(stored.data()), stored.bytes()});
 }
 
 void PackedWeight::fill(kernels::GemmArgs& args) const {

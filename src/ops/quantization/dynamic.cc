@@ -1,6 +1,7 @@
 // tercel.DynamicQuantizedMatMul(X, W): X · W, each row of X rounded to 8 bits by a scale and a zero
 // point of its own. tercel.DynamicQuantizedConv(X, W, B): the convolution of X, each item of the
-// batch rounded in that way, with one group. Model-local functions, whose bodies
+// batch rounded in that way, with one group. tercel.BlockQuantizedMatMul(X, W): X · W, each 32
+// elements of a row rounded to 8 bits by a scale of their own. Model-local functions, whose bodies
 // (src/passes/quantized_functions.cc) other runtimes run.
 #include "src/ops/math/matmul.h"
 #include "src/ops/nn/window.h"
@@ -18,6 +19,14 @@ constexpr AttributeDef kWindow[] = {{"auto_pad", AttributeKind::string},
 void infer_matmul(InferContext& context) {
   infer_product(context, 0, 1, context.dtype(0));
   require_same_dtype(context, 0, 1);
+}
+
+void infer_block_matmul(InferContext& context) {
+  infer_matmul(context);
+  const ir::Dims* w = context.dims(1);
+  if (w != nullptr && w->size() == 2 && w->front().known() &&
+      w->front().value() % kQuantizedBlock != 0)
+    context.reject("K is {}; expected a multiple of {}", w->front().value(), kQuantizedBlock);
 }
 
 void infer_conv(InferContext& context) {
@@ -42,6 +51,8 @@ constexpr OpDef dynamic(std::string_view name, int inputs, std::span<const Attri
 
 }  // namespace
 
+constinit const OpDef block_quantized_matmul =
+    dynamic("BlockQuantizedMatMul", 2, {}, infer_block_matmul);
 constinit const OpDef dynamic_quantized_conv =
     dynamic("DynamicQuantizedConv", 3, kWindow, infer_conv);
 constinit const OpDef dynamic_quantized_matmul =

@@ -2,17 +2,47 @@
 
 #include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/nn/conv_cpu.h"
+#include "src/ops/quantization/grouped_weight_cpu.h"
 #include "src/ops/quantization/packed_bytes_cpu.h"
+#include "src/ops/quantization/quantization.h"
 #include "src/ops/quantization/quantization_cpu.h"
 
 namespace tercel::ops {
 namespace {
 
+// What rows of 8 bits are multiplied by: weights of 8 bits, and of 4 in blocks.
+struct EightBits {
+  using Weight = PackedBytes;
+  using Args = kernels::Int8GemmArgs;
+  static const auto& gemm(CpuIsa isa) { return kernels::gemm_int8_kernels(isa); }
+  static Weight pack(const KernelContext& context) {
+    return {context, *dequantized_constant(context, 1)};
+  }
+  static int64_t k(const Weight& weight) { return weight.k(); }
+  static void fill(const Weight& weight, Args& args) { weight.fill(args); }
+};
+
+struct FourBits {
+  static_assert(kernels::kInt4Block == kQuantizedBlock);
+  using Weight = GroupedWeight;
+  using Args = kernels::Int4GemmArgs;
+  static const auto& gemm(CpuIsa isa) { return kernels::gemm_int4_kernels(isa); }
+  static Weight pack(const KernelContext& context) {
+    return pack_int4(context, *dequantized_matrix(context, 1));
+  }
+  static int64_t k(const Weight& weight) { return weight.k; }
+  static void fill(const Weight& weight, Args& args) {
+    args.n = weight.n;
+    args.k = weight.k;
+    args.packed_b = weight.data->data();
+  }
+};
+
 // With its siblings: rows are quantised once for all of them.
+template <class Bits>
 class PackedKernel final : public CpuKernel {
  public:
-  explicit PackedKernel(const KernelContext& context)
-      : gemm_(kernels::gemm_int8_kernels(context.isa)) {
+  explicit PackedKernel(const KernelContext& context) : gemm_(Bits::gemm(context.isa)) {
     add(context);
     for (const Sibling& sibling : context.siblings) add(context.of(sibling));
   }
@@ -21,14 +51,14 @@ class PackedKernel final : public CpuKernel {
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
                         int threads) const override {
-    return gemm_.workspace(rows(inputs[0]), weights_[0].k(), threads);
+    return gemm_.workspace(rows(inputs[0]), Bits::k(weights_[0]), threads);
   }
 
   void run(const KernelRun& run) const override {
-    std::array<kernels::Int8GemmArgs, kMaxTogether> products;
+    std::array<typename Bits::Args, kMaxTogether> products;
     for (std::size_t i = 0; i < weights_.size(); ++i) {
-      kernels::Int8GemmArgs& args = products[i];
-      weights_[i].fill(args);
+      auto& args = products[i];
+      Bits::fill(weights_[i], args);
       args.m = rows(run.inputs[0].shape());
       args.a = elements<float>(run.inputs[0]);
       args.a_row = args.k;
@@ -43,13 +73,13 @@ class PackedKernel final : public CpuKernel {
 
  private:
   void add(const KernelContext& context) {
-    weights_.emplace_back(context, *dequantized_constant(context, 1));
+    weights_.push_back(Bits::pack(context));
     epilogues_.push_back(context.epilogue);
   }
   static int64_t rows(const Shape& a) { return product(a, 0, static_cast<int>(a.size()) - 1); }
 
-  const kernels::GemmInt8Kernels& gemm_;
-  std::vector<PackedBytes> weights_;
+  decltype(Bits::gemm(CpuIsa::generic)) gemm_;
+  std::vector<typename Bits::Weight> weights_;
   std::vector<Epilogue> epilogues_;
 };
 
@@ -76,11 +106,31 @@ void round_rows(const Tensor& rows, int64_t k, float* out, ThreadPool& pool) {
     for (int64_t r = begin; r < end; ++r) round_row(elements<float>(rows) + r * k, k, out + r * k);
   });
 }
+
+// Blocks of rows as they are after rounding.
+void round_blocks(const Tensor& rows, int64_t /*k*/, float* out, ThreadPool& pool) {
+  constexpr int64_t kBlock = kQuantizedBlock;
+  const auto* all = elements<float>(rows);
+  pool.parallel_for(rows.size() / kBlock, rows_per_grain(kBlock), [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin * kBlock; first < end * kBlock; first += kBlock) {
+      float range = 1e-30F, poison = 0;
+      for (int64_t i = first; i < first + kBlock; ++i) {
+        range = std::max(range, std::abs(all[i]));
+        poison += all[i] * 0;
+      }
+      const float scale = range / 127 + poison;
+      for (int64_t i = first; i < first + kBlock; ++i)
+        out[i] = std::nearbyint(all[i] * (127 / range)) * scale;
+    }
+  });
+}
+
 std::size_t rounded_bytes(const Shape& rows) {
   return workspace_bytes(bytes_of(Dtype::f32, element_count(rows)));
 }
 
 // As the functions' bodies say, for weights that are not packed.
+template <auto ROUND>
 class PlainKernel final : public CpuKernel {
  public:
   explicit PlainKernel(const KernelContext& context)
@@ -96,7 +146,7 @@ class PlainKernel final : public CpuKernel {
     const int64_t n = run.inputs[1].shape()[1];
     const int64_t m = n == 0 ? 0 : run.outputs[0].size() / n;
     auto* rounded = reinterpret_cast<float*>(run.workspace);
-    round_rows(run.inputs[0], k, rounded, run.pool);
+    ROUND(run.inputs[0], k, rounded, run.pool);
     gemm_.batched_gemm({.batch = 1,
                         .m = m,
                         .n = n,
@@ -160,11 +210,18 @@ std::string refuse_weight(const KernelContext& context) {
   return PackedBytes::refuse(*weight);
 }
 
+std::string refuse_int4_weight(const KernelContext& context) {
+  if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  const auto weight = dequantized_matrix(context, 1);
+  return weight ? refuse_int4(*weight) : "the weight is not a dequantised constant";
+}
+
+template <auto REFUSE_WEIGHT>
 std::string refuse_packed(const KernelContext& context) {
   if (context.siblings.size() >= kMaxTogether) return "too many products for one step";
-  std::string reason = refuse_weight(context);
+  std::string reason = REFUSE_WEIGHT(context);
   for (const Sibling& sibling : context.siblings) {
-    if (reason.empty()) reason = refuse_weight(context.of(sibling));
+    if (reason.empty()) reason = REFUSE_WEIGHT(context.of(sibling));
   }
   return reason;
 }
@@ -183,11 +240,16 @@ std::string refuse_plain_conv(const KernelContext& context) {
 
 }  // namespace
 
+const CpuImplementation kBlockMatMulCpu[2] = {
+    {"gemm_int4_dynamic", refuse_packed<refuse_int4_weight>, create_kernel<PackedKernel<FourBits>>,
+     true, false, true},
+    {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel<round_blocks>>}};
 const CpuImplementation kDynamicConvCpu[2] = {
     {"conv_int8_dynamic", refuse_conv_int8, create_packed_conv, true, true},
     {"conv_f32_rounded", refuse_plain_conv, create_kernel<PlainConvKernel>}};
 const CpuImplementation kDynamicMatMulCpu[2] = {
-    {"gemm_int8_dynamic", refuse_packed, create_kernel<PackedKernel>, true, false, true},
-    {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel>}};
+    {"gemm_int8_dynamic", refuse_packed<refuse_weight>, create_kernel<PackedKernel<EightBits>>,
+     true, false, true},
+    {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel<round_rows>>}};
 
 }  // namespace tercel::ops

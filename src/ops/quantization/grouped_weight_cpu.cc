@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "src/base/mapped_file.h"
 #include "src/device/lasting_memory.h"
 #include "src/ops/quantization/element_cpu.h"
 
@@ -82,30 +83,57 @@ std::string refuse_grouped(const DequantizedMatrix& matrix, bool transposed) {
 
 Dtype grouped_dtype(Dtype stored) { return bits_of(stored) == 4 ? Dtype::i4 : Dtype::i8; }
 
-GroupedWeight pack_grouped(const KernelContext& context, const DequantizedMatrix& matrix,
-                           bool transposed) {
-  const kernels::GemmKernels& gemm = kernels::cpu_kernels(context.isa).gemm;
+std::string refuse_int4(const DequantizedMatrix& matrix) {
+  if (bits_of(matrix.values.dtype()) != 4) return "the weight is not of 4 bits";
+  if (std::string reason = refuse_grouped(matrix, false); !reason.empty()) return reason;
+  const Grouping grouping(matrix, false);
+  if (grouping.group < grouping.k && grouping.group % kernels::kInt4Block != 0)
+    return fmt::format("blocks are not a multiple of {}", kernels::kInt4Block);
+  return {};
+}
+
+namespace {
+
+using Arguments = kernels::PackGroupedArgs;
+
+GroupedWeight packed_by(std::size_t (*bytes)(const Arguments&),
+                        void (*pack)(const Arguments&, ThreadPool&), const KernelContext& context,
+                        const DequantizedMatrix& matrix, bool transposed) {
   const Grouping grouping(matrix, transposed);
   const auto scale = numbers_of<float>(matrix.scale, read_element);
   std::vector<int32_t> zero;
   if (matrix.zero.defined()) zero = numbers_of<int32_t>(matrix.zero, read_element);
   const int64_t row = matrix.values.shape()[1];
-  kernels::PackGroupedArgs args{.k = grouping.k,
-                                .n = grouping.n,
-                                .b = matrix.values.data(),
-                                .source = matrix.values.dtype(),
-                                .k_stride = grouping.k_axis == 0 ? row : 1,
-                                .n_stride = grouping.k_axis == 0 ? 1 : row,
-                                .group = grouping.group,
-                                .scale = scale.data(),
-                                .zero = zero.empty() ? nullptr : zero.data(),
-                                .scale_group = grouping.scale_group,
-                                .scale_n = grouping.scale_n};
+  Arguments args{.k = grouping.k,
+                 .n = grouping.n,
+                 .b = matrix.values.data(),
+                 .source = matrix.values.dtype(),
+                 .k_stride = grouping.k_axis == 0 ? row : 1,
+                 .n_stride = grouping.k_axis == 0 ? 1 : row,
+                 .group = grouping.group,
+                 .scale = scale.data(),
+                 .zero = zero.empty() ? nullptr : zero.data(),
+                 .scale_group = grouping.scale_group,
+                 .scale_n = grouping.scale_n};
   GroupedWeight weight{grouping.k, grouping.n, grouped_dtype(args.source), nullptr};
-  weight.data = allocate_lasting(context.memory, gemm.grouped_bytes(args), "packed weight");
+  weight.data = allocate_lasting(context.memory, bytes(args), "packed weight");
   args.out = weight.data->data();
-  gemm.pack_grouped(args, context.pool);
+  pack(args, context.pool);
+  release_if_mapped({static_cast<const std::byte*>(args.b), matrix.values.bytes()});
   return weight;
+}
+
+}  // namespace
+
+GroupedWeight pack_grouped(const KernelContext& context, const DequantizedMatrix& matrix,
+                           bool transposed) {
+  const kernels::GemmKernels& gemm = kernels::cpu_kernels(context.isa).gemm;
+  return packed_by(gemm.grouped_bytes, gemm.pack_grouped, context, matrix, transposed);
+}
+
+GroupedWeight pack_int4(const KernelContext& context, const DequantizedMatrix& matrix) {
+  const kernels::GemmInt4Kernels& gemm = kernels::gemm_int4_kernels(context.isa);
+  return packed_by(gemm.packed_bytes, gemm.pack_b, context, matrix, false);
 }
 
 }  // namespace tercel::ops

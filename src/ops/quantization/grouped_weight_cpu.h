@@ -29,6 +29,9 @@ std::optional<DequantizedMatrix> dequantized_matrix(const KernelContext& context
 // otherwise the reason why not.
 std::string refuse_grouped(const DequantizedMatrix& matrix, bool transposed);
 
+// Empty when pack_int4 takes the matrix, otherwise the reason why not.
+std::string refuse_int4(const DequantizedMatrix& matrix);
+
 // What weights of this type are packed as: i4 or i8.
 Dtype grouped_dtype(Dtype stored);
 
@@ -39,5 +42,7 @@ struct GroupedWeight {
 };
 GroupedWeight pack_grouped(const KernelContext& context, const DequantizedMatrix& matrix,
                            bool transposed);
+// For products of rows that are rounded.
+GroupedWeight pack_int4(const KernelContext& context, const DequantizedMatrix& matrix);
 
 }  // namespace tercel::ops

@@ -5,6 +5,10 @@
 
 namespace tercel::ops {
 
+// Elements of a row that tercel.BlockQuantizedMatMul rounds by a scale of their own.
+inline constexpr int64_t kQuantizedBlock = 32;
+
+extern const OpDef block_quantized_matmul;
 extern const OpDef conv_integer;
 extern const OpDef dequantize_linear;
 extern const OpDef dynamic_quantize_linear;

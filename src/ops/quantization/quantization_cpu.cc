@@ -6,6 +6,7 @@ namespace tercel::ops {
 
 CpuFamily quantization_cpu_ops() {
   static const CpuOp kOps[] = {
+      {"tercel", "BlockQuantizedMatMul", kBlockMatMulCpu},
       {"", "ConvInteger", kConvIntegerCpu},
       {"", "DequantizeLinear", kDequantizeCpu},
       {"", "DynamicQuantizeLinear", kDynamicQuantizeCpu},

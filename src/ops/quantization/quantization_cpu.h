@@ -11,6 +11,7 @@ namespace tercel::ops {
 
 using ByteTypes = Types<int8_t, uint8_t>;
 
+extern const CpuImplementation kBlockMatMulCpu[2];
 extern const CpuImplementation kConvIntegerCpu[2];
 extern const CpuImplementation kDequantizeCpu[2];
 extern const CpuImplementation kDynamicConvCpu[2];

@@ -169,21 +169,39 @@ TEST(Products, ConvolutionsOfIntegers) {
   }
 }
 
-// Weights that are constants are packed, on every instruction set.
+// Of one node of the domain tercel.
+ir::Type infer_own(const std::string& op_type, const std::vector<std::pair<Dtype, Shape>>& inputs) {
+  ir::Model model;
+  model.opsets[""] = ir::kOpset;
+  model.opsets["tercel"] = 1;
+  ir::Builder b(model.graph);
+  std::vector<ir::Value*> values;
+  for (const auto& [dtype, shape] : inputs) {
+    values.push_back(model.graph.add_input("i" + std::to_string(values.size()),
+                                           ir::Type::tensor(dtype, ir::to_dims(shape))));
+  }
+  ir::Value* output = b.op(op_type, values, {}, "tercel");
+  model.graph.add_output(output);
+  infer_types(model);
+  return output->type;
+}
+
+TEST(Products, RowsRoundedInBlocksNeedWholeBlocks) {
+  const ir::Type type =
+      infer_own("BlockQuantizedMatMul", {{Dtype::f32, {2, 3, 64}}, {Dtype::f32, {64, 5}}});
+  EXPECT_EQ(type.shape(), (Shape{2, 3, 5}));
+  EXPECT_THROW(infer_own("BlockQuantizedMatMul", {{Dtype::f32, {3, 48}}, {Dtype::f32, {48, 5}}}),
+               Error);
+  EXPECT_THROW(infer_own("BlockQuantizedMatMul", {{Dtype::f32, {3, 32}}, {Dtype::i4, {32, 5}}}),
+               Error);
+}
+
 TEST(Products, RoundedConvolutionsRefuseWhatDoesNotFit) {
   const auto refused = [](Dtype weight, Shape w, Shape bias) {
-    ir::Model model;
-    model.opsets[""] = ir::kOpset;
-    model.opsets["tercel"] = 1;
-    ir::Builder b(model.graph);
-    const auto input = [&](const char* name, Dtype dtype, const Shape& shape) {
-      return model.graph.add_input(name, ir::Type::tensor(dtype, ir::to_dims(shape)));
-    };
-    model.graph.add_output(b.op(
-        "DynamicQuantizedConv",
-        {input("x", Dtype::f32, {1, 3, 5}), input("w", weight, w), input("b", Dtype::f32, bias)},
-        {}, "tercel"));
-    EXPECT_THROW(infer_types(model), Error);
+    EXPECT_THROW(
+        infer_own("DynamicQuantizedConv",
+                  {{Dtype::f32, {1, 3, 5}}, {weight, std::move(w)}, {Dtype::f32, std::move(bias)}}),
+        Error);
   };
   refused(Dtype::i8, {2, 3, 1}, {2});
   refused(Dtype::f32, {2, 3, 1}, {3});
@@ -191,6 +209,7 @@ TEST(Products, RoundedConvolutionsRefuseWhatDoesNotFit) {
   refused(Dtype::f32, {2, 4, 1}, {2});
 }
 
+// Weights that are constants are packed, on every instruction set.
 TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
   for (const CpuIsa isa : cpu_isas()) {
     for (const Dtype x : {Dtype::u8, Dtype::i8}) {

@@ -15,6 +15,7 @@ struct Adaptation {
   ir::Node& node;
   const ops::Facts& facts;
   bool in_function;  // constants are nodes there: a function has no initializers
+  ir::Model& model;  // gets the functions that are called
 
   // Adds nodes before the one that is adapted.
   ir::Builder builder() const { return ir::Builder(node.graph(), &node); }

@@ -1,6 +1,8 @@
 // com.microsoft.MatMulNBits, in which ONNX Runtime's tools write weights of 4 and 8 bits: A [.., K]
 // times a matrix [N, K] of unsigned integers in blocks along K, each with a scale and a zero point.
 // In ONNX's own operators that is A · Transpose(DequantizeLinear(weight, scales, zero points)).
+// With accuracy_level 4, which allows A to be rounded to 8 bits, the product is
+// BlockQuantizedMatMul.
 #include <cstring>
 
 #include "src/base/checked.h"
@@ -8,6 +10,8 @@
 #include "src/base/packed.h"
 #include "src/passes/adapters/adapters.h"
 #include "src/passes/match.h"
+#include "src/passes/own_functions.h"
+#include "src/passes/quantized_functions.h"
 
 namespace tercel::passes {
 namespace {
@@ -90,6 +94,13 @@ Tensor scales_of(const ir::Node& node, const Sizes& sizes) {
   return scales.reshape({sizes.n, sizes.blocks()});
 }
 
+// A function's body calls no function that its model may lack.
+bool may_round(const Adaptation& adaptation, const Sizes& sizes) {
+  constexpr int64_t kInt8 = 4;
+  return !adaptation.in_function && adaptation.node.int_or("accuracy_level", 0) == kInt8 &&
+         sizes.bits == 4 && sizes.k % kQuantizedBlock == 0 && sizes.block % kQuantizedBlock == 0;
+}
+
 }  // namespace
 
 void adapt_mat_mul_n_bits(const Adaptation& adaptation) {
@@ -108,8 +119,13 @@ void adapt_mat_mul_n_bits(const Adaptation& adaptation) {
                                  adaptation.constant(zeros_of(node, sizes))},
                                 {{"axis", int64_t{1}}, {"block_size", sizes.block}});
   ir::Value* turned = b.op("Transpose", {dequantized}, {{"perm", std::vector<int64_t>{1, 0}}});
-  ir::Value* result = b.op("MatMul", {node.input(0), turned});
-  result->producer()->name = node.name;
+  const bool rounds = may_round(adaptation, sizes);
+  if (rounds) add_quantized_functions(adaptation.model);
+  ir::Value* result = rounds ? b.op(kBlockMatMul, {node.input(0), turned}, {}, kOwnDomain)
+                             : b.op("MatMul", {node.input(0), turned});
+  // ONNX Runtime gives all that it puts in a call's place the name of the call, and then refuses
+  // it.
+  if (!rounds) result->producer()->name = node.name;
   result->type = node.output()->type;
   if (node.input(kBias) != nullptr) result = b.add(result, node.input(kBias));
   take_over(node.output(), result);
