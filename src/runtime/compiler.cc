@@ -40,6 +40,7 @@ void Program::Compiler::compile() {
   compile_nodes();
   for (const ir::Value* output : graph_.outputs())
     program_.outputs_.push_back(placement_.read_on(output, false, output->producer()));
+  if (options_.accelerator != nullptr) options_.accelerator->uploads().wait();
   drop_unread_constants();
 }
 
@@ -286,7 +287,8 @@ ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
           accelerator.float_dtype(),
           epilogue,
           layouts(node, output),
-          &accelerator.device()};
+          &accelerator.device(),
+          &accelerator.uploads()};
 }
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,
