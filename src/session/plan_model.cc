@@ -39,7 +39,7 @@ std::size_t free_memory(const Device& device) {
   return device.kind() == DeviceKind::cpu ? own.memory : own.free_memory;
 }
 
-PlannedDevice describe(const std::string& name, const PlanOptions& options) {
+PlannedDevice planned_device(const std::string& name, const PlanOptions& options) {
   PlannedDevice planned;
   planned.name = name;
   Device* const device = device_of(name, options);
@@ -56,7 +56,7 @@ PlannedDevice describe(const std::string& name, const PlanOptions& options) {
   return planned;
 }
 
-void check(const PlanOptions& options) {
+void check_plan(const PlanOptions& options) {
   if (options.dtype != Dtype::f32 && options.dtype != Dtype::f16 && options.dtype != Dtype::bf16) {
     fail(Errc::unsupported, "dtype {}: a plan is made for f32, f16 or bf16",
          options.dtype == Dtype::undefined ? "auto" : to_string(options.dtype));
@@ -85,7 +85,7 @@ std::string warning_for(const ModelPlan& plan) {
 }  // namespace
 
 ModelPlan plan_model(const std::filesystem::path& path, const PlanOptions& options) {
-  check(options);
+  check_plan(options);
   Workshop workshop;
   ModelPlan plan;
   const auto model = read_model(path, options.task);
@@ -99,7 +99,7 @@ ModelPlan plan_model(const std::filesystem::path& path, const PlanOptions& optio
   });
   std::vector<DeviceRoom> rooms;
   for (const std::string& name : options.devices) {
-    plan.devices.push_back(describe(name, options));
+    plan.devices.push_back(planned_device(name, options));
     const PlannedDevice& device = plan.devices.back();
     rooms.push_back({device.usable, device.bandwidth, device.peak});
   }

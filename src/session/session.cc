@@ -121,7 +121,9 @@ struct Session::State {
                                     : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
         pool(threads->pool()),
         memory(make_cpu_allocator(chosen.memory_limit)),
-        accelerator(open_accelerator(chosen)) {}
+        accelerator(open_accelerator(chosen)) {
+    options.devices = one_device(chosen);
+  }
 
   // A replica: it shares the program, and with it the weights, and the cap on memory.
   State(const std::shared_ptr<const State>& first, int own_threads)
