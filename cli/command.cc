@@ -21,7 +21,13 @@ constexpr const char* kFooter =
     "`tercel COMMAND --help` explains a command, with examples.\n"
     "Exit codes: 0 done; 2 bad input or usage; 1 any other failure; 130 interrupted.";
 
-// "1.5G" in bytes.
+void add_text(CLI::App& app, const std::string& name, const std::string& kind,
+              const std::string& help, std::function<void(const std::string&)> set) {
+  app.add_option_function<std::string>(name, std::move(set), help)->type_name(kind);
+}
+
+}  // namespace
+
 std::optional<std::size_t> parse_bytes(const std::string& text) {
   std::size_t used = 0;
   double value = 0;
@@ -45,13 +51,6 @@ std::optional<std::size_t> parse_bytes(const std::string& text) {
   const bool fits = value >= 0 && value < static_cast<double>(std::numeric_limits<int64_t>::max());
   return fits ? std::optional(static_cast<std::size_t>(value)) : std::nullopt;
 }
-
-void add_text(CLI::App& app, const std::string& name, const std::string& kind,
-              const std::string& help, std::function<void(const std::string&)> set) {
-  app.add_option_function<std::string>(name, std::move(set), help)->type_name(kind);
-}
-
-}  // namespace
 
 void Options::flag(const std::string& name, bool& value, const std::string& help) {
   app_.add_flag(name, value, help);
@@ -140,6 +139,9 @@ void add_running_options(Options& options, SessionOptions& session) {
   options.text("--devices", session.devices, "LIST",
                "Where to run: cpu, cuda, cuda:1; or a list with an entry for each replica of the "
                "model: cpu,cpu");
+  options.text(
+      "--placement", session.placement, "auto",
+      "auto: what of a model does not fit a GPU's memory lies on the CPU (see `tercel plan`)");
   options.text("--cpu-isa", session.cpu_isa, "NAME",
                "Best instruction set to use: amx, avx512_bf16, avx512_vnni, avx512, avx2_vnni, "
                "avx2, generic");

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ void add_running_options(Options& options, SessionOptions& session);
 // The options of every command that answers questions.
 void add_answering_options(Options& options, tasks::QuestionAnsweringOptions& answering);
 
+// "1.5G" in bytes, by powers of 1024; nothing when it is no size.
+std::optional<std::size_t> parse_bytes(const std::string& text);
+
 class CommandLine {
  public:
   CommandLine();
@@ -87,6 +91,7 @@ void add_devices(CommandLine& line);
 void add_embed(CommandLine& line);
 void add_evaluate(CommandLine& line);
 void add_export(CommandLine& line);
+void add_plan(CommandLine& line);
 void add_predict(CommandLine& line);
 void add_run(CommandLine& line);
 void add_show(CommandLine& line);

@@ -44,6 +44,7 @@ void run(int count, const char* const* arguments) {
   add_show(line);
   add_run(line);
   add_export(line);
+  add_plan(line);
   add_tokenize(line);
   std::string answer;
   const auto command = line.parse(count, arguments, answer);

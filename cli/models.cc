@@ -1,5 +1,7 @@
 #include "cli/models.h"
 
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "cli/files.h"
@@ -30,6 +32,22 @@ void warn(const std::vector<std::string>& warnings) {
 std::string shape_text(const TensorInfo& info) {
   if (!info.shape) return "any shape";
   return info.shape->empty() ? "scalar" : fmt::format("{}", fmt::join(*info.shape, " x "));
+}
+
+std::map<std::string, int64_t> parse_dimensions(const std::vector<std::string>& given) {
+  std::map<std::string, int64_t> dimensions;
+  for (const std::string& entry : given) {
+    const std::size_t at = entry.find('=');
+    int64_t size = 0;
+    const char* end = entry.data() + entry.size();
+    const char* begin = at == std::string::npos ? end : entry.data() + at + 1;
+    const auto [stop, error] = std::from_chars(begin, end, size);
+    if (error != std::errc() || stop != end || size < 0) {
+      reject("--dim {}: expected name=number, such as sequence=128", entry);
+    }
+    dimensions[entry.substr(0, at)] = size;
+  }
+  return dimensions;
 }
 
 }  // namespace tercel::cli

@@ -1,7 +1,9 @@
 #pragma once
 // Where commands find their model.
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,9 @@ void explain(const Session& session);
 
 // To standard error, a line each.
 void warn(const std::vector<std::string>& warnings);
+
+// "sequence=128", given once for each dimension, by name. Throws Errc::invalid_argument.
+std::map<std::string, int64_t> parse_dimensions(const std::vector<std::string>& given);
 
 // "2 x 128", "batch x sequence", "scalar", "any shape".
 std::string shape_text(const TensorInfo& info);

@@ -1,5 +1,3 @@
-#include <charconv>
-
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -19,22 +17,6 @@ struct ShowOptions {
   bool operators = false;
   bool json = false;
 };
-
-std::map<std::string, int64_t> parse_dimensions(const std::vector<std::string>& given) {
-  std::map<std::string, int64_t> dimensions;
-  for (const std::string& entry : given) {
-    const std::size_t at = entry.find('=');
-    int64_t size = 0;
-    const char* end = entry.data() + entry.size();
-    const char* begin = at == std::string::npos ? end : entry.data() + at + 1;
-    const auto [stop, error] = std::from_chars(begin, end, size);
-    if (error != std::errc() || stop != end || size < 0) {
-      reject("--dim {}: expected name=number, such as sequence=128", entry);
-    }
-    dimensions[entry.substr(0, at)] = size;
-  }
-  return dimensions;
-}
 
 std::string opsets_text(const ModelSummary& summary) {
   std::string text;

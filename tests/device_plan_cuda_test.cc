@@ -1,14 +1,16 @@
 // Which steps a program for a CUDA device has. Nothing runs, so no GPU is needed: the device is
 // made of the host's memory, and the kernels are those of libtercel_cuda.so.
 
+#include <algorithm>
 #include <filesystem>
 #include <regex>
+#include <set>
 
 #include <gtest/gtest.h>
 
 #include "src/ir/text.h"
 #include "src/runtime/plan.h"
-#include "src/session/load_model.h"
+#include "src/session/compile_model.h"
 #include "tests/host_device.h"
 #include "tests/random_weights.h"
 #include "tests/source_folder.h"
@@ -205,6 +207,30 @@ TEST_F(DevicePlan, EncodersRunOnTheDevice) {
     }
     EXPECT_EQ(embeddings, 1) << name << "\n" << explained_;
   }
+}
+
+// The leading layers on the device and the rest on the host, with one crossing; strict or not.
+TEST_F(DevicePlan, LayersWithoutRoomAreTheHosts) {
+  const auto path = source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints/bert_qa";
+  std::set<std::ptrdiff_t> counts;
+  for (std::size_t room = 1; room < (std::size_t{64} << 20); room += room / 4 + 1) {
+    const CompiledModel model = compile_model(
+        {path, "", true, best_cpu_isa(), pool_, memory_, accelerator_.get(), true, room}, {});
+    const auto& steps = model.program->steps();
+    const auto on_device = [](const Step& step) { return step.on_device; };
+    const auto on_host = [](const Step& step) {
+      return !step.is_queued() && !step.is_view() && step.implementation != "shape";
+    };
+    const auto count = std::count_if(steps.begin(), steps.end(), on_device);
+    EXPECT_GE(count, counts.empty() ? 0 : *counts.rbegin()) << room;
+    counts.insert(count);
+    const auto last = std::find_if(steps.rbegin(), steps.rend(), on_device).base();
+    EXPECT_EQ(std::count_if(steps.begin(), last, on_host), 0) << model.program->explain();
+    const bool all = std::none_of(steps.begin(), steps.end(), on_host);
+    EXPECT_EQ(model.placement.empty(), all) << model.placement;
+  }
+  // Nothing, the embeddings, a layer, and all.
+  for (const std::ptrdiff_t count : {0, 1, 6, 15}) EXPECT_TRUE(counts.contains(count)) << count;
 }
 
 }  // namespace

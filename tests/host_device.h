@@ -16,7 +16,7 @@ class HostStream final : public Stream {
   void synchronize() override { ++synchronizations_; }
 };
 
-class HostDevice final : public Device {
+class HostDevice : public Device {
  public:
   DeviceKind kind() const override { return DeviceKind::cuda; }
   int index() const override { return 1000; }  // no machine's
@@ -41,7 +41,7 @@ class HostDevice final : public Device {
   }
 };
 
-// It outlives every test: the library keeps its buffers for uploads for as long as the process
+// It outlives every test: the library keeps what belongs to a device for as long as the process
 // lives.
 inline Device& host_device() {
   static auto* const kDevice = new HostDevice();

@@ -97,6 +97,39 @@ INSTANTIATE_TEST_SUITE_P(, CudaAnswers,
                                          "nomic_bert_base", "roberta_classify", "sentence_mean"),
                          [](const auto& info) { return std::string(info.param); });
 
+class CudaSpread : public CudaSession, public testing::WithParamInterface<const char*> {};
+
+// The more room there is, the more layers are the GPU's.
+TEST_P(CudaSpread, AnswersAreTheCpus) {
+  const auto path = kCheckpoints / GetParam();
+  const Session cpu = Session::load(path, {.threads = 1});
+  const NamedTensors given = inputs(cpu.inputs(), 3, 16, false);
+  const NamedTensors expected = cpu.run(given);
+  ThreadPool pool(1);
+  const auto memory = make_cpu_allocator();
+  for (std::size_t room = 1; room < (std::size_t{16} << 20); room *= 2) {
+    runtime::Accelerator accelerator("cuda:0", 0, Dtype::f32);
+    const CompiledModel model =
+        compile_model({path, "", true, best_cpu_isa(), pool, memory, &accelerator, true, room}, {});
+    std::vector<Tensor> from;
+    for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
+    const std::vector<bool> wanted(model.outputs.size(), true);
+    for (int run = 0; run < 4; ++run) {  // queued, measured, recorded, replayed
+      std::vector<Tensor> to(model.outputs.size());
+      model.executor->run(from, to, wanted, {});
+      for (std::size_t i = 0; i < to.size(); ++i)
+        EXPECT_LE(distance(to[i], expected.at(model.outputs[i].name)), 2e-4)
+            << model.outputs[i].name << " " << room << " run " << run << "\n"
+            << model.placement;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, CudaSpread,
+                         testing::Values("bert_qa", "deberta_v3_qa", "modernbert_base",
+                                         "sentence_mean"),
+                         [](const auto& info) { return std::string(info.param); });
+
 class CudaSteadyState : public CudaSession, public testing::WithParamInterface<const char*> {};
 
 TEST_P(CudaSteadyState, AllocatesNothingOnTheDevice) {

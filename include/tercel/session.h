@@ -30,6 +30,10 @@ struct SessionOptions {
   // Where to run: "cpu", "cuda" or "cuda:1". What the GPU has no kernel for runs on the CPU. Tasks
   // and tercel::Replicas also take a list, "cpu,cpu": a replica of the model for each entry.
   std::string devices = "cpu";
+  // "auto": what of a model does not fit the GPU's free memory (or `memory_limit`) lies and runs on
+  // the CPU: its last layers. `devices` is then one GPU, alone or as "cuda:0,cpu". Empty: all of
+  // the model must fit.
+  std::string placement;
   // Refuse a model of which something would run on the CPU though a GPU was asked for. Integers
   // that only say shapes are not counted.
   bool strict = false;

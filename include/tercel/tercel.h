@@ -3,11 +3,13 @@
 
 #include "tercel/data_loader.h"
 #include "tercel/dataset.h"
+#include "tercel/devices.h"
 #include "tercel/dtype.h"
 #include "tercel/error.h"
 #include "tercel/model.h"
 #include "tercel/named_tensors.h"
 #include "tercel/npy.h"
+#include "tercel/plan.h"
 #include "tercel/predict.h"
 #include "tercel/reader.h"
 #include "tercel/replicas.h"

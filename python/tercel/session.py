@@ -35,7 +35,7 @@ class Session:
     name, or on inputs that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes;
     0: what the machine has), optimize, cpu_isa, task, throughput (a thread for each request instead of all for one),
     pin (keep each worker on one CPU), strict (refuse a model of which something would run on the CPU though a GPU was
-    asked for).
+    asked for), placement ("auto": the layers that the GPU has no room for lie on the CPU).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

@@ -3,6 +3,7 @@
 // touches cost nothing.
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -24,11 +25,37 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
  private:
+  friend class PieceReader;
   MappedFile() = default;
 
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  uint64_t device_ = 0;  // with the inode: which file it is, wherever `path_` leads later
+  uint64_t inode_ = 0;
+};
+
+// Copies pieces of `bytes` that are read once, from any number of threads. Where they are many, of
+// a mapped file that is still at its path, the system reads them from there: that is faster than
+// touching page by page, and no page becomes a part of the process's memory.
+class PieceReader {
+ public:
+  // `bytes` must outlive the reader.
+  explicit PieceReader(std::span<const std::byte> bytes);
+  ~PieceReader();
+  PieceReader(const PieceReader&) = delete;
+  PieceReader& operator=(const PieceReader&) = delete;
+
+  bool reads_file() const { return fd_ >= 0; }
+  // The bytes from `at` on, as many as `to` takes. Throws Errc::io when reading fails or the file
+  // has become shorter.
+  void read(std::size_t at, std::span<std::byte> to) const;
+
+ private:
+  std::span<const std::byte> bytes_;
+  std::filesystem::path path_;
+  int fd_ = -1;
+  std::size_t offset_ = 0;  // of `bytes_` in the file
 };
 
 // Tells the system that `part` will not be read again soon. Where it is of a MappedFile its pages

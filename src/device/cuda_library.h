@@ -11,9 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "src/base/thread_pool.h"
 #include "src/device/memory.h"
-#include "tercel/dtype.h"
+#include "src/device/uploads.h"
 
 namespace tercel {
 
@@ -23,7 +22,7 @@ class KernelTable;
 
 // Changes with every change of what the two halves share: of this header, memory.h,
 // src/ops/kernel.h and src/ir.
-inline constexpr int kCudaLibraryInterface = 2;
+inline constexpr int kCudaLibraryInterface = 3;
 
 // What the library answers. The first two members can be read whatever else has changed.
 struct CudaLibrary {
@@ -32,15 +31,10 @@ struct CudaLibrary {
   // Null, and the reason in `missing`, when the machine has no usable driver or device.
   std::vector<std::unique_ptr<Device>> (*open_devices)(std::string& missing);
   const ops::KernelTable* kernels;
-  // Elements from the host into the device's memory, of another type when they differ (f32, f16,
-  // bf16 and f64 to each other). A finite number stays one: beyond the other type's range it
-  // becomes the largest (what a mask adds to hide a key must not turn into infinity). Returns when
-  // they are there. `pool` reads the host's memory.
-  void (*upload)(Device& device, void* to, Dtype to_type, const void* from, Dtype from_type,
-                 int64_t count, ThreadPool& pool);
-  // The same within the device's memory, queued. The arrays may not overlap.
-  void (*convert)(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
-                  Stream& stream);
+  // Elements within the device's memory, of another type (f32, f16, bf16 and f64 to each other);
+  // queued. A finite number stays one: beyond the other type's range it becomes the largest (what a
+  // mask adds to hide a key must not turn into infinity). The arrays may not overlap.
+  Convert convert;
 };
 
 // The name and type of the function that it exports.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <mutex>
 
@@ -32,24 +33,26 @@ DeviceBroadcast device_broadcast(const Shape& out, std::initializer_list<const S
 
 Tensor keep(const KernelContext& context, const Tensor& constant, Dtype dtype) {
   Tensor kept = allocate_tensor(dtype, constant.shape(), context.memory, "weights");
-  upload(*context.device, kept.data(), dtype, constant.data(), constant.dtype(), constant.size(),
-         context.pool);
+  context.uploads->add(kept.data(), dtype, constant.data(), constant.dtype(), constant.size(),
+                       context.pool);
   return kept;
 }
 
 Tensor keep_stacked(const KernelContext& context, std::span<const Tensor> constants, Dtype dtype) {
-  const auto some = std::find_if(constants.begin(), constants.end(),
-                                 [](const Tensor& constant) { return constant.defined(); });
+  const auto some = std::find_if(constants.begin(), constants.end(), std::mem_fn(&Tensor::defined));
   TERCEL_CHECK(some != constants.end());
-  Tensor zeros(Dtype::f32, some->shape());
-  std::fill_n(zeros.values<float>().begin(), zeros.size(), 0.0F);
+  Tensor zeros;
+  if (!std::all_of(constants.begin(), constants.end(), std::mem_fn(&Tensor::defined))) {
+    zeros = Tensor(Dtype::f32, some->shape());
+    std::fill_n(zeros.values<float>().begin(), zeros.size(), 0.0F);
+  }
   Shape shape = some->shape();
   shape.insert(shape.begin(), static_cast<int64_t>(constants.size()));
   Tensor kept = allocate_tensor(dtype, shape, context.memory, "weights");
   auto* to = static_cast<std::byte*>(kept.data());
   for (const Tensor& constant : constants) {
     const Tensor& from = constant.defined() ? constant : zeros;
-    upload(*context.device, to, dtype, from.data(), from.dtype(), from.size(), context.pool);
+    context.uploads->add(to, dtype, from.data(), from.dtype(), from.size(), context.pool);
     to += bytes_of(dtype, from.size());
   }
   return kept;
@@ -102,48 +105,6 @@ void convert(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t
 
 namespace {
 
-// Two pieces of host memory in turn: while the device takes one, the CPU fills the other.
-class Uploader {
- public:
-  explicit Uploader(Device& device)
-      : device_(device),
-        host_(device.make_host_allocator(0)->allocate(2 * kPiece, "uploads")),
-        raw_(device.make_allocator(0)->allocate(2 * kPiece, "uploads")) {
-    for (auto& stream : streams_) stream = device.make_stream();
-  }
-
-  void upload(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
-              ThreadPool& pool) {
-    const auto from_bytes = static_cast<int64_t>(bytes_of(from_type, 1));
-    const auto to_bytes = static_cast<int64_t>(bytes_of(to_type, 1));
-    const int64_t piece = static_cast<int64_t>(kPiece) / from_bytes;
-    std::size_t turn = 0;
-    for (int64_t at = 0; at < count; at += piece, turn ^= 1U) {
-      const int64_t elements = std::min(piece, count - at);
-      const std::byte* source = static_cast<const std::byte*>(from) + at * from_bytes;
-      std::byte* target = static_cast<std::byte*>(to) + at * to_bytes;
-      std::byte* staging = host_->data() + turn * kPiece;
-      std::byte* landed = from_type == to_type ? target : raw_->data() + turn * kPiece;
-      Stream& stream = *streams_[turn];
-      stream.synchronize();
-      pool.parallel_for(elements * from_bytes, kPiece / 8, [&](int64_t begin, int64_t end) {
-        std::memcpy(staging + begin, source + begin, static_cast<std::size_t>(end - begin));
-      });
-      const auto bytes = static_cast<std::size_t>(elements * from_bytes);
-      device_.copy_from_host(landed, staging, bytes, stream);
-      if (from_type != to_type) convert(target, to_type, landed, from_type, elements, stream);
-    }
-    for (auto& stream : streams_) stream->synchronize();
-  }
-
- private:
-  static constexpr std::size_t kPiece = std::size_t{8} << 20;
-  Device& device_;
-  std::shared_ptr<Buffer> host_;
-  std::shared_ptr<Buffer> raw_;
-  std::array<std::unique_ptr<Stream>, 2> streams_;
-};
-
 // One of a kind for each device, for as long as the process lives: the driver may be gone before
 // static objects are.
 template <class T>
@@ -158,17 +119,6 @@ PerDevice<T>& per_device() {
 }
 
 }  // namespace
-
-void upload(Device& device, void* to, Dtype to_type, const void* from, Dtype from_type,
-            int64_t count, ThreadPool& pool) {
-  if (count == 0) return;
-  device.use();
-  auto& uploaders = per_device<Uploader>();
-  const std::lock_guard lock(uploaders.mutex);
-  auto& uploader = uploaders.made[device.index()];
-  if (uploader == nullptr) uploader = std::make_unique<Uploader>(device);
-  uploader->upload(to, to_type, from, from_type, count, pool);
-}
 
 cuda::GemmLibrary& gemm_library(Device& device) {
   auto& libraries = per_device<cuda::GemmLibrary>();

@@ -40,7 +40,8 @@ inline const void* data_of(const Tensor* tensor) {
 
 cuda::Activation to_device(Activation activation);
 
-// A constant in the device's memory, its floating-point elements as `dtype`. Waits for the copy.
+// A constant in the device's memory, its floating-point elements as `dtype`. It is there when the
+// kernel runs; who reads it before waits for context.uploads.
 Tensor keep(const KernelContext& context, const Tensor& constant, Dtype dtype);
 // Constants of one shape as one, [count, shape…]; one that is undefined is zeros.
 Tensor keep_stacked(const KernelContext& context, std::span<const Tensor> constants, Dtype dtype);
@@ -50,10 +51,7 @@ std::string refuse_unless_float(const KernelContext& context);  // of input 0
 std::string refuse_unless_bytes(const KernelContext& context);  // of output 0
 bool has_constant(const KernelContext& context, int index);     // or the input is left out
 
-// Elements from the host to the device, as the library's table promises
-// (src/device/cuda_library.h).
-void upload(Device& device, void* to, Dtype to_type, const void* from, Dtype from_type,
-            int64_t count, ThreadPool& pool);
+// As the library's table promises (src/device/cuda_library.h).
 void convert(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
              Stream& stream);
 

@@ -20,6 +20,7 @@
 #include "src/base/thread_pool.h"
 #include "src/device/cpu_isa.h"
 #include "src/device/memory.h"
+#include "src/device/uploads.h"
 #include "src/ir/model.h"
 #include "src/ops/infer.h"
 #include "tercel/tensor.h"
@@ -86,9 +87,10 @@ struct KernelContext {
   // How f32 is kept, f32, f16 or bf16: packed weights by the CPU, every f32 value by another
   // device.
   Dtype weight_dtype;
-  Epilogue epilogue;         // only implementations with `epilogues` see one that is not empty
-  Layouts layouts = {};      // only implementations with `layouts` see any channels last
-  Device* device = nullptr;  // that the kernel is for; null: the CPU
+  Epilogue epilogue;           // only implementations with `epilogues` see one that is not empty
+  Layouts layouts = {};        // only implementations with `layouts` see any channels last
+  Device* device = nullptr;    // that the kernel is for; null: the CPU
+  Uploads* uploads = nullptr;  // to that device: what was added is there when run() is called
   std::span<const Sibling> siblings = {};  // only implementations with `siblings` see any
   Rounding rounding = {};  // only implementations with `rounding` see any that is true
   // What the node, a LayerNormalization by constants, normalises instead of its input 0. The

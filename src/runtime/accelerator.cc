@@ -7,22 +7,23 @@ Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype flo
       library_(*cuda_devices().api),
       float_dtype_(float_dtype),
       memory_(device_.make_allocator(limit)),
-      host_memory_(device_.make_host_allocator(limit)) {}
+      host_memory_(device_.make_host_allocator(limit)),
+      uploads_(make_uploads(device_, library_.convert)) {}
 
 Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype)
     : device_(device),
       library_(library),
       float_dtype_(float_dtype),
       memory_(device.make_allocator(0)),
-      host_memory_(device.make_host_allocator(0)) {}
+      host_memory_(device.make_host_allocator(0)),
+      uploads_(make_uploads(device, library.convert)) {}
 
 bool Accelerator::holds(Dtype dtype) { return bits_of(dtype) >= 8; }
 
 Tensor Accelerator::upload(const Tensor& tensor, ThreadPool& pool) const {
   Tensor copy =
       ops::allocate_tensor(kept_as(tensor.dtype()), tensor.shape(), *memory_, "constants");
-  library_.upload(device_, copy.data(), copy.dtype(), tensor.data(), tensor.dtype(), tensor.size(),
-                  pool);
+  uploads_->add(copy.data(), copy.dtype(), tensor.data(), tensor.dtype(), tensor.size(), pool);
   return copy;
 }
 

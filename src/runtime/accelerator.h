@@ -6,6 +6,7 @@
 #include <string>
 
 #include "src/device/cuda_library.h"
+#include "src/device/uploads.h"
 #include "src/ops/kernel.h"
 
 namespace tercel::runtime {
@@ -29,7 +30,9 @@ class Accelerator {
   // Whether tensors of this type can lie there: numbers and booleans of whole bytes.
   static bool holds(Dtype dtype);
 
-  // A copy in the device's memory, in the type that it is kept as.
+  // What brings constants there. What was added is there after its wait().
+  Uploads& uploads() const { return *uploads_; }
+  // A copy in the device's memory, in the type that it is kept as, by way of uploads().
   Tensor upload(const Tensor& tensor, ThreadPool& pool) const;
   // Queues a conversion within the device's memory.
   void convert(const Tensor& from, Tensor& to, Stream& stream) const;
@@ -40,6 +43,7 @@ class Accelerator {
   Dtype float_dtype_;
   std::shared_ptr<Allocator> memory_;
   std::shared_ptr<Allocator> host_memory_;
+  std::unique_ptr<Uploads> uploads_;
 };
 
 }  // namespace tercel::runtime

@@ -131,6 +131,7 @@ class Planner {
         uploaded_.insert(input);
       }
     }
+    if (!uploaded_.empty()) program_.accelerator()->uploads().wait();
   }
 
   const Program& program_;

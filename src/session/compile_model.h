@@ -23,6 +23,9 @@ struct ModelSource {
   std::shared_ptr<Allocator> memory;
   runtime::Accelerator* accelerator = nullptr;  // null: the CPU alone
   bool strict = false;                          // with an accelerator: nothing may run on the CPU
+  // With an accelerator: bytes of its memory that may be planned with, beyond which layers lie on
+  // the CPU; 0: all lie there.
+  std::size_t spread_over = 0;
 };
 
 // How weights are held: as `quantized`, i8 or i4, where it is said and they can be; else as
@@ -39,6 +42,7 @@ struct CompiledModel {
   std::vector<TensorInfo> inputs, outputs;
   std::map<std::string, std::string> metadata;
   std::vector<std::string> warnings;
+  std::string placement;  // which layers are not on the accelerator, a line; empty: none
   std::map<Shape, std::set<std::string>> quantized;  // names of the 8-bit weights, by [K, N]
 };
 

@@ -50,16 +50,16 @@ double attention_flops(const ir::Node& node, const ops::Facts& facts) {
 
 }  // namespace
 
+double count_flops(const ir::Node& node, const ops::Facts& facts) {
+  if (node.is("MatMul") || node.is("Gemm")) return product_flops(node, facts);
+  if (node.is("Conv")) return convolution_flops(node, facts);
+  if (node.is("Attention")) return attention_flops(node, facts);
+  return 0;
+}
+
 double count_flops(const ir::Graph& graph, const ops::Facts& facts) {
   double flops = 0;
-  for (const auto& node : graph.nodes()) {
-    if (node->is("MatMul") || node->is("Gemm"))
-      flops += product_flops(*node, facts);
-    else if (node->is("Conv"))
-      flops += convolution_flops(*node, facts);
-    else if (node->is("Attention"))
-      flops += attention_flops(*node, facts);
-  }
+  for (const auto& node : graph.nodes()) flops += count_flops(*node, facts);
   return flops;
 }
 

@@ -6,6 +6,7 @@
 
 namespace tercel {
 
+double count_flops(const ir::Node& node, const ops::Facts& facts);
 double count_flops(const ir::Graph& graph, const ops::Facts& facts);
 
 }  // namespace tercel

@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <charconv>
 
 #include "src/base/fail.h"
 #include "src/base/in_file.h"
-#include "src/base/request_threads.h"
 #include "src/ir/onnx_file.h"
 #include "src/ir/text.h"
 #include "src/ops/cpu.h"
@@ -15,20 +13,12 @@
 #include "src/runtime/subgraph.h"
 #include "src/session/flops.h"
 #include "src/session/info.h"
-#include "src/session/load_model.h"
+#include "src/session/input_sizes.h"
+#include "src/session/workshop.h"
 #include "tercel/model.h"
 
 namespace tercel {
 namespace {
-
-constexpr int64_t kDefaultSequence = 128;
-
-// What reading a model for its own sake, without a session, is done on.
-struct Workshop {
-  std::shared_ptr<RequestThreads> threads = RequestThreads::shared();
-  std::shared_ptr<Allocator> memory = make_cpu_allocator();
-  Machine machine{best_cpu_isa(), threads->pool(), *memory};
-};
 
 std::string operator_name(std::string_view domain, std::string_view name) {
   return fmt::format("{}{}{}", domain, domain.empty() ? "" : ".", name);
@@ -49,52 +39,6 @@ void count(const ir::Graph& graph, ModelSummary& summary) {
   for (const ir::Value* initializer : graph.initializers()) {
     summary.parameters += initializer->initializer().size();
     summary.parameter_bytes += static_cast<int64_t>(initializer->initializer().bytes());
-  }
-}
-
-// As many tokens as a text often has, where the model takes so many.
-int64_t usual_sequence(const ir::Model& model) {
-  for (const auto& [key, value] : model.metadata) {
-    if (key != "tercel.max_length") continue;
-    int64_t limit = 0;
-    std::from_chars(value.data(), value.data() + value.size(), limit);
-    if (limit > 0) return std::min(limit, kDefaultSequence);
-  }
-  return kDefaultSequence;
-}
-
-std::vector<ir::Type> concrete_inputs(const ir::Model& model,
-                                      const std::map<std::string, int64_t>& dimensions,
-                                      int64_t usual, std::map<std::string, int64_t>& chosen) {
-  std::vector<ir::Type> types;
-  for (const ir::Value* input : model.graph.inputs()) {
-    ir::Type type = input->type;
-    if (type.dims) {
-      for (ir::Dim& dim : *type.dims) {
-        if (!dim.symbolic()) continue;
-        const auto given = dimensions.find(dim.symbol());
-        const bool sequence = dim.symbol().find("seq") != std::string::npos;
-        const int64_t size = given != dimensions.end() ? given->second : sequence ? usual : 1;
-        chosen[dim.symbol()] = size;
-        dim = size;
-      }
-    }
-    types.push_back(std::move(type));
-  }
-  return types;
-}
-
-// The operations of a run at `dimensions`. A table of positions may be shorter than the usual
-// sequence, which is halved until the graph takes it.
-double flops_at(const ir::Model& model, const std::map<std::string, int64_t>& dimensions,
-                std::map<std::string, int64_t>& chosen) {
-  for (int64_t usual = usual_sequence(model);; usual /= 2) {
-    const auto types = concrete_inputs(model, dimensions, usual, chosen);
-    try {
-      return count_flops(model.graph, ops::infer(model.graph, types, &model));
-    } catch (const Error&) {
-      if (usual <= 1) throw;
-    }
   }
 }
 
@@ -124,12 +68,9 @@ ModelSummary summarize(const std::filesystem::path& path,
   in_file(path, [&] { prepare_model(*model, workshop.machine, false); });
   summary.outputs = describe(model->graph.outputs());
   summary.warnings = model->warnings;
-  std::map<std::string, int64_t> chosen;
-  summary.flops = flops_at(*model, dimensions, chosen);
-  for (const auto& [name, size] : chosen) {
-    summary.flops_shape +=
-        fmt::format("{}{}={}", summary.flops_shape.empty() ? "" : ", ", name, size);
-  }
+  const SizedFacts sized = infer_sized(*model, {.named = dimensions});
+  summary.flops = count_flops(model->graph, sized.facts);
+  summary.flops_shape = sized.text();
   return summary;
 }
 

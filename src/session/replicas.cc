@@ -29,6 +29,7 @@ std::vector<std::string> entries_of(const std::string& devices) {
 }  // namespace
 
 Replicas Replicas::load(const std::filesystem::path& path, const SessionOptions& options) {
+  if (!options.placement.empty()) return Replicas({Session::load(path, options)});
   const std::vector<std::string> entries = entries_of(options.devices);
   const auto on_cpu = static_cast<int>(std::count(entries.begin(), entries.end(), "cpu"));
   const int share = std::max(1, available_cpus() / std::max(1, on_cpu));

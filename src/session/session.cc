@@ -9,6 +9,7 @@
 #include "src/base/request_threads.h"
 #include "src/session/choose_dtype.h"
 #include "src/session/info.h"
+#include "src/session/spread.h"
 
 namespace tercel {
 namespace {
@@ -40,6 +41,10 @@ void check_options(const SessionOptions& options) {
     fail(Errc::invalid_argument, "least_cosine = {}: expected a number of at most 1",
          options.least_cosine);
   }
+  if (!options.placement.empty() && options.placement != "auto") {
+    fail(Errc::invalid_argument, "placement = \"{}\": expected \"auto\", or nothing",
+         options.placement);
+  }
   constexpr int kMaxThreads = 1024;
   if (options.threads < 0 || options.threads > kMaxThreads) {
     fail(Errc::invalid_argument, "threads = {}: expected 0 (all that the process may use) to {}",
@@ -47,7 +52,16 @@ void check_options(const SessionOptions& options) {
   }
 }
 
-const std::string& one_device(const std::string& devices) {
+// With placement = auto: the GPU of a list that ends with the CPU.
+std::string one_device(const SessionOptions& options) {
+  std::string devices = options.devices;
+  const bool spread = options.placement == "auto";
+  if (spread && devices.ends_with(",cpu")) devices.resize(devices.size() - 4);
+  if (spread && devices.find(',') != std::string::npos) {
+    fail(Errc::unsupported,
+         "devices = \"{}\": placement = auto spreads a model over one GPU and the CPU",
+         options.devices);
+  }
   if (devices.find(',') != std::string::npos) {
     fail(Errc::invalid_argument,
          "devices = \"{}\": a session runs on one device; tercel::Replicas runs a model on several",
@@ -58,7 +72,8 @@ const std::string& one_device(const std::string& devices) {
 
 // Null for the CPU.
 std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
-  if (find_device(one_device(options.devices)).kind() == DeviceKind::cpu) return nullptr;
+  const std::string device = one_device(options);
+  if (find_device(device).kind() == DeviceKind::cpu) return nullptr;
   const bool integers = options.dtype == Dtype::i8 || options.dtype == Dtype::i4;
   if (integers || options.dtype == Dtype::undefined) {
     fail(Errc::unsupported, "devices = {}: dtype {} is for the CPU; choose f32, f16 or bf16",
@@ -67,8 +82,7 @@ std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& opt
          : options.dtype == Dtype::i8 ? "int8"
                                       : "int4");
   }
-  return std::make_shared<runtime::Accelerator>(options.devices, options.memory_limit,
-                                                options.dtype);
+  return std::make_shared<runtime::Accelerator>(device, options.memory_limit, options.dtype);
 }
 
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
@@ -107,7 +121,9 @@ struct Session::State {
                                     : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
         pool(threads->pool()),
         memory(make_cpu_allocator(chosen.memory_limit)),
-        accelerator(open_accelerator(chosen)) {}
+        accelerator(open_accelerator(chosen)) {
+    options.devices = one_device(chosen);
+  }
 
   // A replica: it shares the program, and with it the weights, and the cap on memory.
   State(const std::shared_ptr<const State>& first, int own_threads)
@@ -146,16 +162,23 @@ struct Session::State {
   std::vector<TensorInfo> outputs;
   std::map<std::string, std::string> metadata;
   std::vector<std::string> warnings;
-  std::string why;  // the weights are of their type, when that was left to the session
+  std::string why;  // the weights are of their type and where they are, when that was left to it
   std::size_t weight_bytes = 0;
   double load_milliseconds = 0;
+
+  // Bytes of the GPU's memory to spread the model over; 0: all of it lies there.
+  std::size_t spread_over() const {
+    if (accelerator == nullptr || options.placement.empty()) return 0;
+    const std::size_t free = accelerator->device().properties().free_memory;
+    return usable_memory(options.memory_limit == 0 ? free : std::min(free, options.memory_limit));
+  }
 
   const ir::Graph& graph() const { return program->model().graph; }
   std::span<ir::Value* const> given() const { return program->given_inputs(); }
 
   void load(const std::filesystem::path& path) {
-    const ModelSource source{path, options.task, options.optimize,  isa,
-                             pool, memory,       accelerator.get(), options.strict};
+    const ModelSource source{path,   options.task,      options.optimize, isa,          pool,
+                             memory, accelerator.get(), options.strict,   spread_over()};
     CompiledModel compiled;
     if (options.dtype == Dtype::undefined) {
       ChosenModel chosen = choose_dtype(source, options.samples, options.least_cosine);
@@ -177,6 +200,7 @@ struct Session::State {
     program = std::move(compiled.program);
     executor = std::move(compiled.executor);
     warnings = std::move(compiled.warnings);
+    why += compiled.placement;
     inputs = std::move(compiled.inputs);
     outputs = std::move(compiled.outputs);
     metadata = std::move(compiled.metadata);

@@ -11,7 +11,7 @@ MODEL = REPO / "models/minilm-qa"
 DOCUMENT = REPO / "examples/amazon.txt"
 CHECKPOINTS = REPO / "tests/data/checkpoints"
 SQUAD = REPO / "tests/data/squad"
-COMMANDS = ["ask", "bench", "classify", "embed", "evaluate", "predict", "show", "run", "export", "tokenize"]
+COMMANDS = ["ask", "bench", "classify", "embed", "evaluate", "predict", "show", "run", "export", "plan", "tokenize"]
 
 
 def tercel(*arguments: object, stdin: bytes = b"", cwd: Path = REPO) -> subprocess.CompletedProcess:

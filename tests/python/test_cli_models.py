@@ -1,4 +1,4 @@
-"""`tercel show`, `run`, `export` and `tokenize`."""
+"""`tercel show`, `plan`, `run`, `export` and `tokenize`."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -56,6 +56,41 @@ def test_what_was_not_understood_is_named() -> None:
     assert "no such command: shwo" in refused("shwo", MODEL)
     assert "unexpected argument: --jsn (see `tercel show --help`)" in refused("show", "--jsn", MODEL)
     assert "unexpected argument: --inptu" in refused("predict", "--inptu", "x")
+
+
+# plan
+
+
+def test_plan() -> None:
+    rates = ["--bandwidth", "cuda:0=1e12", "--peak", "cuda:0=1e14", "--bandwidth", "cpu=1e10", "--peak", "cpu=1e11"]
+    given = ["plan", MODEL, "--devices", "cuda:0,cpu", "--dtype", "f16", *rates]
+    whole = output_json(*given, "--memory", "cuda:0=8GB")
+    assert {layer["device"] for layer in whole["layers"]} == {"cuda:0"}
+    assert whole["warning"] == "" and whole["weight_bytes"] == pytest.approx(2 * 22.6e6, rel=0.02)
+    assert whole["shape"] == "batch=1, sequence=128"
+    part = output_json(*given, "--memory", "cuda:0=36M", "--batch", "2", "--seq", "64")
+    places = [layer["device"] for layer in part["layers"]]
+    assert places == sorted(places, reverse=True) and len(set(places)) == 2
+    assert all(device["fits"] and device["seconds"] > 0 for device in part["devices"])
+    assert sum(device["weight_bytes"] for device in part["devices"]) == whole["weight_bytes"]
+    text = output(*given, "--memory", "cuda:0=36M")
+    assert "encoder/layer/5" in text and "usable" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--devices", "cuda:77"],
+        ["--memory", "cuda:0"],
+        ["--memory", "=8G"],
+        ["--peak", "cpu=fast"],
+        ["--peak", "cpu=-1"],
+        ["--dtype", "int8"],
+        ["--devices", "cpu,"],
+    ],
+)
+def test_plan_refuses(arguments: list[str]) -> None:
+    refused("plan", MODEL, *arguments)
 
 
 # run, export, tokenize

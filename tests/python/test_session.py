@@ -217,3 +217,9 @@ def test_what_cannot_be_bound_is_refused():
         binding.bind_input("input_ids", np.zeros((4, 4), np.int64)[:, ::2])
     with pytest.raises(tercel.errors.InvalidArgumentError, match="contiguous"):
         binding.bind_output("start_logits", "text")
+
+
+def test_placement_is_auto_or_nothing():
+    assert tercel.Session(CHECKPOINTS / "bert_qa", placement="auto").outputs  # all of it, where there is one device
+    with pytest.raises(tercel.errors.InvalidArgumentError, match="auto"):
+        tercel.Session(CHECKPOINTS / "bert_qa", placement="best")
