@@ -36,7 +36,7 @@ using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 Dtype dtype_named(const std::string& name) {
   if (const auto dtype = parse_dtype(name)) return *dtype;
   throw Error(Errc::invalid_argument,
-              "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8 or auto");
+              "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8, f8e4m3fn or auto");
 }
 
 // An array's memory, held by a reference that may be dropped on any thread.

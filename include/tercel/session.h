@@ -38,7 +38,8 @@ struct SessionOptions {
   // them. A number: so many of the session's own.
   int threads = 0;
   // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
-  // the CPU: products of bytes, quantised as docs/int8.md says.
+  // the CPU: products of bytes, quantised as docs/int8.md says; or f8e4m3fn, on a GPU of compute
+  // capability 9.0: f16, and products with large constant weights in fp8, as docs/fp8.md says.
   // undefined ("auto"): the fastest on this machine of f32, bf16 and i8 that keeps `least_cosine`,
   // tried at load; Session::options() then says which it is, and explain() begins with the reason.
   Dtype dtype = Dtype::f32;

@@ -1,5 +1,7 @@
 #include "src/runtime/accelerator.h"
 
+#include "src/base/fail.h"
+
 namespace tercel::runtime {
 
 Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype)
@@ -7,7 +9,17 @@ Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype flo
       library_(*cuda_devices().api),
       float_dtype_(float_dtype),
       memory_(device_.make_allocator(limit)),
-      host_memory_(device_.make_host_allocator(limit)) {}
+      host_memory_(device_.make_host_allocator(limit)) {
+  if (float_dtype != Dtype::f8e4m3fn) return;
+  float_dtype_ = Dtype::f16;
+  product_dtype_ = float_dtype;
+  const DeviceProperties own = device_.properties();
+  if (own.capability == 90) return;
+  fail(Errc::unsupported,
+       "dtype f8e4m3fn needs a GPU of compute capability 9.0 (Hopper); {}, {}, has {}.{}: choose "
+       "f16 or bf16",
+       device_.name(), own.model, own.capability / 10, own.capability % 10);
+}
 
 Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype)
     : device_(device),

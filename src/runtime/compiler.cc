@@ -25,9 +25,15 @@ Program::Compiler::Compiler(Program& program, const ProgramOptions& options, Thr
   const auto plain = [&](const ir::Node& node, const ops::Epilogue& epilogue) {
     return context(node, epilogue);
   };
-  if (options.accelerator != nullptr) return;
-  channels_last_ = find_channels_last(graph_, facts_, groups_, plain);
-  program_.rounded_ = find_rounded(graph_, groups_, plain);
+  if (options.accelerator == nullptr)
+    channels_last_ = find_channels_last(graph_, facts_, groups_, plain);
+  const auto accepts = [&](const ir::Node& node, const ops::Epilogue& epilogue,
+                           ops::Rounding rounding) {
+    ops::KernelContext asked = wanted(node, epilogue, nullptr);
+    asked.rounding = rounding;
+    return takes(asked);
+  };
+  program_.rounded_ = find_rounded(graph_, groups_, accepts);
 }
 
 void Program::Compiler::compile() {
@@ -130,7 +136,8 @@ void Program::Compiler::add_step(const ir::Node& node) {
   }
   if (def->view_of_input && node.num_outputs() == 1) {
     step.implementation = "view";
-  } else if (options_.accelerator == nullptr || !choose_on_device(step, device_context(node, {}))) {
+  } else if (options_.accelerator == nullptr ||
+             !choose_on_device(step, wanted(node, {}, node.output()))) {
     require_device(step, node);
     choose_on_cpu(step, context(node, {}, node.output()));
   }
@@ -266,8 +273,10 @@ void Program::Compiler::require_device(const Step& step, const ir::Node& node) c
 
 ops::KernelContext Program::Compiler::wanted(const ir::Node& node, const ops::Epilogue& epilogue,
                                              const ir::Value* output) const {
-  return options_.accelerator != nullptr ? device_context(node, epilogue)
-                                         : context(node, epilogue, output);
+  if (options_.accelerator == nullptr) return context(node, epilogue, output);
+  ops::KernelContext found = device_context(node, epilogue);
+  found.rounding = rounding(node, output);
+  return found;
 }
 
 ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
@@ -281,14 +290,22 @@ ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
           accelerator.float_dtype(),
           epilogue,
           {},
-          &accelerator.device()};
+          &accelerator.device(),
+          {},
+          {},
+          {},
+          accelerator.product_dtype()};
 }
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,
                                               const ir::Value* output) const {
   ops::KernelContext found = context(node, epilogue, layouts(node, output));
-  found.rounding = {program_.rounded_.contains(node.input(0)), program_.rounded_.contains(output)};
+  found.rounding = rounding(node, output);
   return found;
+}
+
+ops::Rounding Program::Compiler::rounding(const ir::Node& node, const ir::Value* output) const {
+  return {program_.rounded_.contains(node.input(0)), program_.rounded_.contains(output)};
 }
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,

@@ -29,10 +29,11 @@ CpuIsa choose_isa(const std::string& wanted) {
 bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
 
 void check_options(const SessionOptions& options) {
-  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i8, Dtype::undefined};
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16,      Dtype::bf16,
+                               Dtype::i8,  Dtype::f8e4m3fn, Dtype::undefined};
   if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
     fail(Errc::invalid_argument,
-         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8 or auto",
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, f8e4m3fn or auto",
          to_string(options.dtype));
   }
   if (!(options.least_cosine <= 1)) {
@@ -57,13 +58,26 @@ const std::string& one_device(const std::string& devices) {
 
 // Null for the CPU.
 std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
-  if (find_device(one_device(options.devices)).kind() == DeviceKind::cpu) return nullptr;
+  if (find_device(one_device(options.devices)).kind() == DeviceKind::cpu) {
+    if (options.dtype != Dtype::f8e4m3fn) return nullptr;
+    fail(
+        Errc::unsupported,
+        "devices = {}: dtype f8e4m3fn is for GPUs of compute capability 9.0 (Hopper); choose int8, "
+        "bf16, f16, f32 or auto, or devices = cuda",
+        options.devices);
+  }
   if (options.dtype == Dtype::i8 || options.dtype == Dtype::undefined) {
-    fail(Errc::unsupported, "devices = {}: dtype {} is for the CPU; choose f32, f16 or bf16",
+    fail(Errc::unsupported,
+         "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16 or f8e4m3fn",
          options.devices, options.dtype == Dtype::i8 ? "int8" : "auto");
   }
   return std::make_shared<runtime::Accelerator>(options.devices, options.memory_limit,
                                                 options.dtype);
+}
+
+// Of those that are not quantised.
+Dtype dtype_of_weights(Dtype chosen) {
+  return chosen == Dtype::i8 ? Dtype::f32 : chosen == Dtype::f8e4m3fn ? Dtype::f16 : chosen;
 }
 
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
@@ -160,7 +174,7 @@ struct Session::State {
       why = std::move(chosen.why);
     } else {
       const bool quantized = options.dtype == Dtype::i8;
-      compiled = compile_model(source, {quantized ? Dtype::f32 : options.dtype, quantized, {}});
+      compiled = compile_model(source, {dtype_of_weights(options.dtype), quantized, {}});
       if (quantized && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "

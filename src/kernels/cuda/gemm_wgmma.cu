@@ -4,6 +4,8 @@
 // each has one half of B's tile copied to both. Blocks stay for all tiles. (The schedule is
 // CUTLASS's "ping-pong".)
 
+#include <cuda_fp8.h>
+
 #include "src/kernels/cuda/activation.cuh"
 #include "src/kernels/cuda/gemm_wgmma.h"
 #include "src/kernels/cuda/hopper.cuh"
@@ -13,19 +15,27 @@
 namespace tercel::kernels::cuda {
 namespace {
 
-constexpr int kTile = 128;   // rows and columns of C
-constexpr int kStep = 64;    // along K: 128 bytes, the widest that the copy engine swizzles
-constexpr int kCluster = 2;  // blocks
+constexpr int kTile = 128;       // rows and columns of C
+constexpr int kStepBytes = 128;  // along K: the widest that the copy engine swizzles
+constexpr int kCluster = 2;      // blocks
 constexpr int kStages = 5;
 constexpr int kThreads = 3 * kWarpgroup;
-constexpr int kTileBytes = kTile * kStep * 2;  // of A, and of B
-constexpr int kOutBytes = kTile * kTile * 2;   // a tile of C, as two of 64 columns
-constexpr int kAlignment = 1024;  // of swizzled tiles
+constexpr int kTileBytes = kTile * kStepBytes;  // of A, and of B
+constexpr int kOutBytes = kTile * kTile * 2;    // a tile of C, as two of 64 columns
+constexpr int kAlignment = 1024;                // of swizzled tiles
 constexpr int kSharedBytes =
     kAlignment + kStages * (2 * kTileBytes + 16) + 2 * kOutBytes;  // barriers last
 
+using Fp8 = __nv_fp8_e4m3;
+
 struct Maps {
   CUtensorMap a, b, c;
+};
+
+// Of the rows of A, and of those of B; there are none but for fp8.
+struct Scales {
+  const float* a = nullptr;
+  const float* b = nullptr;
 };
 
 // The tiles of C in the order in which clusters take them: along N, then M, then the batch.
@@ -66,9 +76,10 @@ struct Ring {
 // One thread has every tile of A and B of this block copied.
 class Fetcher {
  public:
+  // `width`: elements of a step along K.
   __device__ __forceinline__ Fetcher(const Maps& maps, const GemmArgs& args, const Ring& ring,
-                                     uint32_t rank, uint32_t steps)
-      : maps_(maps), args_(args), ring_(ring), rank_(rank), steps_(steps) {}
+                                     uint32_t rank, uint32_t steps, int width)
+      : maps_(maps), args_(args), ring_(ring), rank_(rank), steps_(steps), width_(width) {}
 
   __device__ __forceinline__ void run() {
     const Tiles tiles(args_);
@@ -87,7 +98,7 @@ class Fetcher {
           wait_for(ring_.empty(slot), parity);
           fetch_b(place, step, slot);
         }
-        load_tile(ring_.a(slot), maps_.a, ring_.full(slot), static_cast<int>(step) * kStep,
+        load_tile(ring_.a(slot), maps_.a, ring_.full(slot), static_cast<int>(step) * width_,
                   place.row, args_.a_batch == 0 ? 0 : place.item);
         if (++slot == kStages) slot = 0, parity ^= 1;
       }
@@ -99,7 +110,7 @@ class Fetcher {
   __device__ __forceinline__ void fetch_b(const Place& place, uint32_t step, uint32_t slot) {
     arrive_expecting(ring_.full(slot), 2 * kTileBytes);
     load_tile_to((1 << kCluster) - 1, ring_.b(slot) + rank_ * (kTileBytes / kCluster), maps_.b,
-                 ring_.full(slot), static_cast<int>(step) * kStep,
+                 ring_.full(slot), static_cast<int>(step) * width_,
                  place.column + static_cast<int>(rank_) * (kTile / kCluster),
                  args_.b_batch == 0 ? 0 : place.item);
   }
@@ -108,6 +119,7 @@ class Fetcher {
   const GemmArgs& args_;
   const Ring& ring_;
   uint32_t rank_, steps_;
+  int width_;
 };
 
 // A slot has been read by this warp: both blocks' copies into it may go on.
@@ -127,7 +139,7 @@ __device__ __forceinline__ void give_turn(int group) {
 
 // The sums of one tile, from slot `first` of all that went through the ring on. `next`: what is
 // done as soon as all is under way.
-template <class T, class Next>
+template <class In, class Next>
 __device__ __forceinline__ void multiply(const Ring& ring, uint32_t first, uint32_t steps,
                                          float (&sums)[2][16][4], Next&& next) {
   uint32_t slot = first % kStages, parity = first / kStages % 2, before = 0;
@@ -136,10 +148,10 @@ __device__ __forceinline__ void multiply(const Ring& ring, uint32_t first, uint3
     const uint64_t a = descriptor(ring.a(slot)), b = descriptor(ring.b(slot));
     begin_products();
 #pragma unroll
-    for (int k = 0; k < kStep / 16; ++k) {
+    for (int k = 0; k < kStepBytes / 32; ++k) {
       const int keep = step > 0 || k > 0;
-      multiply_tile<T>(sums[0], a + 2 * k, b + 2 * k, keep);
-      multiply_tile<T>(sums[1], a + 512 + 2 * k, b + 2 * k, keep);
+      multiply_tile<In>(sums[0], a + 2 * k, b + 2 * k, keep);
+      multiply_tile<In>(sums[1], a + 512 + 2 * k, b + 2 * k, keep);
     }
     commit_products();
     if (step > 0) {
@@ -159,11 +171,40 @@ __device__ __forceinline__ float2 pair_at(const void* from, int64_t at) {
   return floats_of<T>(*reinterpret_cast<const uint32_t*>(static_cast<const T*>(from) + at));
 }
 
-// alpha · sums + bias, activated, + residual, as elements in `out` in shared memory. No branches:
+// By what the sums of the 4 rows that a thread has are multiplied. Columns of B have their scales
+// in `sums` afterwards, so that none is kept beside its bias.
+template <class In>
+__device__ __forceinline__ void scale(const GemmArgs& args, const Scales& scales,
+                                      const Place& place, float (&sums)[2][16][4],
+                                      float (&of_rows)[2][2]) {
+  if constexpr (!std::is_same_v<In, Fp8>) {
+    for (auto& half : of_rows) half[0] = half[1] = args.alpha;
+  } else {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int64_t row = place.row + 64 * (i / 2) + 16 * warp + 8 * (i % 2) + lane / 4;
+      of_rows[i / 2][i % 2] = row < args.m ? scales.a[row] : 0.0F;
+    }
+#pragma unroll
+    for (int j = 0; j < kTile / 8; ++j) {
+      const int64_t column = place.column + lane % 4 * 2 + 8 * j;
+      const float2 factor =
+          column < args.n
+              ? *reinterpret_cast<const float2*>(scales.b + place.item * args.n + column)
+              : float2{};
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sums[i / 4][j][i % 4] *= i % 2 == 0 ? factor.x : factor.y;
+    }
+  }
+}
+
+// scales · sums + bias, activated, + residual, as elements in `out` in shared memory. No branches:
 // what a value waits for is filled with others.
 template <class T, bool Gelu, bool Residual>
 __device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
-                                       const float (&sums)[2][16][4], uint32_t out) {
+                                       const float (&sums)[2][16][4], const float (&of_rows)[2][2],
+                                       uint32_t out) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
   const GemmEpilogue& epilogue = args.epilogue;
   const int64_t column = place.column + lane % 4 * 2;
@@ -185,8 +226,8 @@ __device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
       for (int i = 0; i < 4; ++i) {
         const int beside = j + i / 2, below = i % 2;
         const float(&sum)[4] = sums[half][beside];
-        float low = fmaf(args.alpha, sum[2 * below], bias[beside].x);
-        float high = fmaf(args.alpha, sum[2 * below + 1], bias[beside].y);
+        float low = fmaf(of_rows[half][below], sum[2 * below], bias[beside].x);
+        float high = fmaf(of_rows[half][below], sum[2 * below + 1], bias[beside].y);
         if constexpr (Gelu) {
           low = gelu_fast(low);
           high = gelu_fast(high);
@@ -209,22 +250,25 @@ __device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
   }
 }
 
-template <class T>
-__device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
-                                       const float (&sums)[2][16][4], uint32_t out) {
+template <class In, class T>
+__device__ __forceinline__ void finish(const GemmArgs& args, const Scales& scales,
+                                       const Place& place, float (&sums)[2][16][4], uint32_t out) {
+  float of_rows[2][2];
+  scale<In>(args, scales, place, sums, of_rows);
   const bool gelu = args.epilogue.activation == Activation::gelu;
   if (args.epilogue.residual == nullptr)
-    gelu ? finish<T, true, false>(args, place, sums, out)
-         : finish<T, false, false>(args, place, sums, out);
+    gelu ? finish<T, true, false>(args, place, sums, of_rows, out)
+         : finish<T, false, false>(args, place, sums, of_rows, out);
   else
-    gelu ? finish<T, true, true>(args, place, sums, out)
-         : finish<T, false, true>(args, place, sums, out);
+    gelu ? finish<T, true, true>(args, place, sums, of_rows, out)
+         : finish<T, false, true>(args, place, sums, of_rows, out);
 }
 
 // One warpgroup: every second tile of this block.
-template <class T>
-__device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args, const Ring& ring,
-                                        uint32_t out, uint32_t rank, uint32_t steps, int group) {
+template <class In, class T>
+__device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args,
+                                        const Scales& scales, const Ring& ring, uint32_t out,
+                                        uint32_t rank, uint32_t steps, int group) {
   const Tiles tiles(args);
   const bool leads = threadIdx.x % kWarpgroup == 0;
   uint32_t turn = 0;
@@ -233,13 +277,13 @@ __device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args, 
     if (turn % 2 != static_cast<uint32_t>(group)) continue;
     float sums[2][16][4];
     if (turn > 0) wait_for_turn(group);
-    multiply<T>(ring, turn * steps, steps, sums, [&] {
+    multiply<In>(ring, turn * steps, steps, sums, [&] {
       if (tile + gridDim.x / kCluster < tiles.count) give_turn(1 - group);
     });
     const Place place(tiles, tile, rank);
     if (leads) wait_for_store_reads();
     synchronize_warpgroup(1 + group);
-    finish<T>(args, place, sums, out);
+    finish<In, T>(args, scales, place, sums, out);
     publish_shared();
     synchronize_warpgroup(1 + group);
     if (leads) {
@@ -254,16 +298,19 @@ __device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args, 
 
 #endif
 
-template <class T>
+// Of A and B in In, C in T.
+template <class In, class T>
 __global__ void __launch_bounds__(kThreads, 1)
-    gemm_wgmma_kernel(const __grid_constant__ Maps maps, const __grid_constant__ GemmArgs args) {
+    gemm_wgmma_kernel(const __grid_constant__ Maps maps, const __grid_constant__ GemmArgs args,
+                      const Scales scales) {
 #if defined(TERCEL_HOPPER)
   extern __shared__ uint8_t shared[];
   const uint32_t begin = (shared_address(shared) + kAlignment - 1) / kAlignment * kAlignment;
   const uint32_t out = begin + kStages * 2 * kTileBytes;
   const Ring ring{begin, out + 2 * kOutBytes};
   const uint32_t rank = cluster_rank();
-  const auto steps = static_cast<uint32_t>((args.k + kStep - 1) / kStep);
+  constexpr int kWidth = kStepBytes / static_cast<int>(sizeof(In));
+  const auto steps = static_cast<uint32_t>((args.k + kWidth - 1) / kWidth);
   if (threadIdx.x == 0) {
     for (uint32_t slot = 0; slot < kStages; ++slot) {
       make_barrier(ring.full(slot), 1);
@@ -276,12 +323,12 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int group = static_cast<int>(threadIdx.x) / kWarpgroup;
   if (group == 0) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-    if (threadIdx.x == 0) Fetcher(maps, args, ring, rank, steps).run();
+    if (threadIdx.x == 0) Fetcher(maps, args, ring, rank, steps, kWidth).run();
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
     wait_for_earlier();
     const uint32_t own = out + static_cast<uint32_t>(group - 1) * kOutBytes;
-    compute<T>(maps, args, ring, own, rank, steps, group - 1);
+    compute<In, T>(maps, args, scales, ring, own, rank, steps, group - 1);
   }
   __syncwarp();
   // The other block may still copy into this one's memory, and arrive at its barriers.
@@ -289,28 +336,29 @@ __global__ void __launch_bounds__(kThreads, 1)
 #endif
 }
 
-template <class T>
-void launch(const Maps& maps, const GemmArgs& args, cudaStream_t stream) {
-  const auto kernel = gemm_wgmma_kernel<T>;
+template <class In, class T>
+void launch(const Maps& maps, const GemmArgs& args, const Scales& scales, cudaStream_t stream) {
+  const auto kernel = gemm_wgmma_kernel<In, T>;
   check_cuda(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
       "gemm_wgmma");
   const unsigned clusters =
       std::min(Tiles(args).count, static_cast<unsigned>(multiprocessors() / kCluster));
   launch_clusters_early("gemm_wgmma", kernel, clusters * kCluster, kThreads, kSharedBytes, stream,
-                        kCluster, maps, args);
+                        kCluster, maps, args, scales);
 }
 
-}  // namespace
-
-bool gemm_wgmma_takes(const GemmArgs& args) {
+// In: that of A and B.
+template <class In>
+bool takes(const GemmArgs& args) {
   if (!has_hopper_kernels()) return false;
   if (args.type != Dtype::f16 && args.type != Dtype::bf16) return false;
   const GemmEpilogue& epilogue = args.epilogue;
   if (epilogue.activation != Activation::none && epilogue.activation != Activation::gelu)
     return false;
-  const auto aligned = [](const void* pointer, int64_t row, int64_t batch) {
-    return packs<uint16_t, 8>(pointer, row) && batch % 8 == 0;
+  const auto aligned = [](auto tag, const void* pointer, int64_t row, int64_t batch) {
+    using T = typename decltype(tag)::type;
+    return packs<T, kPackOf<T>>(pointer, row) && batch % kPackOf<T> == 0;
   };
   const auto paired = [](const void* pointer, int64_t stride) {
     return packs<uint16_t, 2>(pointer, stride);
@@ -321,23 +369,56 @@ bool gemm_wgmma_takes(const GemmArgs& args) {
   const bool small = args.m < kMost && args.n < kMost && args.k < kMost && args.batch < kMost &&
                      tiles(args.m) * tiles(args.n) < kMost / args.batch;
   return small && args.b_transposed && args.k > 0 && args.n % 2 == 0 &&
-         aligned(args.a, args.a_row, args.a_batch) && aligned(args.b, args.b_row, args.b_batch) &&
-         aligned(args.c, args.c_row, args.c_batch) && paired(epilogue.bias, epilogue.bias_batch) &&
+         aligned(Tag<In>{}, args.a, args.a_row, args.a_batch) &&
+         aligned(Tag<In>{}, args.b, args.b_row, args.b_batch) &&
+         aligned(Tag<uint16_t>{}, args.c, args.c_row, args.c_batch) &&
+         paired(epilogue.bias, epilogue.bias_batch) &&
          paired(epilogue.residual, epilogue.residual_row);
 }
 
+Maps maps_of(const GemmArgs& args, Dtype in) {
+  return {
+      make_tensor_map({in, args.a, args.batch, args.a_batch, args.m, args.k, args.a_row, kTile}),
+      make_tensor_map(
+          {in, args.b, args.batch, args.b_batch, args.n, args.k, args.b_row, kTile / kCluster}),
+      make_tensor_map(
+          {args.type, args.c, args.batch, args.c_batch, args.m, args.n, args.c_row, kTile})};
+}
+
+// With the strides that are known of fp8.
+GemmArgs spelt_out(const Fp8GemmArgs& args) {
+  GemmArgs gemm = args.gemm;
+  gemm.a_row = gemm.b_row = gemm.k;
+  gemm.b_transposed = true;
+  gemm.a_batch = 0;
+  gemm.b_batch = gemm.n * gemm.k;
+  return gemm;
+}
+
+}  // namespace
+
+bool gemm_wgmma_takes(const GemmArgs& args) { return takes<uint16_t>(args); }
+
+bool gemm_wgmma_takes(const Fp8GemmArgs& args) { return takes<uint8_t>(spelt_out(args)); }
+
 void gemm_wgmma(const GemmArgs& args, cudaStream_t stream) {
   if (args.m == 0 || args.n == 0 || args.batch == 0) return;
-  const Maps maps{make_tensor_map({args.type, args.a, args.batch, args.a_batch, args.m, args.k,
-                                   args.a_row, kTile}),
-                  make_tensor_map({args.type, args.b, args.batch, args.b_batch, args.n, args.k,
-                                   args.b_row, kTile / kCluster}),
-                  make_tensor_map({args.type, args.c, args.batch, args.c_batch, args.m, args.n,
-                                   args.c_row, kTile})};
+  const Maps maps = maps_of(args, args.type);
   if (args.type == Dtype::f16)
-    launch<Half>(maps, args, stream);
+    launch<Half, Half>(maps, args, {}, stream);
   else
-    launch<Bfloat>(maps, args, stream);
+    launch<Bfloat, Bfloat>(maps, args, {}, stream);
+}
+
+void gemm_wgmma(const Fp8GemmArgs& args, cudaStream_t stream) {
+  const GemmArgs gemm = spelt_out(args);
+  if (gemm.m == 0 || gemm.n == 0 || gemm.batch == 0) return;
+  const Maps maps = maps_of(gemm, Dtype::f8e4m3fn);
+  const Scales scales{args.a_scales, args.b_scales};
+  if (gemm.type == Dtype::f16)
+    launch<Fp8, Half>(maps, gemm, scales, stream);
+  else
+    launch<Fp8, Bfloat>(maps, gemm, scales, stream);
 }
 
 }  // namespace tercel::kernels::cuda

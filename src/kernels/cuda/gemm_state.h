@@ -1,0 +1,67 @@
+#pragma once
+// What a GemmLibrary knows: cuBLASLt's handle, and how each shape runs.
+
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "src/base/fail.h"
+#include "src/kernels/cuda/gemm_lt.h"
+#include "src/kernels/cuda/gemm_race.h"
+
+namespace tercel::kernels::cuda {
+
+inline constexpr std::size_t kMostScratch = std::size_t{32} << 20;
+inline constexpr int kAlgorithms = 8;  // of cuBLASLt, that are measured
+
+struct GemmLibrary::State {
+  State() {
+    if (cublas_lt().create(&handle) != CUBLAS_STATUS_SUCCESS)
+      fail(Errc::internal, "cublasLtCreate: cuBLASLt does not start on this device");
+  }
+  ~State() { cublas_lt().destroy(handle); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  bool find(const std::string& key, Choice& choice) {
+    const std::lock_guard lock(mutex);
+    const auto found = choices.find(key);
+    if (found == choices.end()) return false;
+    choice = found->second;
+    return true;
+  }
+  bool has_measured(const std::string& key) {
+    Choice choice;
+    return find(key, choice) && choice.measured;
+  }
+  void remember(const std::string& key, const Choice& choice) {
+    const std::lock_guard lock(mutex);
+    choices[key] = choice;
+  }
+
+  // Runs the product through cuBLASLt; the first choice of the heuristics when none is known.
+  void run_lt(const LtProduct& product, Choice choice, bool known, cudaStream_t stream) {
+    if (!known && !choose_lt(product, choice))
+      fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
+    if (!product.run(choice.algorithm, stream))
+      fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
+  }
+
+  // The first choice of the heuristics; false when cuBLASLt takes no such product.
+  bool choose_lt(const LtProduct& product, Choice& choice) {
+    const auto algorithms = product.algorithms(1);
+    if (algorithms.empty()) return false;
+    choice.algorithm = algorithms[0];
+    remember(product.key(), choice);
+    return true;
+  }
+
+  cublasLtHandle_t handle = nullptr;
+  std::mutex mutex;
+  std::unordered_map<std::string, Choice> choices;
+};
+
+// What cuBLASLt left to do on C, of every item of the batch.
+void finish_product(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream);
+
+}  // namespace tercel::kernels::cuda
