@@ -146,6 +146,8 @@ void add_running_options(Options& options, SessionOptions& session) {
                "avx2, generic");
   options.bytes("--memory-limit", session.memory_limit,
                 "Most memory for weights and requests: 512M, 2G");
+  options.negative_flag("--no-tuning-cache", session.tuning_cache,
+                        "Keep no file of which kernels of a GPU were the fastest");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");
 }
 

@@ -186,7 +186,8 @@ template <class Made>
 Made load(const std::string& path, const std::string& dtype, int threads,
           const std::string& devices, std::size_t memory_limit, bool optimize,
           const std::string& cpu_isa, const std::string& task, bool throughput, bool pin,
-          float least_cosine, const std::vector<nb::dict>& samples, bool strict) {
+          float least_cosine, const std::vector<nb::dict>& samples, bool strict,
+          bool tuning_cache) {
   SessionOptions options;
   options.least_cosine = least_cosine;
   for (const nb::dict& sample : samples) options.samples.push_back(to_tensors(sample));
@@ -200,6 +201,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
   options.throughput = throughput;
   options.pin = pin;
   options.strict = strict;
+  options.tuning_cache = tuning_cache;
   const nb::gil_scoped_release released;
   if constexpr (std::is_same_v<Made, Session>) {
     return Session::load(path, options);
@@ -219,7 +221,8 @@ nb::class_<Made> add_class(nb::module_& module, const char* name) {
                   "optimize"_a = defaults.optimize, "cpu_isa"_a = defaults.cpu_isa,
                   "task"_a = defaults.task, "throughput"_a = defaults.throughput,
                   "pin"_a = defaults.pin, "least_cosine"_a = defaults.least_cosine,
-                  "samples"_a = std::vector<nb::dict>(), "strict"_a = defaults.strict);
+                  "samples"_a = std::vector<nb::dict>(), "strict"_a = defaults.strict,
+                  "tuning_cache"_a = defaults.tuning_cache);
 }
 
 nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {

@@ -65,7 +65,8 @@ class Session:
     Hopper GPUs; "auto": the fastest on the CPU that keeps least_cosine to f32, tried at load on samples, a list of dictionaries of arrays by input name, or on inputs
     that are made up), threads (0: as many as the process may use), devices, memory_limit (bytes; 0: what the machine
     has), optimize, cpu_isa, task, throughput (a thread for each request instead of all for one), pin (keep each
-    worker on one CPU), strict (refuse a model of which something would run on the CPU though a GPU was asked for).
+    worker on one CPU), strict (refuse a model of which something would run on the CPU though a GPU was asked for),
+    tuning_cache (keep which kernels of a GPU were the fastest, in $TERCEL_CACHE_DIR or the user's cache).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

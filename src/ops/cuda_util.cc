@@ -150,6 +150,16 @@ void upload(Device& device, void* to, Dtype to_type, const void* from, Dtype fro
   uploader->upload(to, to_type, from, from_type, count, pool);
 }
 
+std::string tuned(Device& device) {
+  device.use();
+  return gemm_library(device).save();
+}
+
+void take_tuned(Device& device, std::string_view text) {
+  device.use();
+  gemm_library(device).load(text);
+}
+
 cuda::GemmLibrary& gemm_library(Device& device) {
   auto& libraries = per_device<cuda::GemmLibrary>();
   const std::lock_guard lock(libraries.mutex);

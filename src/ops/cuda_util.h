@@ -55,6 +55,9 @@ void upload(Device& device, void* to, Dtype to_type, const void* from, Dtype fro
 void convert(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
              Stream& stream);
 
+std::string tuned(Device& device);
+void take_tuned(Device& device, std::string_view text);
+
 // The products of a device; made at the first call.
 cuda::GemmLibrary& gemm_library(Device& device);
 

@@ -1,5 +1,6 @@
 #include "src/runtime/accelerator.h"
 
+#include "src/base/cache_folder.h"
 #include "src/base/fail.h"
 
 namespace tercel::runtime {
@@ -27,6 +28,13 @@ Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float
       float_dtype_(float_dtype),
       memory_(device.make_allocator(0)),
       host_memory_(device.make_host_allocator(0)) {}
+
+void Accelerator::keep_tuning() {
+  tuning_ = std::make_unique<TuningFile>(
+      cache_folder(), device_.properties().model,
+      TuningFile::Choices{[this] { return library_.tuned(device_); },
+                          [this](std::string_view text) { library_.take_tuned(device_, text); }});
+}
 
 bool Accelerator::holds(Dtype dtype) { return bits_of(dtype) >= 8; }
 

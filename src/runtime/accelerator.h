@@ -7,6 +7,7 @@
 
 #include "src/device/cuda_library.h"
 #include "src/ops/kernel.h"
+#include "src/runtime/tuning_file.h"
 
 namespace tercel::runtime {
 
@@ -34,6 +35,14 @@ class Accelerator {
 
   // A copy in the device's memory, in the type that it is kept as.
   Tensor upload(const Tensor& tensor, ThreadPool& pool) const;
+  // Keeps what is measured of the device's kernels in cache_folder(), and takes in what is there.
+  // Throws when nothing can be kept.
+  void keep_tuning();
+  // Something may have been measured.
+  void save_tuning() {
+    if (tuning_ != nullptr) tuning_->save();
+  }
+
   // Queues a conversion within the device's memory.
   void convert(const Tensor& from, Tensor& to, Stream& stream) const;
 
@@ -44,6 +53,7 @@ class Accelerator {
   Dtype product_dtype_ = Dtype::undefined;
   std::shared_ptr<Allocator> memory_;
   std::shared_ptr<Allocator> host_memory_;
+  std::unique_ptr<TuningFile> tuning_;  // null: nothing is kept
 };
 
 }  // namespace tercel::runtime

@@ -32,6 +32,7 @@ class DeviceRun {
   };
 
   bool reads_on_host(const PlannedStep& planned) const;
+  bool measures() const;  // this run does
   void run_queued(Stretch& stretch, const RunLimits& limits);
   void stage(const Stretch& stretch);
   Queue queue(std::size_t index) const;

@@ -182,6 +182,7 @@ struct Session::State {
             to_string(isa)));
       }
     }
+    if (accelerator != nullptr && options.tuning_cache) keep_tuning(compiled.warnings);
     program = std::move(compiled.program);
     executor = std::move(compiled.executor);
     warnings = std::move(compiled.warnings);
@@ -189,6 +190,15 @@ struct Session::State {
     outputs = std::move(compiled.outputs);
     metadata = std::move(compiled.metadata);
     weight_bytes = held();
+  }
+
+  void keep_tuning(std::vector<std::string>& odd) const {
+    try {
+      accelerator->keep_tuning();
+    } catch (const Error& error) {
+      odd.push_back(fmt::format(
+          "which kernels are the fastest is measured anew in each process: {}", error.what()));
+    }
   }
 
   std::size_t held() const {

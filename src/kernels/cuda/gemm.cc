@@ -134,7 +134,7 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
   if (args.k == 0) return product_of_nothing(args, stream);
   const LtProduct product(state_->handle, args);
   Choice choice;
-  const bool known = state_->find(product.key(), choice);
+  const bool known = state_->find(product.key(), choice) && takes(choice.engine, args);
   const Engine engine = known ? choice.engine : usual_engine(args);
   if (engine == Engine::tile) return gemm_tile(args, nullptr, 1, stream);
   if (engine == Engine::wgmma) return gemm_wgmma(args, stream);

@@ -115,8 +115,10 @@ class GemmLibrary {
   void tune(const GemmNormArgs& args, cudaStream_t stream);
   void tune(const Fp8GemmArgs& args, cudaStream_t stream);
 
-  // The choices made by tune() as lines of text, and back. Lines of another version of cuBLASLt or
-  // another device are skipped; returns how many were taken.
+  // The choices made by tune() as lines of text (gemm_choices.h) below one that says for what: the
+  // versions of Tercel and cuBLASLt, and the kind of device. And back: of a text for something else
+  // nothing is taken, nor lines that are damaged or of what tune() has measured; returns how many
+  // were.
   std::string save() const;
   int load(std::string_view text);
 

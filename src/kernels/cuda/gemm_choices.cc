@@ -1,54 +1,87 @@
-// The choices of tune() as text.
+#include "src/kernels/cuda/gemm_choices.h"
 
+#include <algorithm>
 #include <sstream>
+#include <vector>
 
 #include "src/kernels/cuda/gemm_state.h"
+#include "tercel/version.h"
 
 namespace tercel::kernels::cuda {
 namespace {
 
-constexpr int kMostSplits = 64;  // that a line may ask for
+constexpr int kMostSplits = 64;            // that a line may ask for
+constexpr std::size_t kMostLines = 20000;  // of a file
+
+// FNV-1a.
+uint64_t checksum(std::string_view text) {
+  uint64_t sum = 0xcbf29ce484222325U;
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return sum;
+}
 
 std::string heading() {
-  return fmt::format("tercel gemm 4, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
-                     cublas_lt().version(), compute_capability(), multiprocessors());
+  return fmt::format(
+      "Tercel {} products 1, cuBLASLt {}, compute capability {}, {} multiprocessors{}\n",
+      tercel::version(), cublas_lt().version(), compute_capability(), multiprocessors(),
+      has_hopper_kernels() ? ", wgmma" : "");
+}
+
+// Takes the next line off the text.
+std::string_view next_line(std::string_view& text) {
+  const auto end = std::min(text.find('\n'), text.size());
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return line;
 }
 
 }  // namespace
 
-// A line: the key, a tab, the engine, the parts of K, and the algorithm's words. The first line
-// says for what.
+std::string choice_line(const std::string& key, const Choice& choice) {
+  std::string line = fmt::format("{}\t{} {}", key, static_cast<int>(choice.engine), choice.splits);
+  for (const uint64_t word : choice.algorithm.data) line += fmt::format(" {:x}", word);
+  return line + fmt::format(" {:x}", checksum(line));
+}
+
+bool read_choice_line(std::string_view line, std::string& key, Choice& choice) {
+  const auto tab = line.find('\t');
+  const auto space = line.rfind(' ');
+  if (tab == std::string_view::npos || space == std::string_view::npos || space < tab) return false;
+  if (line.substr(space + 1) != fmt::format("{:x}", checksum(line.substr(0, space)))) return false;
+  std::istringstream words{std::string(line.substr(tab + 1, space - tab - 1))};
+  Choice read{.measured = true};
+  int engine = 0;
+  words >> engine >> read.splits >> std::hex;
+  for (uint64_t& word : read.algorithm.data) words >> word;
+  const bool known = engine >= 0 && engine <= static_cast<int>(Engine::wgmma);
+  if (!words || !known || read.splits < 1 || read.splits > kMostSplits) return false;
+  read.engine = static_cast<Engine>(engine);
+  key = line.substr(0, tab);
+  choice = read;
+  return true;
+}
+
 std::string GemmLibrary::save() const {
   const std::lock_guard lock(state_->mutex);
+  std::vector<std::string> lines;
+  for (const auto& [key, choice] : state_->choices)
+    if (choice.measured && lines.size() < kMostLines) lines.push_back(choice_line(key, choice));
+  std::sort(lines.begin(), lines.end());
   std::string text = heading();
-  for (const auto& [key, choice] : state_->choices) {
-    if (!choice.measured) continue;
-    text += fmt::format("{}\t{} {}", key, static_cast<int>(choice.engine), choice.splits);
-    for (const uint64_t word : choice.algorithm.data) text += fmt::format(" {:x}", word);
-    text += '\n';
-  }
+  for (const std::string& line : lines) text += line + "\n";
   return text;
 }
 
 int GemmLibrary::load(std::string_view text) {
   const std::string expected = heading();
   if (text.substr(0, expected.size()) != expected) return 0;
-  std::istringstream lines{std::string(text.substr(expected.size()))};
+  text.remove_prefix(expected.size());
   int taken = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const auto tab = line.find('\t');
-    if (tab == std::string::npos) continue;
-    std::istringstream words(line.substr(tab + 1));
+  for (std::size_t lines = 0; !text.empty() && lines < kMostLines; ++lines) {
+    std::string key;
     Choice choice;
-    int engine = 0;
-    words >> engine >> choice.splits >> std::hex;
-    for (uint64_t& word : choice.algorithm.data) words >> word;
-    const bool sound = engine >= 0 && engine <= static_cast<int>(Engine::wgmma) &&
-                       choice.splits > 0 && choice.splits <= kMostSplits;
-    if (!words || !sound) continue;
-    choice.engine = static_cast<Engine>(engine);
-    choice.measured = true;
-    state_->remember(line.substr(0, tab), choice);
+    if (!read_choice_line(next_line(text), key, choice) || state_->has_measured(key)) continue;
+    state_->remember(key, choice);
     ++taken;
   }
   return taken;

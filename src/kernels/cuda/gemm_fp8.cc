@@ -50,15 +50,15 @@ void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
   if (empty(args)) return;
   const LtProduct product(state_->handle, args);
   Choice choice;
-  if (!state_->find(product.key(), choice)) {
-    if (prefers_wgmma(args, product))
-      choice.engine = Engine::wgmma;
-    else if (!state_->choose_lt(product, choice))
-      fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
-  }
-  if (choice.engine == Engine::wgmma) return gemm_wgmma(args, stream);
-  if (!run_items(state_->handle, args, choice, product.rest(), stream))
-    fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
+  const bool known = state_->find(product.key(), choice);
+  const bool by_wgmma = known ? choice.engine == Engine::wgmma && gemm_wgmma_takes(args)
+                              : prefers_wgmma(args, product);
+  if (by_wgmma) return gemm_wgmma(args, stream);
+  const auto run = [&] { return run_items(state_->handle, args, choice, product.rest(), stream); };
+  if (known && choice.engine == Engine::cublas_lt && run()) return;
+  if (!state_->choose_lt(product, choice))
+    fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
+  if (!run()) fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
 }
 
 void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {

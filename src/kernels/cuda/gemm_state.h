@@ -39,9 +39,11 @@ struct GemmLibrary::State {
     choices[key] = choice;
   }
 
-  // Runs the product through cuBLASLt; the first choice of the heuristics when none is known.
+  // Runs the product through cuBLASLt; the first choice of the heuristics when none is known, or
+  // one that came from a file is refused.
   void run_lt(const LtProduct& product, Choice choice, bool known, cudaStream_t stream) {
-    if (!known && !choose_lt(product, choice))
+    if (known && product.run(choice.algorithm, stream)) return;
+    if (!choose_lt(product, choice))
       fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
     if (!product.run(choice.algorithm, stream))
       fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
