@@ -187,6 +187,24 @@ TEST_F(CudaSession, ThreadsShareASession) {
   }
 }
 
+// The rows that fill up a plan are seen by nobody.
+TEST_F(CudaSession, BatchesOfAboutAsManyTokensShareAPlan) {
+  const auto path = kCheckpoints / "bert_qa";
+  const Session cpu = Session::load(path, {.threads = 1});
+  const Session gpu = Session::load(path, {.devices = "cuda:0", .threads = 1});
+  const NamedTensors first = inputs(cpu.inputs(), 4, 16, false);
+  const NamedTensors alone = gpu.run(first);
+  for (int run = 0; run < 8; ++run) {
+    const NamedTensors given = inputs(cpu.inputs(), 4, 16, false);
+    const NamedTensors expected = cpu.run(given);
+    for (const auto& [name, tensor] : gpu.run(given))
+      EXPECT_LE(distance(tensor, expected.at(name)), 2e-4) << name << " run " << run;
+  }
+  EXPECT_LE(gpu.stats().plans, 2U);  // of 63 rows; and of 64, should no token be padding
+  for (const auto& [name, tensor] : gpu.run(first))
+    EXPECT_LE(distance(tensor, alone.at(name)), 1e-4);
+}
+
 TEST_F(CudaSession, WhatWasMeasuredIsKept) {
   const auto path = kCheckpoints / "bert_qa";
   std::filesystem::remove_all(kCache);

@@ -85,7 +85,9 @@ void Program::Compiler::cut_sizing_steps() {
   for (ir::Node* node : nodes) {
     Step step;
     step.nodes = {node};
-    choose_on_cpu(step, context(*node, {}));
+    ops::KernelContext asked = context(*node, {});
+    if (options_.accelerator != nullptr) asked.device = &options_.accelerator->device();
+    choose_on_cpu(step, asked);
     if (!step.kernel->allocates_outputs()) continue;
     placement_.connect(step, *node, *node);
     program_.sizing_.push_back(std::move(step));

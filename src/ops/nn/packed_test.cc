@@ -112,6 +112,11 @@ TEST(PackedAttention, IsTheAttentionOfEachSequence) {
       at += length;
     }
   }
+  const auto fewer = Tensor::from(Ints{0, 3, 4, 7}, {4});
+  const Tensor y =
+      run("PackedAttention", {q, k, v, fewer, rows[0], rows[4], Tensor::scalar(0.0F)}, 1,
+          {{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}, {"scale", 1.0F}})[0];
+  for (const float x : y.slice(7, 9).values<float>()) EXPECT_EQ(x, 0) << "a row of no sequence";
   const auto wrong = Tensor::from(Ints{0, 4, 3, 9}, {4});
   EXPECT_THROW(run("PackedAttention", {q, k, v, wrong, rows[0], rows[4], Tensor::scalar(0.0F)}, 1,
                    {{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}, {"scale", 1.0F}}),
