@@ -107,6 +107,26 @@ inline double rounding(Dtype type) {
   return type == Dtype::f32 ? 6e-8 : type == Dtype::f16 ? 4.9e-4 : 3.9e-3;
 }
 
+inline double activated(Activation activation, double x) {
+  switch (activation) {
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return std::max(x, 0.0);
+    case Activation::gelu:
+      return 0.5 * x * (1 + std::erf(x * M_SQRT1_2));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x)));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
+    case Activation::tanh:
+      return std::tanh(x);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+  }
+  return x;
+}
+
 class CudaTest : public testing::Test {
  protected:
   void SetUp() override {
