@@ -56,8 +56,10 @@ void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
   if (by_wgmma) return gemm_wgmma(args, stream);
   const auto run = [&] { return run_items(state_->handle, args, choice, product.rest(), stream); };
   if (known && choice.engine == Engine::cublas_lt && run()) return;
-  if (!state_->choose_lt(product, choice))
+  if (!state_->choose_lt(product, choice)) {
+    if (gemm_wgmma_takes(args)) return gemm_wgmma(args, stream);
     fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
+  }
   if (!run()) fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
 }
 

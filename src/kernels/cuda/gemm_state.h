@@ -53,7 +53,7 @@ struct GemmLibrary::State {
   bool choose_lt(const LtProduct& product, Choice& choice) {
     const auto algorithms = product.algorithms(1);
     if (algorithms.empty()) return false;
-    choice.algorithm = algorithms[0];
+    choice = {.algorithm = algorithms[0]};
     remember(product.key(), choice);
     return true;
   }
