@@ -116,13 +116,15 @@ class UnpackKernel final : public CpuKernel {
   }
 
  private:
-  // With as many rows as places, x may lie where the output does: each row is then at its own. The
-  // last row may be repeated.
+  // With as many rows as places, x may lie where the output does: each row is then at its own. With
+  // fewer, the last row may be repeated.
   void check(std::span<const int64_t> rows, int64_t count, int64_t places) const {
     bool fits = static_cast<int64_t>(rows.size()) == count;
-    for (std::size_t i = 0; fits && i < rows.size(); ++i)
-      fits = (rows[i] > (i == 0 ? -1 : rows[i - 1]) || (i > 0 && rows[i] == rows.back())) &&
-             rows[i] < places;
+    for (std::size_t i = 0; fits && i < rows.size(); ++i) {
+      const int64_t before = i == 0 ? -1 : rows[i - 1];
+      const bool repeated = i > 0 && rows[i] == before && rows[i] == rows.back() && count < places;
+      fits = (rows[i] > before || repeated) && rows[i] < places;
+    }
     if (!fits) {
       fail(Errc::invalid_argument, "{} has {} rows; its {} indices are not theirs among {} places",
            label_, count, rows.size(), places);
