@@ -85,9 +85,67 @@ void bench_gemm(benchmark::State& state, CpuIsa isa, int threads, Shape shape, D
   state.counters["%peak"] = 100 * flops / best / (fma_peak() * threads);
 }
 
-std::string name_of(CpuIsa isa, int threads, Shape shape, Dtype packed) {
+// Few rows by a weight that no cache holds: how fast its packed bytes are read.
+constexpr Shape kStreamed{1, 8192, 16384};
+constexpr int64_t kStreamedGroup = 32;
+
+void bench_stream(benchmark::State& state, CpuIsa isa, int threads, int64_t rows, Dtype packed) {
+  const auto& kernels = kernels::cpu_kernels(isa).gemm;
+  const auto [one, k, n] = kStreamed;
+  ThreadPool pool(threads);
+  Floats a(rows * k * sizeof(float));
+  Floats c(rows * n * sizeof(float));
+  Floats workspace(kernels.gemm_workspace(rows, threads));
+  std::fill_n(a.get(), rows * k, 1.0F);
+  const bool grouped = packed == Dtype::i4 || packed == Dtype::i8;
+  const std::vector<std::byte> source(bytes_of(packed, k * n));
+  const std::vector<float> scale(k / kStreamedGroup * n, 1.0F);
+  kernels::PackGroupedArgs pack{
+      .k = k, .n = n, .b = source.data(), .source = packed, .k_stride = n, .group = kStreamedGroup};
+  pack.scale = scale.data();
+  pack.scale_group = n;
+  pack.scale_n = 1;
+  const std::size_t bytes =
+      grouped ? kernels.grouped_bytes(pack) : kernels.packed_bytes(k, n, packed);
+  Floats weights(bytes);
+  pack.out = weights.get();
+  if (grouped) {
+    kernels.pack_grouped(pack, pool);
+  } else {
+    kernels.pack_b({.k = k,
+                    .n = n,
+                    .b = source.data(),
+                    .source = packed,
+                    .k_stride = n,
+                    .packed = packed,
+                    .out = weights.get()},
+                   pool);
+  }
+  const kernels::GemmArgs args{.m = rows,
+                               .n = n,
+                               .k = k,
+                               .a = a.get(),
+                               .a_row = k,
+                               .packed_b = weights.get(),
+                               .packed = packed,
+                               .c = c.get(),
+                               .c_row = n,
+                               .workspace = workspace.get()};
+  double best = 1e9;
+  for (auto _ : state) {
+    const auto begin = std::chrono::steady_clock::now();
+    kernels.gemm(args, pool);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    best = std::min(best, took.count());
+  }
+  state.counters["GB/s"] = static_cast<double>(bytes) / best * 1e-9;
+  state.counters["ms"] = best * 1e3;
+}
+
+std::string name_of(CpuIsa isa, int threads, Shape shape, Dtype packed,
+                    const std::string& kind = "gemm") {
   const auto text = [](auto value) { return std::to_string(value); };
-  return "gemm/" + std::string(to_string(isa)) + "/" + std::string(to_string(packed)) + "/" +
+  return kind + "/" + std::string(to_string(isa)) + "/" + std::string(to_string(packed)) + "/" +
          text(shape.m) + "x" + text(shape.k) + "x" + text(shape.n) + "/threads:" + text(threads);
 }
 
@@ -100,6 +158,15 @@ void register_all() {
           benchmark::RegisterBenchmark(
               name_of(isa, threads, shape, packed).c_str(),
               [=](benchmark::State& state) { bench_gemm(state, isa, threads, shape, packed); })
+              ->UseRealTime();
+        }
+      }
+      for (const int64_t rows : {1, 2, 4, 8, 16}) {
+        for (const Dtype packed : {Dtype::f32, Dtype::f16, Dtype::i8, Dtype::i4}) {
+          const Shape shape{rows, kStreamed.k, kStreamed.n};
+          benchmark::RegisterBenchmark(
+              name_of(isa, threads, shape, packed, "stream").c_str(),
+              [=](benchmark::State& state) { bench_stream(state, isa, threads, rows, packed); })
               ->UseRealTime();
         }
       }

@@ -113,7 +113,7 @@ void Options::bytes(const std::string& name, std::size_t& value, const std::stri
 void Options::dtype(const std::string& name, Dtype& value, const std::string& help) {
   add_text(app_, name, "TYPE", help, [&value, name](const std::string& text) {
     const auto parsed = parse_dtype(text);
-    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16, bf16 or int8: " + text);
+    if (!parsed) throw CLI::ValidationError(name, "expected f32, f16, bf16, int8 or int4: " + text);
     value = *parsed;
   });
 }
@@ -122,7 +122,8 @@ void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::st
   add_text(app_, name, "TYPE", help, [&value, name](const std::string& text) {
     const auto parsed = text == "auto" ? std::optional(Dtype::undefined) : parse_dtype(text);
     if (!parsed)
-      throw CLI::ValidationError(name, "expected f32, f16, bf16, int8, f8e4m3fn or auto: " + text);
+      throw CLI::ValidationError(name,
+                                 "expected f32, f16, bf16, int8, int4, f8e4m3fn or auto: " + text);
     value = *parsed;
   });
 }
@@ -130,7 +131,7 @@ void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::st
 void add_running_options(Options& options, SessionOptions& session) {
   options.dtype_or_auto(
       "--dtype", session.dtype,
-      "How weights are held: f32 (default), f16, bf16; int8: products of bytes; "
+      "How weights are held: f32 (default), f16, bf16, int4; int8: products of bytes; "
       "f8e4m3fn: products of fp8 on Hopper GPUs; auto: the fastest here that keeps --least-cosine");
   options.number("--least-cosine", session.least_cosine,
                  "For --dtype auto: the least mean cosine of the outputs to f32");

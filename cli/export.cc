@@ -48,7 +48,8 @@ void add_export(CommandLine& line) {
                Need::required);
   options.text("-o,--output", command.output, "FILE", "The ONNX file to write", Need::required);
   options.dtype("--dtype", command.options.dtype,
-                "Element type of the weights: f32, f16, bf16, int8; default: as they are stored");
+                "Element type of the weights: f32, f16, bf16, int8, int4; default: as they are "
+                "stored");
   options.flag("--optimize", command.options.optimize, "After Tercel's optimising passes");
   options.flag("--external-data", command.options.external_data,
                "Weights in a file beside it (always past 2 GiB)");

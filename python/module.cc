@@ -35,8 +35,9 @@ using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
 Dtype dtype_named(const std::string& name) {
   if (const auto dtype = parse_dtype(name)) return *dtype;
-  throw Error(Errc::invalid_argument,
-              "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8, f8e4m3fn or auto");
+  throw Error(
+      Errc::invalid_argument,
+      "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8, int4, f8e4m3fn or auto");
 }
 
 // An array's memory, held by a reference that may be dropped on any thread.
@@ -159,15 +160,20 @@ NamedTensors to_tensors(const nb::dict& inputs) {
   return tensors;
 }
 
-nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<std::string>& wanted,
-             std::optional<double> timeout) {
-  const NamedTensors tensors = to_tensors(inputs);
+RunOptions run_options(std::optional<double> timeout) {
   RunOptions options;
   if (timeout) {
     const std::chrono::duration<double> seconds(*timeout);
     using Clock = std::chrono::steady_clock;
     options.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(seconds);
   }
+  return options;
+}
+
+nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<std::string>& wanted,
+             std::optional<double> timeout) {
+  const NamedTensors tensors = to_tensors(inputs);
+  const RunOptions options = run_options(timeout);
   NamedTensors outputs;
   {
     const nb::gil_scoped_release released;
@@ -179,6 +185,84 @@ nb::dict run(const Session& session, const nb::dict& inputs, const std::vector<s
   nb::dict result;
   for (auto& [name, tensor] : outputs) result[nb::str(name.c_str())] = to_python(std::move(tensor));
   return result;
+}
+
+// --- Bound inputs and outputs --------------------------------------------------------------------
+
+struct Binding {
+  Session session;
+  IoBinding io;
+};
+
+// Of an array that came through DLPack.
+Dtype dtype_of_array(nb::dlpack::dtype type) {
+  using nb::dlpack::dtype_code;
+  const auto name = [&]() -> std::string {
+    const std::string bits = std::to_string(type.bits);
+    switch (static_cast<dtype_code>(type.code)) {
+      case dtype_code::Bool:
+        return "bool";
+      case dtype_code::Float:
+        return "f" + bits;
+      case dtype_code::Bfloat:
+        return "bf" + bits;
+      case dtype_code::Int:
+        return "i" + bits;
+      case dtype_code::UInt:
+        return "u" + bits;
+      default:
+        return "other";
+    }
+  }();
+  const auto dtype = parse_dtype(name);
+  if (!dtype || type.lanes != 1)
+    throw Error(Errc::invalid_argument, "the array's element type has no equal in Tercel");
+  return *dtype;
+}
+
+// The memory that the array is in, which the session must reach.
+Memory memory_of(const Session& session, int device_type, int device_id) {
+  if (device_type == nb::device::cpu::value) return Memory::host;
+  const std::string& devices = session.options().devices;
+  const std::string own = devices == "cuda" ? "cuda:0" : devices;
+  const std::string there = device_type == nb::device::cuda::value
+                                ? "cuda:" + std::to_string(device_id)
+                                : "DLPack's device type " + std::to_string(device_type);
+  if (there != own)
+    throw Error(Errc::invalid_argument, "the array is on " + there + ", and the session on " + own);
+  return Memory::device;
+}
+
+template <class Array>
+std::pair<Tensor, Memory> bound_view_of(const Session& session, Array array) {
+  Shape shape(array.shape_ptr(), array.shape_ptr() + array.ndim());
+  const Memory memory = memory_of(session, array.device_type(), array.device_id());
+  const Dtype dtype = dtype_of_array(array.dtype());
+  const void* data = array.data();
+  std::shared_ptr<const void> owner(new Array(std::move(array)), [](Array* held) {
+    const nb::gil_scoped_acquire gil;
+    delete held;
+  });
+  return {Tensor::view_of(data, dtype, std::move(shape), std::move(owner)), memory};
+}
+
+void bind_input(Binding& binding, const std::string& name,
+                nb::ndarray<nb::ro, nb::c_contig> array) {
+  auto [tensor, memory] = bound_view_of(binding.session, std::move(array));
+  binding.io.bind_input(name, std::move(tensor), memory);
+}
+
+void bind_output(Binding& binding, const std::string& name,
+                 std::optional<nb::ndarray<nb::c_contig>> array) {
+  if (!array) return binding.io.bind_output(name);
+  auto [tensor, memory] = bound_view_of(binding.session, std::move(*array));
+  binding.io.bind_output(name, std::move(tensor), memory);
+}
+
+void run_bound(Binding& binding, std::optional<double> timeout) {
+  const RunOptions options = run_options(timeout);
+  const nb::gil_scoped_release released;
+  binding.session.run(binding.io, options);
 }
 
 // A Session, or a task that is made as one is.
@@ -288,8 +372,19 @@ NB_MODULE(_tercel, module) {
   tercel::add_class<tercel::Embedding>(module, "Embedding")
       .def("embed", &tercel::embed, "texts"_a)
       .def("warnings", [](const tercel::Embedding& self) { return self.session().warnings(); });
+  nb::class_<tercel::Binding>(module, "IoBinding")
+      .def("bind_input", &tercel::bind_input, "name"_a, "array"_a.noconvert())
+      .def("bind_output", &tercel::bind_output, "name"_a, "array"_a.noconvert().none())
+      .def("run", &tercel::run_bound, "timeout"_a.none())
+      .def("output", [](const tercel::Binding& self, const std::string& name) {
+        return tercel::to_python(self.io.output(name));
+      });
   tercel::add_class<tercel::Session>(module, "Session")
       .def("run", &tercel::run, "inputs"_a, "wanted"_a, "timeout"_a.none())
+      .def("bind",
+           [](const tercel::Session& self) {
+             return tercel::Binding{self, self.bind()};
+           })
       .def("inputs", [](const tercel::Session& self) { return tercel::describe(self.inputs()); })
       .def("outputs", [](const tercel::Session& self) { return tercel::describe(self.outputs()); })
       .def("metadata", &tercel::Session::metadata)

@@ -10,6 +10,7 @@
 #include "src/runtime/plan.h"
 #include "src/session/load_model.h"
 #include "tests/host_device.h"
+#include "tests/random_weights.h"
 #include "tests/source_folder.h"
 
 namespace tercel::runtime {
@@ -41,7 +42,9 @@ class DevicePlan : public testing::Test {
     return found;
   }
   std::vector<std::string> steps_of_text(const std::string& graph) {
-    return steps(ir::parse_text("g " + graph));
+    auto model = ir::parse_text("g " + graph);
+    make_weights(model->graph, 1);
+    return steps(std::move(model));
   }
   std::vector<std::string> steps_of_checkpoint(const std::string& name) {
     const auto path = source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints" / name;
@@ -134,6 +137,39 @@ TEST_F(DevicePlan, OutputsOfOneProductAndInputsOfOneCopyLieSideBySide) {
   ASSERT_EQ(products.size(), 3U);
   EXPECT_EQ(offset(products[1]) - offset(products[0]), 64U);  // of 60
   EXPECT_EQ(offset(products[2]) - offset(products[1]), 64U);
+}
+
+// A residual block and the head of a ResNet: a step a convolution, and only the first turns images.
+TEST_F(DevicePlan, ABlockOfResNet) {
+  EXPECT_EQ(steps_of_text("(float[B,3,32,32] x, float[8,3,7,7] S, float[8,8,1,1] P,"
+                          " float[8,8,3,3] Q, float[16,8,1,1] R, float[16,8,1,1] D, float[16] E,"
+                          " float[16,10] F) => (float[B,10] y)"
+                          "{ s = Conv<pads = [3,3,3,3], strides = [2,2]>(x, S) t = Relu(s)"
+                          "  m = MaxPool<kernel_shape = [3,3], strides = [2,2],"
+                          "              pads = [1,1,1,1]>(t)"
+                          "  a = Conv(m, P) b = Relu(a) c = Conv<pads = [1,1,1,1]>(b, Q)"
+                          "  d = Relu(c) e = Conv(d, R, E) f = Conv(m, D, E) g = Add(e, f)"
+                          "  h = Relu(g) i = GlobalAveragePool(h) j = Flatten(i)"
+                          "  y = MatMul(j, F) }"),
+            (Steps{"to_device", "Conv Relu: conv", "MaxPool: pool_channels_last",
+                   "Conv Relu: conv_channels_last", "Conv Relu: conv_channels_last",
+                   "Conv: conv_channels_last", "Conv Add Relu: conv_channels_last",
+                   "GlobalAveragePool: pool_channels_last", "MatMul: gemm_weight", "to_host"}))
+      << explained_;
+}
+
+// What stands between convolutions joins, normalises and resizes images as they lie.
+TEST_F(DevicePlan, ImagesStayChannelsLast) {
+  EXPECT_EQ(steps_of_text("(float[1,8,8,8] x, float[8,8,1,1] P, float[8,8,3,3] Q, float[8] S,"
+                          " float[8,16,1,1] R) => (float[1,8,16,16] y)"
+                          "<float[4] s = {1,1,2,2}, float[8] v = {1,2,3,4,5,6,7,8}>"
+                          "{ a = Conv(x, P) b = Conv<pads = [1,1,1,1]>(a, Q) e = Abs(b)"
+                          "  f = BatchNormalization(e, S, S, S, v)"
+                          "  c = Concat<axis = 1>(a, f) d = Resize(c, , s) y = Conv(d, R) }"),
+            (Steps{"to_device", "Conv: conv", "Conv: conv_channels_last", "Abs: unary",
+                   "BatchNormalization: scale_shift", "Concat: concat_channels_last",
+                   "Resize: resize_channels_last", "Conv: conv", "to_host"}))
+      << explained_;
 }
 
 // The layers of BERT in as few steps as the kernels' bench takes.

@@ -10,11 +10,13 @@
 #include "src/ir/text.h"
 #include "src/runtime/executor.h"
 #include "tests/host_device.h"
+#include "tests/random_weights.h"
 
 namespace tercel::runtime {
 namespace {
 
-// Numbers are between -1 and 1, integers 0 or 1, unless the graph scales them.
+// Numbers are between -1 and 1, integers 0 or 1, unless the graph scales them. Capitals are
+// weights.
 struct Row {
   const char* name;
   const char* graph;
@@ -97,6 +99,86 @@ constexpr Row kRows[] = {
      "(float[2,70,24] q, float[2,70,24] k, float[2,70,24] v, bool[2,1,1,70] m)"
      " => (float[2,70,24] z)"
      "{ z = Attention<q_num_heads = 3, kv_num_heads = 3>(q, k, v, m) }"},
+    {"Conv",
+     "(float[2,8,13,11] x, float[24,8,3,3] W, float[24] B) => (float[2,24,7,6] z)"
+     "{ z = Conv<pads = [1,1,1,1], strides = [2,2]>(x, W, B) }"},
+    {"ConvOddChannels",
+     "(float[2,3,13,11] x, float[5,3,3,3] W) => (float[2,5,11,9] z)"
+     "{ z = Conv(x, W) }"},
+    {"ConvOneSided",
+     "(float[1,8,14,14] x, float[8,8,3,3] W) => (float[1,8,7,7] z)"
+     "{ z = Conv<pads = [0,0,1,1], strides = [2,2]>(x, W) }"},
+    {"ConvGroups",
+     "(float[1,16,9,9] x, float[32,8,3,3] W) => (float[1,32,5,5] z)"
+     "{ z = Conv<group = 2, dilations = [2,2]>(x, W) }"},
+    {"ConvDepthwise",
+     "(float[2,24,9,10] x, float[24,1,3,3] W, float[24] B) => (float[2,24,9,10] z)"
+     "{ z = Conv<group = 24, pads = [1,1,1,1]>(x, W, B) }"},
+    {"ConvOne",
+     "(float[2,16,9,10] x, float[24,16,1,1] W, float[24] B) => (float[2,24,9,10] z)"
+     "{ y = Conv(x, W, B) z = Relu(y) }"},
+    {"ConvBlock",
+     "(float[2,8,9,10] x, float[8,8,3,3] U, float[8] A, float[8,8,3,3] V, float[8] B) => "
+     "(float[2,8,9,10] z)"
+     "{ p = Conv<pads = [1,1,1,1]>(x, U, A) q = Relu(p) r = Conv<pads = [1,1,1,1]>(q, V, B) "
+     "s = Add(r, x) z = Relu(s) }"},
+    {"Conv1d",
+     "(float[2,8,30] x, float[6,8,3] W, float[6] B) => (float[2,6,28] z)"
+     "{ z = Conv(x, W, B) }"},
+    {"Conv3d",
+     "(float[1,8,5,6,7] x, float[8,8,3,3,3] W) => (float[1,8,3,4,5] z)"
+     "{ z = Conv(x, W) }"},
+    {"ConvTranspose",
+     "(float[2,8,5,6] x, float[8,16,2,2] W, float[16] B) => (float[2,16,10,12] z)"
+     "{ z = ConvTranspose<strides = [2,2]>(x, W, B) }"},
+    {"ConvTransposePadded",
+     "(float[1,8,5,6] x, float[8,5,3,3] W) => (float[1,5,10,12] z)"
+     "{ z = ConvTranspose<strides = [2,2], pads = [1,1,1,1], output_padding = [1,1]>(x, W) }"},
+    {"MaxPool",
+     "(float[2,5,13,11] x) => (float[2,5,7,6] z)"
+     "{ z = MaxPool<kernel_shape = [3,3], strides = [2,2], pads = [1,1,1,1]>(x) }"},
+    {"AveragePool",
+     "(float[2,5,13,11] x) => (float[2,5,7,6] z)"
+     "{ z = AveragePool<kernel_shape = [3,3], strides = [2,2], pads = [1,1,1,1]>(x) }"},
+    {"AveragePoolCeil",
+     "(float[1,8,8,7] x) => (float[1,8,4,4] z)"
+     "{ z = AveragePool<kernel_shape = [3,3], strides = [2,2], ceil_mode = 1, pads = "
+     "[0,1,0,1], count_include_pad = 1>(x) }"},
+    {"GlobalAveragePool",
+     "(float[2,24,9,10] x) => (float[2,24,1,1] z)"
+     "{ z = GlobalAveragePool(x) }"},
+    {"GlobalMaxPool",
+     "(float[2,5,9,10] x) => (float[2,5,1,1] z)"
+     "{ z = GlobalMaxPool(x) }"},
+    {"PoolsBetweenConvolutions",
+     "(float[2,8,12,12] x, float[16,8,3,3] U, float[8,16,1,1] V) => (float[2,8] z)"
+     "{ p = Conv<pads = [1,1,1,1]>(x, U) q = MaxPool<kernel_shape = [2,2], strides = "
+     "[2,2]>(p) r = Conv(q, V) s = GlobalAveragePool(r) z = Flatten(s) }"},
+    {"ConcatBetweenConvolutions",
+     "(float[2,8,9,9] x, float[8,8,3,3] U, float[16,8,1,1] V, float[5,24,3,3] W)"
+     " => (float[2,5,7,7] z)"
+     "{ p = Conv<pads = [1,1,1,1]>(x, U) q = Conv(p, V) r = Concat<axis = 1>(p, q)"
+     "  z = Conv(r, W) }"},
+    {"BatchNormalization",
+     "(float[2,8,5,7] x, float[8,8,1,1] W, float[8] S, float[8] B, float[8] M)"
+     " => (float[2,8,5,7] z) <float[8] v = {1,2,3,4,5,6,7,8}>"
+     "{ p = BatchNormalization(x, S, B, M, v) q = Relu(p) r = Conv(q, W) s = Abs(r)"
+     "  t = BatchNormalization(s, S, B, M, v) z = Conv(t, W) }"},
+    {"ResizeNearest",
+     "(float[1,5,6,7] x) => (float[1,5,12,14] z) <float[4] s = {1,1,2,2}>"
+     R"({ z = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric",)"
+     R"(             nearest_mode = "floor">(x, , s) })"},
+    {"ResizeLinear",
+     "(float[1,5,6,7] x) => (float[1,5,9,20] z) <int64[4] s = {1,5,9,20}>"
+     R"({ z = Resize<mode = "linear">(x, , , s) })"},
+    {"ResizeCorners",
+     "(float[1,5,6,7] x) => (float[1,5,4,20] z) <int64[4] s = {1,5,4,20}>"
+     R"({ z = Resize<mode = "linear", coordinate_transformation_mode = "align_corners">)"
+     "(x, , , s) }"},
+    {"ResizeBetweenConvolutions",
+     "(float[1,8,6,7] x, float[8,8,1,1] V, float[5,8,3,3] W) => (float[1,5,10,12] z)"
+     "<float[4] s = {1,1,2,2}>"
+     R"({ p = Conv(x, V) q = Resize<mode = "linear">(p, , s) z = Conv(q, W) })"},
 };
 
 class OperatorsCuda : public testing::TestWithParam<Row> {
@@ -115,11 +197,14 @@ class OperatorsCuda : public testing::TestWithParam<Row> {
     return tensor;
   }
 
+  std::unique_ptr<ir::Model> model() const {
+    auto model = ir::parse_text(std::string("g ") + GetParam().graph);
+    make_weights(model->graph, seed_);
+    return model;
+  }
+
   Program program(Accelerator* accelerator) {
-    return {ir::parse_text(std::string("g ") + GetParam().graph),
-            {best_cpu_isa(), Dtype::f32, accelerator, false},
-            pool_,
-            *memory_};
+    return {model(), {best_cpu_isa(), Dtype::f32, accelerator, false}, pool_, *memory_};
   }
 
   std::vector<Tensor> run(const std::vector<Tensor>& inputs, Accelerator* accelerator) {
@@ -134,6 +219,7 @@ class OperatorsCuda : public testing::TestWithParam<Row> {
   }
 
   std::mt19937 random_{std::random_device{}()};
+  unsigned seed_ = static_cast<unsigned>(random_());
   ThreadPool pool_{1};
   std::shared_ptr<Allocator> memory_ = make_cpu_allocator();
 };
@@ -164,9 +250,9 @@ TEST_P(OperatorsCuda, HaveKernels) {
 
 TEST_P(OperatorsCuda, GiveWhatTheCpuGives) {
   if (cuda_devices().devices.empty()) GTEST_SKIP() << cuda_devices().missing;
-  const auto graph = ir::parse_text(std::string("g ") + GetParam().graph);
+  const auto model = this->model();
   std::vector<Tensor> inputs;
-  for (const ir::Value* input : graph->graph.inputs()) inputs.push_back(random(*input));
+  for (const ir::Value* input : model->graph.inputs()) inputs.push_back(random(*input));
   const auto expected = run(inputs, nullptr);
   for (const auto& [dtype, tolerance] :
        {std::pair{Dtype::f32, 1e-5}, {Dtype::f16, 4e-3}, {Dtype::bf16, 3e-2}}) {

@@ -109,7 +109,7 @@ TEST_P(CudaSteadyState, AllocatesNothingOnTheDevice) {
   runtime::Accelerator accelerator("cuda:0", 0, Dtype::f16);
   const CompiledModel model = compile_model(
       {kCheckpoints / GetParam(), "", true, best_cpu_isa(), pool, memory, &accelerator, false},
-      {Dtype::f16, false, {}});
+      {.dtype = Dtype::f16});
   const NamedTensors given = inputs(model.inputs, 2, 16, false);
   std::vector<Tensor> from;
   for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
@@ -126,6 +126,74 @@ TEST_P(CudaSteadyState, AllocatesNothingOnTheDevice) {
   std::size_t sizing = 0;
   for (const auto& step : model.program->sizing_steps()) sizing += step.outputs.size();
   EXPECT_LE(memory->allocations() - own, 10 * sizing);
+}
+
+// Memory of cuda:0 that holds a copy of a tensor.
+class OnDevice {
+ public:
+  explicit OnDevice(const Tensor& from)
+      : buffer_(allocator_->allocate(from.bytes(), "a test")),
+        tensor_(Tensor::view_of(buffer_->data(), from.dtype(), from.shape())) {
+    fill(from);
+  }
+  void fill(const Tensor& from) {
+    device_.copy_from_host(buffer_->data(), from.data(), from.bytes(), *stream_);
+    stream_->synchronize();
+  }
+  Tensor read() const {
+    Tensor result(tensor_.dtype(), tensor_.shape());
+    device_.copy_to_host(result.data(), buffer_->data(), result.bytes(), *stream_);
+    stream_->synchronize();
+    return result;
+  }
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Device& device_ = find_device("cuda:0");
+  std::shared_ptr<Allocator> allocator_ = device_.make_allocator(0);
+  std::unique_ptr<Stream> stream_ = device_.make_stream();
+  std::shared_ptr<Buffer> buffer_;
+  Tensor tensor_;
+};
+
+// Every second run finds other numbers, and from the sixth on other addresses.
+TEST_F(CudaSession, RunsBoundOnTheDeviceGiveWhatRunsOnTheHostGive) {
+  for (const char* name : {"bert_qa", "deberta_v3_qa", "sentence_mean"}) {
+    for (const Dtype dtype : {Dtype::f32, Dtype::f16}) {
+      const Session session =
+          Session::load(kCheckpoints / name, {.devices = "cuda:0", .threads = 1, .dtype = dtype});
+      IoBinding binding = session.bind();
+      std::map<std::string, std::vector<OnDevice>> places;
+      for (int run = 0; run < 12; ++run) {
+        const NamedTensors given = inputs(session.inputs(), 3, 16, true);
+        const NamedTensors expected = session.run(given);
+        const bool anew = run == 0 || run == 6;
+        for (const auto& [input, tensor] : given) {
+          if (input == "attention_mask" && run >= 6) {
+            binding.bind_input(input, tensor);
+            continue;
+          }
+          auto& place = places[input];
+          if (anew) place.emplace_back(tensor);
+          place.back().fill(tensor);
+          binding.bind_input(input, place.back().tensor(), Memory::device);
+        }
+        for (const auto& [output, tensor] : expected) {
+          auto& place = places["to " + output];
+          if (anew)
+            place.emplace_back(Tensor::from(std::vector<float>(tensor.size()), tensor.shape()));
+          binding.bind_output(output, place.back().tensor(), Memory::device);
+        }
+        session.run(binding);
+        for (const auto& [output, tensor] : expected)
+          EXPECT_LT(distance(places["to " + output].back().read(), tensor), 1e-2) << name << run;
+      }
+      const std::string output = session.outputs()[0].name;
+      const void* place = places.at("to " + output).back().tensor().data();
+      binding.bind_output(output, Tensor::view_of(place, Dtype::f32, {1, 1}), Memory::device);
+      EXPECT_THROW(session.run(binding), Error);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, CudaSteadyState,

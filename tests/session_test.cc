@@ -201,6 +201,8 @@ TEST(Session, BoundRunsGiveTheSameAndAllocateNothing) {
   EXPECT_EQ(binding.output("start_logits").data(), start.data());
   EXPECT_EQ(std::memcmp(start.data(), expected.at("start_logits").data(), start.bytes()), 0);
 
+  EXPECT_THAT(error_of([&] { binding.bind_output("start_logits", start, Memory::device); }).what(),
+              HasSubstr("the session runs on cpu"));
   EXPECT_EQ(error_of([&] { binding.bind_input("nothing", start); }).code(), Errc::not_found);
   EXPECT_EQ(error_of([&] { binding.bind_input("input_ids", start); }).code(),
             Errc::invalid_argument);

@@ -38,10 +38,11 @@ struct SessionOptions {
   // them. A number: so many of the session's own.
   int threads = 0;
   // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
-  // the CPU: products of bytes, quantised as docs/int8.md says; or f8e4m3fn, on a GPU of compute
-  // capability 9.0: f16, and products with large constant weights in fp8, as docs/fp8.md says.
-  // undefined ("auto"): the fastest on this machine of f32, bf16 and i8 that keeps `least_cosine`,
-  // tried at load; Session::options() then says which it is, and explain() begins with the reason.
+  // the CPU: products of bytes, quantised as docs/int8.md says; or i4, on the CPU: weights alone,
+  // as docs/int4.md says; or f8e4m3fn, on a GPU of compute capability 9.0: f16, and products with
+  // large constant weights in fp8, as docs/fp8.md says. undefined ("auto"): the fastest on this
+  // machine of f32, bf16 and i8 that keeps `least_cosine`, tried at load; Session::options() then
+  // says which it is, and explain() begins with the reason.
   Dtype dtype = Dtype::f32;
   // For "auto": the least mean cosine to f32 that the rows of float outputs may have. Weights that
   // i8 cannot hold so well stay bf16 or f32.
@@ -94,14 +95,25 @@ struct RunOptions {
 
 class Session;
 
-// Inputs and outputs bound to memory of the caller's, for runs that allocate nothing.
+// Where the elements of a bound tensor lie: in the host's memory, or in that of the GPU that the
+// session runs on, at an address of CUDA's (Tensor::view_of takes it).
+enum class Memory { host, device };
+
+// Inputs and outputs bound to memory of the caller's, for runs that allocate nothing, and on a GPU
+// need not travel to the host and back.
+//
+// On the device an input is read when all is done that CUDA's default stream was given before the
+// run; what other streams write to it must have ended. Outputs are written when run() returns. What
+// a step of the CPU reads is copied to the host (an attention mask, for the number of real tokens),
+// so bind that in the host's memory if it is there. Runs are quickest while they find the same
+// addresses.
 class TERCEL_API IoBinding {
  public:
   // Throws Errc::not_found when the model has no such input or output, Errc::invalid_argument on a
-  // wrong type.
-  void bind_input(const std::string& name, Tensor tensor);
+  // wrong type, and for the device's memory where the session has no GPU.
+  void bind_input(const std::string& name, Tensor tensor, Memory memory = Memory::host);
   // The output is written into `tensor`, whose shape must be the output's in the run.
-  void bind_output(const std::string& name, Tensor tensor);
+  void bind_output(const std::string& name, Tensor tensor, Memory memory = Memory::host);
   // The output is left to the session: after a run, output(name) has it.
   void bind_output(const std::string& name);
   const Tensor& output(const std::string& name) const;

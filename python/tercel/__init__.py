@@ -7,6 +7,6 @@
 from . import errors
 from ._tercel import __version__
 from .errors import Error
-from .session import Embedding, Session, TensorInfo, export_onnx
+from .session import Embedding, IoBinding, Session, TensorInfo, export_onnx
 
-__all__ = ["Embedding", "Error", "Session", "TensorInfo", "__version__", "errors", "export_onnx"]
+__all__ = ["Embedding", "Error", "IoBinding", "Session", "TensorInfo", "__version__", "errors", "export_onnx"]

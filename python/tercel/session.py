@@ -61,13 +61,13 @@ class Session:
     """A model that is loaded, optimised and ready. All methods may be called from many threads at once.
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
-    dtype ("f32", "f16", "bf16": how weights are held; "int8": products of bytes; "f8e4m3fn": products of fp8 on Hopper
-    GPUs; "auto": the fastest on the CPU that keeps least_cosine to f32, tried at load on samples, a list of
-    dictionaries of arrays by input name, or on inputs that are made up), threads (0: as many as the process may use),
-    devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput (a thread for each
-    request instead of all for one), pin (keep each worker on one CPU), strict (refuse a model of which something would
-    run on the CPU though a GPU was asked for), tuning_cache (keep which kernels of a GPU were the fastest, in
-    $TERCEL_CACHE_DIR or the user's cache).
+    dtype ("f32", "f16", "bf16", "int4": how weights are held; "int8": products of bytes; "f8e4m3fn": products of fp8
+    on Hopper GPUs; "auto": the fastest of f32, bf16 and int8 on the CPU that keeps least_cosine to f32, tried at load
+    on samples, a list of dictionaries of arrays by input name, or on inputs that are made up), threads (0: as many as
+    the process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
+    (a thread for each request instead of all for one), pin (keep each worker on one CPU), strict (refuse a model of
+    which something would run on the CPU though a GPU was asked for), tuning_cache (keep which kernels of a GPU were
+    the fastest, in $TERCEL_CACHE_DIR or the user's cache).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):
@@ -93,6 +93,10 @@ class Session:
         results = self._session.run(carried, list(outputs), timeout)
         return {name: _uncarry(value) for name, value in results.items()}
 
+    def bind(self) -> IoBinding:
+        """Inputs and outputs in memory of the caller's, for runs that copy nothing."""
+        return IoBinding(self._session.bind())
+
     @property
     def metadata(self) -> dict[str, str]:
         """The model's metadata."""
@@ -110,6 +114,40 @@ class Session:
     def stats(self) -> dict[str, float]:
         """Bytes of weights, peak bytes, plans, and milliseconds of loading."""
         return self._session.stats()
+
+
+class IoBinding:
+    """Inputs and outputs bound to arrays: numpy's, or what speaks DLPack, such as a torch tensor on the session's GPU.
+
+    What is on the GPU stays there: an input is read when all that CUDA's default stream was given is done, an output is
+    written when run() returns. Arrays are contiguous; they are kept until others are bound. Of Session.bind().
+    """
+
+    def __init__(self, binding: _tercel.IoBinding):
+        self._binding = binding
+
+    def bind_input(self, name: str, array: Any) -> None:
+        """The input is read from `array` at each run."""
+        self._bind(self._binding.bind_input, name, array)
+
+    def bind_output(self, name: str, array: Any = None) -> None:
+        """The output is written into `array`, whose shape must be the output's; None: output() has it after a run."""
+        self._bind(self._binding.bind_output, name, array)
+
+    @staticmethod
+    def _bind(bind: Any, name: str, array: Any) -> None:
+        try:
+            bind(name, array)
+        except TypeError:
+            raise InvalidArgumentError(f'"{name}": expected a contiguous array or DLPack, got {type(array)}') from None
+
+    def run(self, timeout: float | None = None) -> None:
+        """Runs the model and computes the outputs that are bound. timeout: as for Session.run."""
+        self._binding.run(timeout)
+
+    def output(self, name: str) -> Any:
+        """Of the last run, as an array; of an output in the host's memory."""
+        return _uncarry(self._binding.output(name))
 
 
 class Embedding:

@@ -61,6 +61,8 @@ class Stream {
   virtual ~Stream() = default;
   // Waits for the work. Throws Errc::internal for a fault of the device that happened meanwhile.
   virtual void synchronize() = 0;
+  // What is queued from here on waits for all that is on the device's default stream now.
+  virtual void follow_default() {}
   // What the device's own kernels call a stream (cudaStream_t); null for the CPU's.
   virtual void* native() const { return nullptr; }
   // Calls of synchronize().

@@ -13,7 +13,8 @@ namespace tercel::ops {
 const KernelTable& cuda_kernel_table() {
   static const std::array kFamilies{
       product_cuda_ops(), elementwise_cuda_ops(), normalization_cuda_ops(), attention_cuda_ops(),
-      move_cuda_ops(),    index_cuda_ops(),       reduction_cuda_ops()};
+      conv_cuda_ops(),    pool_cuda_ops(),        resize_cuda_ops(),        move_cuda_ops(),
+      index_cuda_ops(),   reduction_cuda_ops()};
   static const KernelTable kTable(kFamilies);
   return kTable;
 }

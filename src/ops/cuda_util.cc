@@ -55,6 +55,26 @@ Tensor keep_stacked(const KernelContext& context, std::span<const Tensor> consta
   return kept;
 }
 
+cuda::Activation to_device(Activation activation) {
+  switch (activation) {
+    case Activation::none:
+      return cuda::Activation::none;
+    case Activation::relu:
+      return cuda::Activation::relu;
+    case Activation::gelu_erf:
+      return cuda::Activation::gelu;
+    case Activation::gelu_tanh:
+      return cuda::Activation::gelu_tanh;
+    case Activation::silu:
+      return cuda::Activation::silu;
+    case Activation::tanh:
+      return cuda::Activation::tanh;
+    case Activation::sigmoid:
+      return cuda::Activation::sigmoid;
+  }
+  fail(Errc::internal, "no such activation");
+}
+
 std::string refuse_unless_float(const KernelContext& context) {
   constexpr std::array kAccepted{Dtype::f32, Dtype::f16, Dtype::bf16};
   return refuse_dtype(kAccepted, context.input_dtype(0));
@@ -167,6 +187,18 @@ cuda::GemmLibrary& gemm_library(Device& device) {
   if (library == nullptr) {
     device.use();
     library = std::make_unique<cuda::GemmLibrary>();
+  }
+  return *library;
+}
+
+cuda::ConvLibrary& conv_library(Device& device) {
+  cuda::GemmLibrary& products = gemm_library(device);
+  auto& libraries = per_device<cuda::ConvLibrary>();
+  const std::lock_guard lock(libraries.mutex);
+  auto& library = libraries.made[device.index()];
+  if (library == nullptr) {
+    device.use();
+    library = std::make_unique<cuda::ConvLibrary>(products);
   }
   return *library;
 }

@@ -38,6 +38,8 @@ inline const void* data_of(const Tensor* tensor) {
   return tensor != nullptr ? tensor->data() : nullptr;
 }
 
+cuda::Activation to_device(Activation activation);
+
 // A constant in the device's memory, its floating-point elements as `dtype`. Waits for the copy.
 Tensor keep(const KernelContext& context, const Tensor& constant, Dtype dtype);
 // Constants of one shape as one, [count, shape…]; one that is undefined is zeros.
@@ -60,5 +62,7 @@ void take_tuned(Device& device, std::string_view text);
 
 // The products of a device; made at the first call.
 cuda::GemmLibrary& gemm_library(Device& device);
+// The convolutions of a device; made at the first call. Errc::unsupported without cuDNN.
+cuda::ConvLibrary& conv_library(Device& device);
 
 }  // namespace tercel::ops

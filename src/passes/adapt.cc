@@ -131,6 +131,8 @@ class Adapting {
       if (nodes[i]->domain().empty()) {
         check_known(*nodes[i], opset);
         adapt(*nodes[i], opset, in_function);
+      } else {
+        adapt_foreign(*nodes[i], in_function);
       }
       if (opset >= kRanksMatterBelow || in_function) continue;
       const ir::Node* next = i + 1 < nodes.size() ? nodes[i + 1] : nullptr;
@@ -164,6 +166,13 @@ class Adapting {
     for (const Adapter& adapter : adapters()) {
       if (adapter.op_type == node.op_type() && opset < adapter.below)
         adapter.adapt({node, facts_, in_function});
+    }
+  }
+
+  void adapt_foreign(ir::Node& node, bool in_function) {
+    for (const ForeignOp& foreign : foreign_ops()) {
+      if (foreign.domain == node.domain() && foreign.op_type == node.op_type())
+        return foreign.adapt({node, facts_, in_function});
     }
   }
 

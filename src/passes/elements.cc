@@ -11,7 +11,7 @@ namespace {
 
 using Kind = Element::Kind;
 
-constexpr int kMaxDepth = 64;
+constexpr int kMaxElementDepth = 64;
 constexpr int kMaxWeight = 256;
 constexpr std::array<std::string_view, 16> kOperators{
     "Abs",         "Add", "And", "Cast", "Equal", "Greater", "GreaterOrEqual", "Identity", "Less",
@@ -76,7 +76,7 @@ std::optional<std::vector<int>> squeezed_axes(const ir::Dims& from, const ir::Di
 
 }  // namespace
 
-ElementRef Elements::of(const ir::Value* value) { return find(value, kMaxDepth); }
+ElementRef Elements::of(const ir::Value* value) { return find(value, kMaxElementDepth); }
 
 ElementRef Elements::find(const ir::Value* value, int depth) {
   if (value == nullptr) return nullptr;
@@ -126,7 +126,7 @@ ElementRef Elements::moved(const ir::Value* value, int depth) {
   const ir::Dims* to = dims_of(value, facts_);
   if (to == nullptr) return nullptr;
   const ir::Value* from = value;
-  for (int i = 0; i < kMaxDepth; ++i) {
+  for (int i = 0; i < kMaxElementDepth; ++i) {
     const ir::Node* node = from->producer();
     const bool reshapes = node != nullptr && (node->is("Unsqueeze") || node->is("Squeeze") ||
                                               node->is("Reshape") || node->is("Flatten"));

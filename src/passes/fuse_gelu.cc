@@ -11,7 +11,7 @@ namespace tercel::passes {
 namespace {
 
 using Polynomial = std::array<double, 4>;  // c0 + c1 x + c2 x² + c3 x³
-constexpr int kMaxDepth = 8;
+constexpr int kMaxErfDepth = 8;
 
 std::optional<Polynomial> times(const Polynomial& a, const Polynomial& b) {
   Polynomial result{};
@@ -55,7 +55,7 @@ std::optional<Polynomial> polynomial(const ir::Value* value, const ir::Value* x,
   if (value == x) return Polynomial{0, 1};
   if (const auto number = scalar_of(value)) return Polynomial{*number};
   const ir::Node* node = value != nullptr ? value->producer() : nullptr;
-  if (node == nullptr || depth > kMaxDepth) return std::nullopt;
+  if (node == nullptr || depth > kMaxErfDepth) return std::nullopt;
   if (node->is("Pow")) return of_power(*node, x, depth);
   if (node->is("Mul") || node->is("Add") || node->is("Sub") || node->is("Div"))
     return of_binary(*node, x, depth);

@@ -13,7 +13,7 @@
 namespace tercel::passes {
 namespace {
 
-constexpr int kMaxDepth = 256;                     // of calls and the graphs that they stand in
+constexpr int kMaxCallDepth = 256;                 // of calls and the graphs that they stand in
 constexpr int64_t kMaxBytes = int64_t{128} << 20;  // of the names and attributes that are copied
 
 // What a graph is once all calls in it are expanded. A node counts once for every graph around it,
@@ -77,8 +77,9 @@ class Extents {
   }
 
   void enter(const ir::Node& node) {
-    if (++depth_ > kMaxDepth)
-      fail(Errc::invalid_file, "{} stands {} functions and graphs deep", node.label(), kMaxDepth);
+    if (++depth_ > kMaxCallDepth)
+      fail(Errc::invalid_file, "{} stands {} functions and graphs deep", node.label(),
+           kMaxCallDepth);
   }
 
   Extent of_function(const ir::Node& call, const ir::Function& function) {

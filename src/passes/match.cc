@@ -89,6 +89,10 @@ std::optional<double> scalar_of(const ir::Value* value) {
       return to_float(*static_cast<const f16*>(tensor.data()));
     case Dtype::bf16:
       return to_float(*static_cast<const bf16*>(tensor.data()));
+    case Dtype::i8:
+      return tensor.values<int8_t>()[0];
+    case Dtype::u8:
+      return tensor.values<uint8_t>()[0];
     case Dtype::i32:
       return tensor.values<int32_t>()[0];
     case Dtype::i64:

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/passes/packed_functions.h"
+#include "src/passes/own_functions.h"
 #include "src/passes/packed_operators.h"
 #include "src/passes/padding_mask.h"
 
@@ -88,7 +88,7 @@ bool attention(PackedValues& values, ir::Node& node, ir::Builder& b) {
             {"softcap", node.float_or("softcap", 0)},
             {"left_window", bound(left, mask->left)},
             {"right_window", bound(right, mask->right)}},
-           kPackedDomain);
+           kOwnDomain);
   if (q.size() == 3) return values.keep(node, result);
   const ir::Dims& v = values.dims(node.input(2));
   return values.keep(node, b.reshape(result, {0, *q_heads, v.back().value()}));

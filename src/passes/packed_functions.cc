@@ -1,6 +1,6 @@
 #include "src/passes/packed_functions.h"
 
-#include "src/ir/text.h"
+#include "src/passes/own_functions.h"
 
 namespace tercel::passes {
 namespace {
@@ -109,13 +109,6 @@ UnpackedRows (x, rows, valid) => (y) {
 
 }  // namespace
 
-void add_packed_functions(ir::Model& model) {
-  model.opsets[kPackedDomain] = 1;
-  auto parsed = ir::parse_text(kText, "packed functions");
-  for (auto& function : parsed->functions) {
-    if (model.find_function(function->domain, function->name) == nullptr)
-      model.functions.push_back(std::move(function));
-  }
-}
+void add_packed_functions(ir::Model& model) { add_functions(model, kText, "packed functions"); }
 
 }  // namespace tercel::passes

@@ -22,8 +22,6 @@
 
 namespace tercel::passes {
 
-inline constexpr const char* kPackedDomain = "tercel";
-
 // Adds the functions that the model does not have, and imports their domain.
 void add_packed_functions(ir::Model& model);
 

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "src/passes/match.h"
-#include "src/passes/packed_functions.h"
+#include "src/passes/own_functions.h"
 
 namespace tercel::passes {
 namespace {
@@ -49,7 +49,7 @@ class Narrower {
     if (!node.is("Gather") || node.int_or("axis", 0) != 0) return false;
     const ir::Value* index = node.input(1);
     const ir::Node* rows = index->producer();
-    return rows != nullptr && rows->domain() == kPackedDomain && rows->op_type() == "PackedRows" &&
+    return rows != nullptr && rows->domain() == kOwnDomain && rows->op_type() == "PackedRows" &&
            index->output_index() == 3;
   }
 

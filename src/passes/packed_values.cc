@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "src/passes/packed_functions.h"
+#include "src/passes/own_functions.h"
 
 namespace tercel::passes {
 namespace {
@@ -26,7 +26,7 @@ void PackedValues::add_index(ir::Value* mask, ir::Node* before) {
   batch_ = dims[0];
   length_ = dims[1];
   ir::Builder b(graph_, before);
-  const ir::Node* node = b.node("PackedRows", {mask}, 5, {}, kPackedDomain);
+  const ir::Node* node = b.node("PackedRows", {mask}, 5, {}, kOwnDomain);
   index_ = {.mask = mask,
             .rows = node->output(0),
             .offsets = node->output(1),
@@ -79,7 +79,7 @@ bool PackedValues::refuse(const ir::Node& node, std::string_view why) {
 }
 
 ir::Value* PackedValues::unpacked(ir::Builder& b, const ir::Value* padded) {
-  return b.op("UnpackedRows", {packed(padded), index_.rows, index_.valid}, {}, kPackedDomain);
+  return b.op("UnpackedRows", {packed(padded), index_.rows, index_.valid}, {}, kOwnDomain);
 }
 
 ir::Value* PackedValues::gathered(ir::Builder& b, ir::Value* padded) {

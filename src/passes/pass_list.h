@@ -40,6 +40,10 @@ bool fuse_layer_norm(ir::Model& model, const PassContext& context);
 // A BatchNormalization of constants behind a Conv of constants → the Conv's weight and bias.
 bool fold_batch_norm(ir::Model& model, const PassContext& context);
 
+// DequantizeLinear → Conv → (Relu →) QuantizeLinear of bytes, as static quantisation writes it →
+// QLinearConv.
+bool fuse_qlinear_conv(ir::Model& model, const PassContext& context);
+
 // x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.
 bool fuse_gelu(ir::Model& model, const PassContext& context);
 

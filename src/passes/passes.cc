@@ -20,6 +20,7 @@ constexpr std::array kPasses{
     Pass{"eliminate_common", eliminate_common},
     Pass{"eliminate_dead", eliminate_dead},
     Pass{"fold_batch_norm", fold_batch_norm},
+    Pass{"fuse_qlinear_conv", fuse_qlinear_conv},
     Pass{"fuse_layer_norm", fuse_layer_norm},
     Pass{"fuse_gelu", fuse_gelu},
     Pass{"fuse_attention", fuse_attention},

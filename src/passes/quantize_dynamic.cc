@@ -7,83 +7,32 @@
 #include <map>
 #include <optional>
 
-#include "src/base/half.h"
+#include "src/passes/constant_weight.h"
 #include "src/passes/match.h"
+#include "src/passes/own_functions.h"
 #include "src/passes/pass_list.h"
+#include "src/passes/quantized_functions.h"
 
 namespace tercel::passes {
 namespace {
 
-constexpr const char* kDomain = "tercel";
-constexpr const char* kName = "DynamicQuantizedMatMul";
-constexpr int64_t kMinElements = 1024;
 constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: a sum with it is rounded to an integer
 constexpr int64_t kMaxK = 65000;       // sums of 32 bits hold as many products
+constexpr int64_t kMinChannels = 16;   // images of fewer are those that a model begins with
 
-// Y = X · W with each row of X rounded to 255 steps between its least and its greatest value.
-std::unique_ptr<ir::Function> function() {
-  auto result = std::make_unique<ir::Function>();
-  result->domain = kDomain;
-  result->name = kName;
-  result->doc = "X * W, each row of X rounded to 8 bits by a scale and a zero point of its own.";
-  result->opsets[""] = ir::kOpset;
-  ir::Graph& body = result->body;
-  ir::Value* x = body.add_input("X", {});
-  ir::Value* w = body.add_input("W", {});
-  ir::Builder b(body);
-  const auto constant = [&](float value) {
-    return b.op("Constant", {}, {{"value", Tensor::scalar(value)}});
-  };
-  ir::Value* axis = b.op("Constant", {}, {{"value", Tensor::from<int64_t>({-1}, {1})}});
-  ir::Value* none = constant(0);
-  ir::Value* steps = constant(255);
-  ir::Value* low = b.op("Min", {b.op("ReduceMin", {x, axis}), none});
-  ir::Value* high = b.op("Max", {b.op("ReduceMax", {x, axis}), none});
-  ir::Value* range = b.op("Max", {b.sub(high, low), constant(1e-30F)});
-  ir::Value* inverse = b.div(steps, range);
-  ir::Value* scale = b.div(range, steps);
-  ir::Value* zero = b.op("Round", {b.mul(b.op("Neg", {low}), inverse)});
-  ir::Value* shifted = b.add(b.op("Round", {b.mul(x, inverse)}), zero);
-  ir::Value* rounded = b.mul(b.sub(b.op("Clip", {shifted, none, steps}), zero), scale);
-  body.add_output(b.matmul(rounded, w));
-  return result;
-}
-
-struct Weight {
-  ir::Value* constant = nullptr;
-  bool transposed = false;  // what is stored is [N, K]
+// Where element (k, n) of a matrix lies: k * k_stride + n * n_stride.
+struct Strides {
+  int64_t k, n;
 };
-
-// The constant matrix behind the value.
-std::optional<Weight> weight_of(ir::Value* value) {
-  Weight weight;
-  constexpr int kLongestChain = 4;
-  for (int i = 0; value != nullptr && !value->is_constant(); ++i) {
-    const ir::Node* node = value->producer();
-    if (node == nullptr || i == kLongestChain) return std::nullopt;
-    const auto perm =
-        node->is("Transpose") ? node->ints_or("perm", {1, 0}) : std::vector<int64_t>();
-    if (perm == std::vector<int64_t>{1, 0})
-      weight.transposed = !weight.transposed;
-    else if (!node->is("Cast"))
-      return std::nullopt;
-    value = node->input(0);
-  }
-  if (value == nullptr || value->initializer().rank() != 2) return std::nullopt;
-  const Dtype dtype = value->initializer().dtype();
-  if (dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16) return std::nullopt;
-  weight.constant = value;
-  return weight;
-}
+struct MatrixSizes {
+  int64_t k, n;
+  Strides from, to;  // as it is stored, and as its bytes are
+};
 
 struct Quantized {
-  Tensor values;  // i8, [K, N]
+  Tensor values;  // i8
   Tensor scale;   // f32, [N]
 };
-
-float widened(float value) { return value; }
-float widened(f16 value) { return to_float(value); }
-float widened(bf16 value) { return to_float(value); }
 
 // Columns that are worked on at once: where each lies one after the other, their lines stay in a
 // near cache from one row to the next.
@@ -91,16 +40,18 @@ constexpr int64_t kColumns = 64;
 
 // Nothing when an element is not finite.
 template <class T>
-std::optional<Quantized> quantized_of(const T* from, int64_t k, int64_t n, bool transposed) {
-  const int64_t k_stride = transposed ? 1 : n;
-  const int64_t n_stride = transposed ? k : 1;
-  Quantized result{Tensor(Dtype::i8, {k, n}), Tensor(Dtype::f32, {n})};
+std::optional<Quantized> quantized_of(const T* from, const MatrixSizes& sizes, Shape shape) {
+  const int64_t k = sizes.k;
+  const int64_t n = sizes.n;
+  const Strides source = sizes.from;
+  const Strides target = sizes.to;
+  Quantized result{Tensor(Dtype::i8, std::move(shape)), Tensor(Dtype::f32, {n})};
   auto* to = static_cast<int8_t*>(result.values.data());
   auto* scale = static_cast<float*>(result.scale.data());
   for (int64_t first = 0; first < n; first += kColumns) {
     const int64_t count = std::min(kColumns, n - first);
     const auto at = [&](int64_t i, int64_t j) {
-      return widened(from[i * k_stride + (first + j) * n_stride]);
+      return widened(from[i * source.k + (first + j) * source.n]);
     };
     std::array<float, kColumns> most{}, inverse{};
     bool finite = true;
@@ -120,30 +71,28 @@ std::optional<Quantized> quantized_of(const T* from, int64_t k, int64_t n, bool 
       for (int64_t j = 0; j < count; ++j) {
         const float q =
             std::clamp(at(i, j) * inverse[static_cast<std::size_t>(j)], -127.0F, 127.0F);
-        to[i * n + first + j] = static_cast<int8_t>((q + kShift) - kShift);
+        to[i * target.k + (first + j) * target.n] = static_cast<int8_t>((q + kShift) - kShift);
       }
     }
   }
   return result;
 }
 
+// Of a matrix [K, N], stored so or transposed; of a convolution's weight [N, channels, taps…],
+// which stays as it is.
 std::optional<Quantized> quantized(const Tensor& tensor, bool transposed) {
-  const int64_t k = tensor.shape()[transposed ? 1 : 0];
-  const int64_t n = tensor.shape()[transposed ? 0 : 1];
-  switch (tensor.dtype()) {
-    case Dtype::f16:
-      return quantized_of(static_cast<const f16*>(tensor.data()), k, n, transposed);
-    case Dtype::bf16:
-      return quantized_of(static_cast<const bf16*>(tensor.data()), k, n, transposed);
-    default:  // weight_of() gives no others
-      return quantized_of(static_cast<const float*>(tensor.data()), k, n, transposed);
+  Shape shape = tensor.shape();
+  MatrixSizes sizes{};
+  if (tensor.rank() > 2) {
+    sizes = {tensor.size() / shape[0], shape[0], {}, {}};
+    sizes.from = sizes.to = {1, sizes.k};
+  } else {
+    if (transposed) std::swap(shape[0], shape[1]);
+    sizes = {shape[0], shape[1], {shape[1], 1}, {shape[1], 1}};
+    if (transposed) sizes.from = {1, sizes.k};
   }
-}
-
-// A Gemm that is a MatMul and a bias.
-bool is_plain_gemm(const ir::Node& node) {
-  return node.is("Gemm") && node.float_or("alpha", 1) == 1 && node.int_or("transA", 0) == 0 &&
-         (node.input(2) == nullptr || node.float_or("beta", 1) == 1);
+  return with_elements(tensor,
+                       [&](const auto* elements) { return quantized_of(elements, sizes, shape); });
 }
 
 class Quantizing {
@@ -152,36 +101,70 @@ class Quantizing {
       : model_(model), keep_(keep), facts_(infer_facts(model)) {}
 
   std::vector<std::string> run() {
-    std::vector<ir::Node*> products;
-    for (const auto& node : model_.graph.nodes()) {
-      if (node->is("MatMul") || is_plain_gemm(*node)) products.push_back(node.get());
+    std::vector<ir::Node*> nodes;
+    for (const auto& node : model_.graph.nodes()) nodes.push_back(node.get());
+    for (ir::Node* node : nodes) {
+      if (dtype_of(node->output(), facts_) != Dtype::f32) continue;
+      quantize_product(*node);
+      if (node->is("Conv") && node->int_or("group", 1) == 1) quantize_conv(*node);
     }
-    for (ir::Node* node : products) quantize(*node);
-    if (!names_.empty()) add_function();
+    if (!names_.empty()) add_quantized_functions(model_);
     return std::move(names_);
   }
 
  private:
-  void quantize(ir::Node& node) {
-    if (dtype_of(node.output(), facts_) != Dtype::f32) return;
-    auto weight = weight_of(node.input(1));
-    if (!weight) return;
-    if (node.is("Gemm") && node.int_or("transB", 0) != 0) weight->transposed = !weight->transposed;
-    const Tensor& stored = weight->constant->initializer();
-    if (stored.size() < kMinElements || keep_.contains(weight->constant->name())) return;
-    if (stored.shape()[weight->transposed ? 1 : 0] > kMaxK) return;
+  void quantize_product(ir::Node& node) {
+    const auto weight = constant_weight(node);
+    if (!weight || is_kept(*weight) || weight->k() > kMaxK) return;
     ir::Builder b(node.graph(), &node);
-    ir::Value* dequantized = dequantized_of(*weight, b);
+    ir::Value* dequantized = dequantized_of(*weight, 1, b);
     if (dequantized == nullptr) return;
-    ir::Value* result = b.op(kName, {node.input(0), dequantized}, {}, kDomain);
+    ir::Value* result = b.op(kDynamicMatMul, {node.input(0), dequantized}, {}, kOwnDomain);
     result->type = node.output()->type;
     if (node.input(2) != nullptr) result = b.add(result, node.input(2));
+    replace(node, result, *weight);
+  }
+
+  void quantize_conv(ir::Node& node) {
+    const auto weight = constant_behind(node.input(1));
+    if (!weight || weight->constant->initializer().rank() < 3) return;
+    const Shape& shape = weight->constant->initializer().shape();
+    if (is_kept(*weight) || shape[1] < kMinChannels) return;
+    const int64_t size = weight->constant->initializer().size();
+    if (size < kMinQuantized || size / shape[0] > kMaxK) return;
+    ir::Builder b(node.graph(), &node);
+    ir::Value* dequantized = dequantized_of(*weight, 0, b);
+    if (dequantized == nullptr) return;
+    ir::Value* bias = node.input(2);
+    if (bias == nullptr) bias = b.constant(zeros(shape[0]));
+    std::vector<ir::Builder::Attr> window;
+    for (const char* name : {"auto_pad", "dilations", "pads", "strides"}) {
+      if (const ir::Attribute* attribute = node.find_attribute(name))
+        window.push_back({name, attribute->data});
+    }
+    ir::Value* result =
+        b.op(kDynamicConv, {node.input(0), dequantized, bias}, std::move(window), kOwnDomain);
+    result->type = node.output()->type;
+    replace(node, result, *weight);
+  }
+
+  bool is_kept(const ConstantWeight& weight) const {
+    return keep_.contains(weight.constant->name());
+  }
+
+  void replace(ir::Node& node, ir::Value* result, const ConstantWeight& weight) {
     take_over(node.output(), result);
-    names_.push_back(weight->constant->name());
+    names_.push_back(weight.constant->name());
+  }
+
+  static Tensor zeros(int64_t count) {
+    Tensor tensor(Dtype::f32, {count});
+    std::ranges::fill(tensor.values<float>(), 0.0F);
+    return tensor;
   }
 
   // Two products by one weight share what it becomes.
-  ir::Value* dequantized_of(const Weight& weight, ir::Builder& b) {
+  ir::Value* dequantized_of(const ConstantWeight& weight, int64_t axis, ir::Builder& b) {
     const auto [found, added] = done_.emplace(std::pair{weight.constant, weight.transposed},
                                               std::pair<ir::Value*, ir::Value*>{});
     auto& [values, scale] = found->second;
@@ -193,12 +176,7 @@ class Quantizing {
       }
     }
     if (values == nullptr) return nullptr;
-    return b.op("DequantizeLinear", {values, scale}, {{"axis", int64_t{1}}});
-  }
-
-  void add_function() {
-    model_.opsets[kDomain] = 1;
-    if (model_.find_function(kDomain, kName) == nullptr) model_.functions.push_back(function());
+    return b.op("DequantizeLinear", {values, scale}, {{"axis", axis}});
   }
 
   ir::Model& model_;

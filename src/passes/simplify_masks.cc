@@ -4,7 +4,7 @@
 namespace tercel::passes {
 namespace {
 
-constexpr int kMaxDepth = 16;
+constexpr int kMaxMaskDepth = 16;
 
 bool is_number(const ir::Value* value, bool (*holds)(double)) {
   const auto number = scalar_of(value);
@@ -12,7 +12,7 @@ bool is_number(const ir::Value* value, bool (*holds)(double)) {
 }
 
 // No element is negative: positions that count upwards from 0, in any shape.
-bool never_negative(const ir::Value* value, int depth = kMaxDepth) {
+bool never_negative(const ir::Value* value, int depth = kMaxMaskDepth) {
   if (is_number(value, [](double x) { return x >= 0; })) return true;
   const ir::Node* node = value != nullptr ? value->producer() : nullptr;
   if (node == nullptr || depth == 0) return false;
@@ -26,7 +26,7 @@ bool never_negative(const ir::Value* value, int depth = kMaxDepth) {
 }
 
 // Every element is true.
-bool always_true(const ir::Value* value, int depth = kMaxDepth) {
+bool always_true(const ir::Value* value, int depth = kMaxMaskDepth) {
   if (scalar_of(value) == 1.0) return true;
   const ir::Node* node = value != nullptr ? value->producer() : nullptr;
   if (node == nullptr || depth == 0) return false;
@@ -51,7 +51,7 @@ class Simplifier {
     const ir::Dims* whole = dims_of(mask, facts_);
     if (whole == nullptr) return mask;
     whole_ = *whole;
-    return smaller(mask, kMaxDepth);
+    return smaller(mask, kMaxMaskDepth);
   }
 
  private:

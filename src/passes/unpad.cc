@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "src/base/fail.h"
+#include "src/passes/own_functions.h"
 #include "src/passes/packed_functions.h"
 #include "src/passes/packed_heads.h"
 #include "src/passes/packed_operators.h"
@@ -53,7 +54,7 @@ bool finish_outputs(ir::Graph& graph, PackedValues& values) {
 
 bool has_packed_attention(const ir::Graph& graph) {
   return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const auto& node) {
-    return node->domain() == kPackedDomain && node->op_type() == "PackedAttention";
+    return node->domain() == kOwnDomain && node->op_type() == "PackedAttention";
   });
 }
 

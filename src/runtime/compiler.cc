@@ -23,10 +23,12 @@ Program::Compiler::Compiler(Program& program, const ProgramOptions& options, Thr
     grouped_.insert(group.nodes.begin(), group.nodes.end());
   }
   const auto plain = [&](const ir::Node& node, const ops::Epilogue& epilogue) {
-    return context(node, epilogue);
+    return options_.accelerator != nullptr ? device_context(node, epilogue, nullptr)
+                                           : context(node, epilogue);
   };
-  if (options.accelerator == nullptr)
-    channels_last_ = find_channels_last(graph_, facts_, groups_, plain);
+  channels_last_ =
+      find_channels_last(graph_, facts_, groups_, plain,
+                         [&](const ops::KernelContext& asked) { return takes(asked); });
   const auto accepts = [&](const ir::Node& node, const ops::Epilogue& epilogue,
                            ops::Rounding rounding) {
     ops::KernelContext asked = wanted(node, epilogue, nullptr);
@@ -139,7 +141,7 @@ void Program::Compiler::add_step(const ir::Node& node) {
   if (def->view_of_input && node.num_outputs() == 1) {
     step.implementation = "view";
   } else if (options_.accelerator == nullptr ||
-             !choose_on_device(step, wanted(node, {}, node.output()))) {
+             !choose_on_device(step, device_context(node, {}, node.output()))) {
     require_device(step, node);
     choose_on_cpu(step, context(node, {}, node.output()));
   }
@@ -275,14 +277,13 @@ void Program::Compiler::require_device(const Step& step, const ir::Node& node) c
 
 ops::KernelContext Program::Compiler::wanted(const ir::Node& node, const ops::Epilogue& epilogue,
                                              const ir::Value* output) const {
-  if (options_.accelerator == nullptr) return context(node, epilogue, output);
-  ops::KernelContext found = device_context(node, epilogue);
-  found.rounding = rounding(node, output);
-  return found;
+  return options_.accelerator != nullptr ? device_context(node, epilogue, output)
+                                         : context(node, epilogue, output);
 }
 
 ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
-                                                     const ops::Epilogue& epilogue) const {
+                                                     const ops::Epilogue& epilogue,
+                                                     const ir::Value* output) const {
   const Accelerator& accelerator = *options_.accelerator;
   return {node,
           facts_,
@@ -291,10 +292,10 @@ ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
           accelerator.memory(),
           accelerator.float_dtype(),
           epilogue,
-          {},
+          layouts(node, output),
           &accelerator.device(),
           {},
-          {},
+          rounding(node, output),
           {},
           accelerator.product_dtype()};
 }

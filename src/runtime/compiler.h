@@ -41,7 +41,8 @@ class Program::Compiler {
   // Of a node, with all that is computed with it up to `output`, where it would run.
   ops::KernelContext wanted(const ir::Node& node, const ops::Epilogue& epilogue,
                             const ir::Value* output) const;
-  ops::KernelContext device_context(const ir::Node& node, const ops::Epilogue& epilogue) const;
+  ops::KernelContext device_context(const ir::Node& node, const ops::Epilogue& epilogue,
+                                    const ir::Value* output) const;
   ops::KernelContext context(const ir::Node& node, const ops::Epilogue& epilogue,
                              const ir::Value* output) const;
   ops::KernelContext context(const ir::Node& node, const ops::Epilogue& epilogue,

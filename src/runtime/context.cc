@@ -90,7 +90,10 @@ void Context::bind_arena(std::byte* arena, std::byte* device_arena) {
   if (device_run_ != nullptr) device_run_->forget();
 }
 
-void Context::attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
+void Context::attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                     const DeviceBinding& binding) {
+  bound_outputs_ = &outputs;
+  binding_ = &binding;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const PlannedSlot& slot = plan_.slots[i];
     if (slot.place != Place::input && slot.place != Place::output) continue;
@@ -202,7 +205,7 @@ Tensor Context::view(const Step& step, Queue queue) {
 
 void Context::collect(const std::vector<int>& slots, std::vector<Tensor>& outputs) const {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (!plan_.wanted[i]) continue;
+    if (!plan_.wanted[i] || binding_->output(static_cast<int>(i))) continue;
     const auto index = static_cast<std::size_t>(slots[i]);
     // Sequences and optional values have no element type, and are shared.
     const bool shared =

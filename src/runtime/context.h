@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "src/runtime/device_binding.h"
 #include "src/runtime/plan.h"
 
 namespace tercel::runtime {
@@ -28,10 +29,13 @@ class Context {
   void bind_arena(std::byte* arena, std::byte* device_arena);
   // One tensor a graph input and output, of the shapes that the plan has for them; outputs that are
   // dynamic or not wanted may be undefined.
-  void attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs);
+  // `binding`: which of them lie on the device; only transfers may read or write these.
+  void attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+              const DeviceBinding& binding);
   // Throws Errc::cancelled or Errc::deadline_exceeded between two steps, and what kernels throw.
   void run(const RunLimits& limits);
-  // Completes `outputs` with what the run did not write in place. `slots`: of the graph's outputs.
+  // Completes `outputs`, of the host's, with what the run did not write in place. `slots`: of the
+  // graph's outputs.
   void collect(const std::vector<int>& slots, std::vector<Tensor>& outputs) const;
   // Lets go of all that is the caller's.
   void detach();
@@ -55,8 +59,10 @@ class Context {
   Accelerator* accelerator_;
   std::byte* arena_ = nullptr;
   std::byte* device_arena_ = nullptr;
-  std::unique_ptr<DeviceRun> device_run_;         // with an accelerator
-  std::vector<std::shared_ptr<Buffer>> scratch_;  // that the queue may still use
+  std::unique_ptr<DeviceRun> device_run_;               // with an accelerator
+  std::vector<std::shared_ptr<Buffer>> scratch_;        // that the queue may still use
+  const std::vector<Tensor>* bound_outputs_ = nullptr;  // of the run
+  const DeviceBinding* binding_ = nullptr;
   std::vector<Tensor> slots_;
   std::vector<Tensor> inputs_;  // of the step that runs
   std::vector<Tensor> outputs_;

@@ -12,6 +12,8 @@ namespace {
 constexpr int kRunsBefore = 2;  // a recording is made
 // Bytes that a kernel converts straight into the host's memory: a copy of their own takes longer.
 constexpr std::size_t kWritten = std::size_t{64} << 10;
+// Bytes of an input that a thread copies at least: images are worth several.
+constexpr int64_t kStaged = int64_t{1} << 20;
 
 // Marks: a fault for each step, then the number of steps that the queue has begun.
 int* fault_of(const Buffer& marks, std::size_t step) {
@@ -60,8 +62,44 @@ void DeviceRun::forget() {
   for (Stretch& stretch : stretches_) stretch.recording.reset();
 }
 
+// A recording keeps the addresses that it was made with.
+void DeviceRun::note_bound_addresses() {
+  std::size_t count = 0;
+  settled_ = true;
+  const auto note = [&](const Tensor& tensor) {
+    if (bound_.size() <= count) bound_.push_back(nullptr);
+    settled_ &= bound_[count] == tensor.data();
+    bound_[count++] = tensor.data();
+  };
+  for (const PlannedStep& planned : context_.plan_.steps) {
+    if (is_bound_input(*planned.step))
+      note(context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])]);
+    else if (is_bound_output(planned))
+      note((*context_.bound_outputs_)[static_cast<std::size_t>(planned.output)]);
+  }
+  settled_ &= bound_.size() == count;
+  bound_.resize(count);
+  if (!settled_) {
+    for (Stretch& stretch : stretches_) stretch.recording.reset();
+  }
+}
+
+// A transfer of what lies on the device already.
+bool DeviceRun::is_bound_input(const Step& step) const {
+  if (step.transfer != Transfer::to_device) return false;
+  const PlannedSlot& from = context_.plan_.slots[static_cast<std::size_t>(step.inputs[0])];
+  return from.place == Place::input && context_.binding_->input(from.index);
+}
+
+// A transfer of what is to stay on the device.
+bool DeviceRun::is_bound_output(const PlannedStep& planned) const {
+  return context_.binding_->output(planned.output);
+}
+
 void DeviceRun::run(const RunLimits& limits) {
   accelerator_.device().use();
+  note_bound_addresses();
+  if (context_.binding_->any_input()) stream_->follow_default();
   bool waiting = false;
   try {
     for (Stretch& stretch : stretches_) {
@@ -100,7 +138,7 @@ void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
       ir::at_node(node, [&] { queue_step(i, limits); });
     }
   };
-  if (stretch.recording == nullptr && stretch.recordable && runs_ >= kRunsBefore)
+  if (stretch.recording == nullptr && stretch.recordable && runs_ >= kRunsBefore && settled_)
     stretch.recording = accelerator_.device().record(*stream_, queue_all);
   replayed_ = stretch.recording != nullptr;
   if (replayed_)
@@ -118,8 +156,14 @@ void DeviceRun::stage(const Stretch& stretch) {
   for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
     const PlannedStep& planned = context_.plan_.steps[i];
     if (planned.step->transfer != Transfer::to_device || planned.dynamic) continue;
+    if (is_bound_input(*planned.step)) continue;
     const Tensor& from = context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])];
-    if (from.bytes() > 0) std::memcpy(context_.arena_ + planned.staging, from.data(), from.bytes());
+    std::byte* to = context_.arena_ + planned.staging;
+    const auto* bytes = static_cast<const std::byte*>(from.data());
+    context_.pool_.parallel_for(
+        static_cast<int64_t>(from.bytes()), kStaged, [&](int64_t begin, int64_t end) {
+          std::memcpy(to + begin, bytes + begin, static_cast<std::size_t>(end - begin));
+        });
   }
 }
 
@@ -143,7 +187,10 @@ void DeviceRun::transfer(const PlannedStep& planned) {
   const Step& step = *planned.step;
   const Tensor& from = context_.slots_[static_cast<std::size_t>(step.inputs[0])];
   Tensor& to = context_.slots_[static_cast<std::size_t>(step.outputs[0])];
-  if (planned.joined) {
+  if (is_bound_input(step)) return copy_within(from, to);
+  if (is_bound_output(planned))
+    return copy_within(from, (*context_.bound_outputs_)[static_cast<std::size_t>(planned.output)]);
+  if (planned.joined && !context_.binding_->any_input()) {
     device.copy_from_host(to.data(), context_.arena_ + planned.staging, planned.joined_bytes,
                           *stream_);
     return;
@@ -162,6 +209,14 @@ void DeviceRun::transfer(const PlannedStep& planned) {
     if (!same) accelerator_.convert(from, leaving, *stream_);
     device.copy_to_host(to.data(), leaving.data(), to.bytes(), *stream_);
   }
+}
+
+void DeviceRun::copy_within(const Tensor& from, Tensor to) {
+  if (from.size() == 0) return;
+  if (from.dtype() == to.dtype())
+    accelerator_.device().copy(to.data(), from.data(), to.bytes(), *stream_);
+  else
+    accelerator_.convert(from, to, *stream_);
 }
 
 // Its shapes are those of this run's data: memory of its own, and nothing recorded.

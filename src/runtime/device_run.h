@@ -3,6 +3,8 @@
 // CPU wait for it. The first run of a context queues step by step; in the second, kernels measure
 // which of their ways is fastest; the third records what can be recorded; later ones replay the
 // recordings, one call for each stretch of steps between two of the CPU. One wait ends the run.
+// Inputs and outputs that the caller has bound on the device are read and written there, in the
+// recordings too: these are made anew when a run finds others, once they come twice.
 
 #include <memory>
 #include <vector>
@@ -33,12 +35,16 @@ class DeviceRun {
 
   bool reads_on_host(const PlannedStep& planned) const;
   bool measures() const;  // this run does
+  void note_bound_addresses();
+  bool is_bound_input(const Step& step) const;
+  bool is_bound_output(const PlannedStep& planned) const;
   void run_queued(Stretch& stretch, const RunLimits& limits);
   void stage(const Stretch& stretch);
   Queue queue(std::size_t index) const;
   void queue_step(std::size_t index, const RunLimits& limits);
   void queue_dynamic(const PlannedStep& planned, std::size_t index, const RunLimits& limits);
   void transfer(const PlannedStep& planned);
+  void copy_within(const Tensor& from, Tensor to);
   void wait();
   void check_faults() const;
 
@@ -47,7 +53,9 @@ class DeviceRun {
   std::unique_ptr<Stream> stream_;
   std::shared_ptr<Buffer> marks_;  // one a step, and how far the queue has come
   std::vector<Stretch> stretches_;
-  int runs_ = 0;  // with this arena
+  int runs_ = 0;                    // with this arena
+  std::vector<const void*> bound_;  // where inputs and outputs of the caller's lie on the device
+  bool settled_ = true;             // they lie where they lay in the run before
   bool replayed_ = false;
 };
 

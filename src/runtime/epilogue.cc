@@ -77,9 +77,22 @@ std::optional<ops::Normalization> norm_of(const ir::Node& node, const ir::Value*
 
 namespace {
 
+bool is_quantized(const ir::Node& node, std::string_view op_type) {
+  return node.domain() == "tercel" && node.op_type() == op_type;
+}
+
+bool is_conv(const ir::Node& node) {
+  return node.is("Conv") || is_quantized(node, "DynamicQuantizedConv");
+}
+
 bool takes_epilogue(const ir::Node& node) {
-  if (node.is("MatMul") || node.is("Gemm") || node.is("Conv")) return true;
-  return node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
+  return node.is("MatMul") || node.is("Gemm") || is_conv(node) ||
+         is_quantized(node, "DynamicQuantizedMatMul");
+}
+
+// As dequantised weights are, when nothing else is known of them.
+bool has_constant_weight(const ir::Node& conv) {
+  return !conv.is("Conv") || conv.input(1)->is_constant();
 }
 
 FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
@@ -92,7 +105,7 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
   };
   const ir::Node* next = only_user(value);
   // A Conv's bias is its own input; what is added along the last dimension is none.
-  const bool bias_free = !first.is("Conv") && (!first.is("Gemm") || first.input(2) == nullptr);
+  const bool bias_free = !is_conv(first) && (!first.is("Gemm") || first.input(2) == nullptr);
   if (next != nullptr && next->is("Add") && bias_free &&
       is_bias(other_operand(*next, value), next->output(), facts)) {
     group.epilogue.bias = other_operand(*next, value)->initializer();
@@ -116,7 +129,7 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
       next = only_user(value);
     }
   }
-  const bool takes_last = first.is("Conv") && first.input(1)->is_constant() && group.residual &&
+  const bool takes_last = is_conv(first) && has_constant_weight(first) && group.residual &&
                           group.epilogue.activation == ops::Activation::none;
   if (takes_last && next != nullptr && next->num_inputs() == 1) {
     if (const auto activation = activation_of(*next)) {
@@ -124,7 +137,7 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
       take(next);
     }
   }
-  if (first.is("Conv") || next == nullptr) return group;
+  if (is_conv(first) || next == nullptr) return group;
   if (auto norm = norm_of(*next, value, facts)) {
     group.epilogue.norm = std::move(norm);
     take(next);
@@ -159,7 +172,7 @@ namespace {
 
 // What may be computed with others: nothing is read but input 0 and constants.
 bool may_be_together(const ir::Node& node, const FusedGroup* group, const ops::Facts& facts) {
-  const bool dynamic = node.domain() == "tercel" && node.op_type() == "DynamicQuantizedMatMul";
+  const bool dynamic = is_quantized(node, "DynamicQuantizedMatMul");
   if ((!node.is("MatMul") && !dynamic) || !is_f32(node.output(), facts)) return false;
   return group == nullptr || (group->residual == nullptr && !group->epilogue.norm);
 }

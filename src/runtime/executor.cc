@@ -28,6 +28,13 @@ void check_declared(const ir::Node& node, const ir::Value& input, const Tensor& 
        input.name(), ir::to_string(input.type));
 }
 
+// By the device, straight into memory of its own.
+bool is_transferred(const Plan& plan, std::size_t output) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [&](const PlannedStep& planned) {
+    return planned.output == static_cast<int>(output);
+  });
+}
+
 }  // namespace
 
 struct Executor::CachedPlan {
@@ -141,8 +148,74 @@ void Executor::return_arena(Arena arena) {
 
 void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                    const std::vector<bool>& wanted, const RunLimits& limits) {
-  if (program_.sizing_steps().empty()) return run_sized(inputs, outputs, wanted, limits);
-  run_sized(with_sizes(inputs, limits), outputs, wanted, limits);
+  if (program_.sizing_steps().empty())
+    return run_plan(find_plan(inputs, wanted), inputs, outputs, limits, {});
+  const std::vector<Tensor> sized = with_sizes(inputs, limits);
+  run_plan(find_plan(sized, wanted), sized, outputs, limits, {});
+}
+
+void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
+                   const std::vector<bool>& wanted, const RunLimits& limits,
+                   DeviceBinding binding) {
+  if (!binding.any()) return run(inputs, outputs, wanted, limits);
+  program_.accelerator()->device().use();
+  bring_to_host(inputs, binding);
+  if (!program_.sizing_steps().empty()) inputs = with_sizes(inputs, limits);
+  const auto cached = find_plan(inputs, wanted);
+  std::vector<Tensor> results = outputs;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!binding.output(static_cast<int>(i)) || is_transferred(cached->plan, i)) continue;
+    results[i] = Tensor();
+    binding.outputs[i] = false;
+  }
+  run_plan(cached, inputs, results, limits, binding);
+  bring_to_device(results, outputs);
+}
+
+// Inputs that something but a transfer reads.
+void Executor::bring_to_host(std::vector<Tensor>& inputs, DeviceBinding& binding) {
+  Device& device = program_.accelerator()->device();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!binding.input(static_cast<int>(i)) || !reads_on_host(program_.inputs()[i])) continue;
+    Tensor copy = ops::allocate_tensor(inputs[i].dtype(), inputs[i].shape(), *memory_, "an input");
+    const auto stream = device.make_stream();
+    stream->follow_default();
+    device.copy_to_host(copy.data(), inputs[i].data(), copy.bytes(), *stream);
+    stream->synchronize();
+    inputs[i] = std::move(copy);
+    binding.inputs[i] = false;
+  }
+}
+
+// Results that the CPU made for outputs that lie on the device.
+void Executor::bring_to_device(std::vector<Tensor>& results, std::vector<Tensor>& outputs) {
+  Device& device = program_.accelerator()->device();
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i].defined()) {
+      outputs[i] = std::move(results[i]);
+    } else if (results[i].data() != outputs[i].data()) {
+      check_bound(i, outputs[i], results[i].dtype(), results[i].shape());
+      const auto stream = device.make_stream();
+      device.copy_from_host(outputs[i].data(), results[i].data(), results[i].bytes(), *stream);
+      stream->synchronize();
+    }
+  }
+}
+
+// By anything but a transfer.
+bool Executor::reads_on_host(int slot) const {
+  const auto reads = [slot](const Step& step) {
+    for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+      const bool kernel_does =
+          step.kernel != nullptr && step.kernel->reads_on_host(static_cast<int>(i));
+      if (step.inputs[i] == slot && (!step.is_queued() || kernel_does)) return true;
+    }
+    return false;
+  };
+  const auto& outputs = program_.outputs();
+  return std::any_of(program_.steps().begin(), program_.steps().end(), reads) ||
+         std::any_of(program_.sizing_steps().begin(), program_.sizing_steps().end(), reads) ||
+         std::find(outputs.begin(), outputs.end(), slot) != outputs.end();
 }
 
 std::vector<Tensor> Executor::with_sizes(const std::vector<Tensor>& inputs,
@@ -164,12 +237,12 @@ std::vector<Tensor> Executor::with_sizes(const std::vector<Tensor>& inputs,
   return all;
 }
 
-void Executor::run_sized(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
-                         const std::vector<bool>& wanted, const RunLimits& limits) {
-  const auto cached = find_plan(inputs, wanted);
+void Executor::run_plan(const std::shared_ptr<CachedPlan>& cached,
+                        const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+                        const RunLimits& limits, const DeviceBinding& binding) {
   prepare_outputs(cached->plan, outputs);
   Lease lease(*this, cached);
-  lease.context().attach(inputs, outputs);
+  lease.context().attach(inputs, outputs, binding);
   lease.context().run(limits);
   lease.context().collect(program_.outputs(), outputs);
 }
@@ -186,15 +259,19 @@ void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const PlannedSlot& slot = plan.slots[static_cast<std::size_t>(program_.outputs()[i])];
     if (!plan.wanted[i] || slot.place == Place::dynamic || slot.dtype == Dtype::undefined) continue;
-    if (!outputs[i].defined()) {
+    if (outputs[i].defined())
+      check_bound(i, outputs[i], slot.dtype, slot.shape);
+    else
       outputs[i] = allocate(i, slot);
-    } else if (outputs[i].shape() != slot.shape || outputs[i].dtype() != slot.dtype) {
-      fail(Errc::invalid_argument,
-           "output \"{}\" is bound to a tensor of {} {}; this run gives {} {}",
-           program_.model().graph.outputs()[i]->name(), to_string(outputs[i].dtype()),
-           to_string(outputs[i].shape()), to_string(slot.dtype), to_string(slot.shape));
-    }
   }
+}
+
+void Executor::check_bound(std::size_t output, const Tensor& bound, Dtype dtype,
+                           const Shape& shape) const {
+  if (bound.shape() == shape && bound.dtype() == dtype) return;
+  fail(Errc::invalid_argument, "output \"{}\" is bound to a tensor of {} {}; this run gives {} {}",
+       program_.model().graph.outputs()[output]->name(), to_string(bound.dtype()),
+       to_string(bound.shape()), to_string(dtype), to_string(shape));
 }
 
 }  // namespace tercel::runtime

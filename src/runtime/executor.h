@@ -22,6 +22,10 @@ class Executor {
   // not `wanted` is left alone.
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const RunLimits& limits);
+  // Likewise, with inputs and outputs that lie in the accelerator's memory. What the CPU reads or
+  // makes of them is copied.
+  void run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
+           const std::vector<bool>& wanted, const RunLimits& limits, DeviceBinding binding);
 
   std::size_t num_plans() const;
 
@@ -31,8 +35,13 @@ class Executor {
 
   // The inputs, then what the sizing steps make of them.
   std::vector<Tensor> with_sizes(const std::vector<Tensor>& inputs, const RunLimits& limits);
-  void run_sized(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
-                 const std::vector<bool>& wanted, const RunLimits& limits);
+  void run_plan(const std::shared_ptr<CachedPlan>& cached, const std::vector<Tensor>& inputs,
+                std::vector<Tensor>& outputs, const RunLimits& limits,
+                const DeviceBinding& binding);
+  bool reads_on_host(int slot) const;
+  void bring_to_host(std::vector<Tensor>& inputs, DeviceBinding& binding);
+  void bring_to_device(std::vector<Tensor>& results, std::vector<Tensor>& outputs);
+  void check_bound(std::size_t output, const Tensor& bound, Dtype dtype, const Shape& shape) const;
 
   std::shared_ptr<CachedPlan> find_plan(const std::vector<Tensor>& inputs,
                                         const std::vector<bool>& wanted);

@@ -31,7 +31,12 @@ class Fusion : public testing::TestWithParam<Case> {
   Tensor random(const ir::Value& value) {
     Shape shape;
     for (const ir::Dim& dim : *value.type.dims) shape.push_back(dim.known() ? dim.value() : 5);
-    Tensor tensor(Dtype::f32, shape);
+    Tensor tensor(value.type.dtype, shape);
+    if (tensor.dtype() == Dtype::i64) {
+      for (int64_t& element : tensor.values<int64_t>())
+        element = static_cast<int64_t>(random_() % 6) - 3;
+      return tensor;
+    }
     for (float& element : tensor.values<float>()) element = normal_(random_);
     return tensor;
   }
@@ -128,6 +133,22 @@ INSTANTIATE_TEST_SUITE_P(
              "(float[2,B,24] x) => (float[2,B,16] y) <float[24,16] a = {0}, float[16] s = {0}>"
              "{ p = MatMul(x, a) y = LayerNormalization<axis = 0>(p, s) }",
              {"MatMul", "LayerNormalization"}},
+        Case{"Embedding",
+             "(int64[B,S] w, int64[1,S] p) => (float[B,S,19] y)"
+             "<float[9,19] a = {0}, float[5,19] b = {0}, float[19] c = {0}, float[19] s = {0},"
+             " float[19] t = {0}>"
+             "{ g = Gather(a, w) h = Gather(b, p) gh = Add(h, g) u = Add(gh, c)"
+             "  y = LayerNormalization(u, s, t) }",
+             {"Gather Gather Add Add LayerNormalization"}},
+        Case{"EmbeddingOfPickedRows",
+             "(int64[V] w, int64[B] p) => (float[B,19] y) <float[9,19] a = {0}, float[19] s = {0}>"
+             "{ i = Gather(w, p) g = Gather(a, i) y = LayerNormalization(g, s) }",
+             {"Gather Gather LayerNormalization"}},
+        Case{"AnEmbeddingThatIsReadTwiceStays",
+             "(int64[B] w) => (float[B,19] y, float[B,19] g)"
+             "<float[9,19] a = {0}, float[19] s = {0}>"
+             "{ g = Gather(a, w) y = LayerNormalization(g, s) }",
+             {"Gather", "LayerNormalization"}},
         Case{"AResidualComesBehindTheProductsBesideIt",
              "(float[B,16] x) => (float[B,16] y) <float[16,16] a = {0}, float[16,16] b = {0}>"
              "{ p = MatMul(x, a) q = MatMul(x, b) y = Add(p, q) }",

@@ -103,7 +103,8 @@ bool is_pointwise(const ir::Node& node) {
 ValueSet find_channels_last(
     const ir::Graph& graph, const ops::Facts& facts,
     const std::unordered_map<const ir::Node*, FusedGroup>& groups,
-    FunctionRef<ops::KernelContext(const ir::Node&, const ops::Epilogue&)> context) {
+    FunctionRef<ops::KernelContext(const ir::Node&, const ops::Epilogue&)> context,
+    FunctionRef<bool(const ops::KernelContext&)> takes) {
   ValueSet varies(graph.inputs().begin(), graph.inputs().end());
   std::unordered_set<const ir::Node*> grouped;
   for (const auto& [first, group] : groups)
@@ -125,11 +126,15 @@ ValueSet find_channels_last(
     const bool fused = group != groups.end();
     ops::KernelContext wanted = context(node, fused ? group->second.epilogue : ops::Epilogue{});
     wanted.layouts = {true, true};
-    if (!ops::has_cpu_kernel(wanted)) continue;
+    if (!takes(wanted)) continue;
     const ir::Value* output = (fused ? group->second.nodes.back() : &node)->output();
-    chooser.offer({node.input(0)}, output);
+    // Of a Concat, all inputs are images.
+    std::vector<const ir::Value*> images{node.input(0)};
+    if (node.is("Concat")) images.assign(node.inputs().begin(), node.inputs().end());
+    chooser.offer(images, output);
     wanted.layouts = {true, false};
-    if (!ops::has_cpu_kernel(wanted)) chooser.tie({node.input(0), output});
+    images.push_back(output);
+    if (!takes(wanted)) chooser.tie(std::move(images));
     if (!fused || group->second.residual == nullptr) continue;
     chooser.offer({group->second.residual}, output);
     chooser.tie({group->second.residual, output});

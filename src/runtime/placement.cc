@@ -11,8 +11,11 @@ namespace tercel::runtime {
 Program::Placement::Placement(Program& program, const ops::Facts& facts,
                               const ProgramOptions& options, ThreadPool& pool, Allocator& memory)
     : program_(program), facts_(facts), options_(options), pool_(pool), memory_(memory) {
-  for (const ir::Value* constant : program.model_->graph.initializers())
-    load_budget_ += 16 * constant->initializer().bytes();
+  // Elements of less than a byte count as bytes: they become larger ones.
+  for (const ir::Value* constant : program.model_->graph.initializers()) {
+    const Tensor& tensor = constant->initializer();
+    load_budget_ += 16 * std::max(tensor.bytes(), static_cast<std::size_t>(tensor.size()));
+  }
 }
 
 bool Program::Placement::take_load_time(const ir::Node& node) {

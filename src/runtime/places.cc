@@ -23,6 +23,7 @@ void Places::place() {
     ir::at_node(*step.nodes.front(), [&] { place_step(planned, step, static_cast<int>(i)); });
   }
   claim_outputs();
+  find_transferred_outputs();
   lay_out();
 }
 
@@ -269,6 +270,20 @@ void Places::lay_out() {
     planned->workspace = inner[static_cast<std::size_t>(block)].offset;
   for (const auto& [planned, block] : stagings_)
     planned->staging += inner[static_cast<std::size_t>(block)].offset;
+}
+
+void Places::find_transferred_outputs() {
+  for (PlannedStep& planned : plan_.steps) {
+    if (planned.step->transfer != Transfer::to_host || planned.dynamic) continue;
+    const int filled = planned.step->outputs[0];
+    const auto& outputs = program_.outputs();
+    const auto found = std::find(outputs.begin(), outputs.end(), filled);
+    const bool once =
+        found != outputs.end() && std::find(found + 1, outputs.end(), filled) == outputs.end();
+    const auto index = found - outputs.begin();
+    if (once && plan_.wanted[static_cast<std::size_t>(index)] && last_read_[at_slot(filled)] < 0)
+      planned.output = static_cast<int>(index);
+  }
 }
 
 // Sets the offsets of the blocks of one arena; its size.

@@ -27,6 +27,7 @@ class Places {
   void reserve_staging(PlannedStep& planned, int at);
   void reserve_workspace(PlannedStep& planned, int at);
   void claim_outputs();
+  void find_transferred_outputs();
   void lay_out();
   std::size_t lay_out_side(std::vector<Block>& blocks, bool on_device) const;
 

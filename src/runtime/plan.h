@@ -38,6 +38,8 @@ struct PlannedStep {
   // first of them copies all, `joined_bytes`, the others nothing.
   bool joined = false;
   std::size_t joined_bytes = 0;
+  // A transfer to the host: the wanted graph output that it alone makes, and that no step reads.
+  int output = -1;
   bool is_view = false;
   bool dynamic = false;  // shapes are inferred again when it runs
 };

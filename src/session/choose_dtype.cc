@@ -5,6 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
 #include "src/kernels/cpu/kernels.h"
 #include "src/session/info.h"
@@ -180,7 +182,7 @@ class Chooser {
   // the one that helps most. Nothing when there is none to quantise.
   std::optional<Trial> quantized(const Trial& chosen) {
     std::set<std::string> kept;
-    Trial best = attempt({rest_, true, kept}, chosen);
+    Trial best = attempt({rest_, Dtype::i8, kept}, chosen);
     if (best.model.quantized.empty()) return std::nullopt;
     note("int8", best);
     while (best.cosine < least_ && best.milliseconds < kWorthwhile * chosen.milliseconds &&
@@ -191,11 +193,11 @@ class Chooser {
       for (const auto& [shape, names] : largest(best.model.quantized)) {
         auto also = kept;
         also.insert(names.begin(), names.end());
-        Trial trial = attempt({rest_, true, also}, chosen);
+        Trial trial = attempt({rest_, Dtype::i8, also}, chosen);
         if (next && trial.cosine <= next->cosine) continue;
         next = std::move(trial);
         next_kept = std::move(also);
-        name = fmt::format("{} x {}", shape[0], shape[1]);
+        name = fmt::format("{}", fmt::join(shape, " x "));
       }
       best = std::move(*next);
       kept = std::move(next_kept);

@@ -4,6 +4,7 @@
 
 #include "src/base/in_file.h"
 #include "src/passes/quantize_dynamic.h"
+#include "src/passes/quantize_groups.h"
 #include "src/session/info.h"
 
 namespace tercel {
@@ -29,7 +30,8 @@ CompiledModel compile_model(const ModelSource& source, const WeightTypes& types)
     CompiledModel compiled;
     auto model = read_model(source.path, source.task);
     prepare_model(*model, {source.isa, source.pool, *source.memory}, source.optimize);
-    if (types.quantized)
+    if (types.quantized == Dtype::i4) passes::quantize_groups(*model);
+    if (types.quantized == Dtype::i8)
       compiled.quantized = by_shape(*model, passes::quantize_dynamic(*model, types.kept));
     compiled.inputs = describe(model->graph.inputs());
     compiled.outputs = describe(model->graph.outputs());

@@ -25,11 +25,12 @@ struct ModelSource {
   bool strict = false;                          // with an accelerator: nothing may run on the CPU
 };
 
-// How weights are held: those that `quantized` does not ask for, or that cannot be, as `dtype`.
+// How weights are held: as `quantized`, i8 or i4, where it is said and they can be; else as
+// `dtype`.
 struct WeightTypes {
   Dtype dtype = Dtype::f32;
-  bool quantized = false;
-  std::set<std::string> kept;  // names of weights that stay `dtype` although `quantized`
+  Dtype quantized = Dtype::undefined;
+  std::set<std::string> kept;  // names of weights that stay `dtype` although others are i8
 };
 
 struct CompiledModel {

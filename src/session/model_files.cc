@@ -10,6 +10,7 @@
 #include "src/ops/op_def.h"
 #include "src/passes/expand_masks.h"
 #include "src/passes/quantize_dynamic.h"
+#include "src/passes/quantize_groups.h"
 #include "src/passes/store_weights.h"
 #include "src/runtime/subgraph.h"
 #include "src/session/flops.h"
@@ -159,6 +160,8 @@ std::vector<std::string> export_onnx(const std::filesystem::path& path,
   in_file(path, [&] { prepare_model(*model, workshop.machine, options.optimize); });
   if (options.dtype == Dtype::i8)
     passes::quantize_dynamic(*model);
+  else if (options.dtype == Dtype::i4)
+    passes::quantize_groups(*model);
   else if (options.dtype != Dtype::undefined)
     passes::store_weights(*model, options.dtype);
   passes::expand_masks(

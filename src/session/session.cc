@@ -29,11 +29,12 @@ CpuIsa choose_isa(const std::string& wanted) {
 bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
 
 void check_options(const SessionOptions& options) {
-  constexpr std::array kDtypes{Dtype::f32, Dtype::f16,      Dtype::bf16,
-                               Dtype::i8,  Dtype::f8e4m3fn, Dtype::undefined};
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16,      Dtype::bf16,     Dtype::i8,
+                               Dtype::i4,  Dtype::f8e4m3fn, Dtype::undefined};
   if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
     fail(Errc::invalid_argument,
-         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, f8e4m3fn or auto",
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, int4, f8e4m3fn or "
+         "auto",
          to_string(options.dtype));
   }
   if (!(options.least_cosine <= 1)) {
@@ -66,18 +67,22 @@ std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& opt
         "bf16, f16, f32 or auto, or devices = cuda",
         options.devices);
   }
-  if (options.dtype == Dtype::i8 || options.dtype == Dtype::undefined) {
+  const bool integers = options.dtype == Dtype::i8 || options.dtype == Dtype::i4;
+  if (integers || options.dtype == Dtype::undefined) {
     fail(Errc::unsupported,
          "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16 or f8e4m3fn",
-         options.devices, options.dtype == Dtype::i8 ? "int8" : "auto");
+         options.devices,
+         !integers                    ? "auto"
+         : options.dtype == Dtype::i8 ? "int8"
+                                      : "int4");
   }
   return std::make_shared<runtime::Accelerator>(options.devices, options.memory_limit,
                                                 options.dtype);
 }
 
-// Of those that are not quantised.
-Dtype dtype_of_weights(Dtype chosen) {
-  return chosen == Dtype::i8 ? Dtype::f32 : chosen == Dtype::f8e4m3fn ? Dtype::f16 : chosen;
+WeightTypes types_of_weights(Dtype chosen) {
+  if (is_integer(chosen)) return {Dtype::f32, chosen, {}};
+  return {chosen == Dtype::f8e4m3fn ? Dtype::f16 : chosen, Dtype::undefined, {}};
 }
 
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
@@ -173,9 +178,8 @@ struct Session::State {
       compiled = std::move(chosen.model);
       why = std::move(chosen.why);
     } else {
-      const bool quantized = options.dtype == Dtype::i8;
-      compiled = compile_model(source, {dtype_of_weights(options.dtype), quantized, {}});
-      if (quantized && !multiplies_bytes(isa)) {
+      compiled = compile_model(source, types_of_weights(options.dtype));
+      if (options.dtype == Dtype::i8 && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "
             "dtype auto tries both",
@@ -209,13 +213,14 @@ struct Session::State {
   }
 
   void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
-           const std::vector<bool>& wanted, const RunOptions& chosen) const {
+           const std::vector<bool>& wanted, const RunOptions& chosen,
+           const runtime::DeviceBinding& binding = {}) const {
     using Share = RequestThreads::Request::Share;
     const runtime::RunLimits limits{chosen.cancel, chosen.deadline};
     guarded("a run", [&] {
       const RequestThreads::Request request(
           *threads, options.throughput ? Share::alone : Share::together, [&] { limits.check(); });
-      executor->run(from, to, wanted, limits);
+      executor->run(from, to, wanted, limits, binding);
     });
   }
 
@@ -240,6 +245,22 @@ struct IoBinding::State {
   std::vector<Tensor> outputs;  // of the last run
   std::vector<Tensor> bound;    // the caller's; undefined: the session allocates
   std::vector<bool> wanted;
+  runtime::DeviceBinding on_device;
+
+  // Throws unless a tensor of this type can lie there.
+  void check_memory(const std::string& name, Dtype dtype, Memory memory) const {
+    if (memory == Memory::host) return;
+    if (session->accelerator == nullptr) {
+      fail(Errc::invalid_argument,
+           "\"{}\" is bound in a GPU's memory, but the session runs on {}; load it with devices = "
+           "\"cuda\"",
+           name, session->options.devices);
+    }
+    if (!runtime::Accelerator::holds(dtype)) {
+      fail(Errc::invalid_argument, "\"{}\" is bound in a GPU's memory, which holds no {}", name,
+           to_string(dtype));
+    }
+  }
 };
 
 Session Session::load(const std::filesystem::path& path, const SessionOptions& options) {
@@ -299,7 +320,7 @@ void Session::run(IoBinding& binding, const RunOptions& options) const {
     fail(Errc::invalid_argument, "the binding belongs to another session");
   state_->complete(bound.inputs);
   bound.outputs = bound.bound;
-  state_->run(bound.inputs, bound.outputs, bound.wanted, options);
+  state_->run(bound.inputs, bound.outputs, bound.wanted, options, bound.on_device);
 }
 
 std::string Session::explain() const {
@@ -313,20 +334,24 @@ SessionStats Session::stats() const {
           state_->load_milliseconds};
 }
 
-void IoBinding::bind_input(const std::string& name, Tensor tensor) {
+void IoBinding::bind_input(const std::string& name, Tensor tensor, Memory memory) {
   const auto values = state_->session->given();
   const std::size_t index = index_of(values, name, "input");
   check_input(*values[index], tensor);
+  state_->check_memory(name, tensor.dtype(), memory);
+  state_->on_device.inputs[index] = memory == Memory::device;
   state_->inputs[index] = std::move(tensor);
 }
 
-void IoBinding::bind_output(const std::string& name, Tensor tensor) {
+void IoBinding::bind_output(const std::string& name, Tensor tensor, Memory memory) {
   const auto values = state_->session->graph().outputs();
   const std::size_t index = index_of(values, name, "output");
   if (tensor.defined() && tensor.dtype() != values[index]->type.dtype) {
     fail(Errc::invalid_argument, "output \"{}\" has element type {}; the tensor bound to it has {}",
          name, to_string(values[index]->type.dtype), to_string(tensor.dtype()));
   }
+  state_->check_memory(name, values[index]->type.dtype, memory);
+  state_->on_device.outputs[index] = memory == Memory::device;
   state_->bound[index] = std::move(tensor);
   state_->wanted[index] = true;
 }
@@ -348,6 +373,8 @@ void IoBinding::clear() {
   state_->outputs.assign(graph.outputs().size(), Tensor());
   state_->bound.assign(graph.outputs().size(), Tensor());
   state_->wanted.assign(graph.outputs().size(), false);
+  state_->on_device.inputs.assign(state_->session->given().size(), false);
+  state_->on_device.outputs.assign(graph.outputs().size(), false);
 }
 
 }  // namespace tercel

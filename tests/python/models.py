@@ -41,8 +41,11 @@ def ours(model: onnx.ModelProto, feeds: Mapping[str, Any], folder: Path, **optio
     return [results[output.name] for output in session.outputs]
 
 
-def onnx_runtime(model: onnx.ModelProto, feeds: Mapping[str, Any]) -> list:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+def onnx_runtime(model: onnx.ModelProto, feeds: Mapping[str, Any], optimize: bool = True) -> list:
+    options = onnxruntime.SessionOptions()
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(None, dict(feeds))
 
 

@@ -13,6 +13,8 @@ import pytest
 import tercel
 from onnx import TensorProto, helper, numpy_helper
 
+from cli import CHECKPOINTS
+
 RNG = np.random.default_rng(7)
 
 
@@ -174,3 +176,33 @@ def test_errors_are_exceptions_with_codes(linear, tmp_path):
 def test_a_deadline_stops_a_run(linear):
     with pytest.raises(TimeoutError):
         tercel.Session(linear).run({"x": np.ones((2, 37), np.float32)}, timeout=0)
+
+
+def test_bound_arrays_are_read_and_written_in_place():
+    session = tercel.Session(CHECKPOINTS / "bert_qa")
+    inputs = {info.name: np.ones((2, 5), np.int64) for info in session.inputs}
+    expected = session.run(inputs)
+    binding = session.bind()
+    start = np.zeros((2, 5), np.float32)
+    for name, array in inputs.items():
+        binding.bind_input(name, array)
+    binding.bind_output("start_logits", start)
+    binding.bind_output("end_logits")
+    binding.run()
+    np.testing.assert_array_equal(start, expected["start_logits"])
+    np.testing.assert_array_equal(binding.output("end_logits"), expected["end_logits"])
+    inputs["input_ids"][:] = 2  # the array is seen, not its elements of before
+    binding.run()
+    np.testing.assert_array_equal(start, session.run(inputs)["start_logits"])
+
+
+def test_what_cannot_be_bound_is_refused():
+    binding = tercel.Session(CHECKPOINTS / "bert_qa").bind()
+    with pytest.raises(tercel.errors.NotFoundError, match="nothing"):
+        binding.bind_input("nothing", np.zeros((1, 1), np.int64))
+    with pytest.raises(tercel.errors.InvalidArgumentError, match="input_ids"):
+        binding.bind_input("input_ids", np.zeros((1, 1), np.float32))
+    with pytest.raises(tercel.errors.InvalidArgumentError, match="contiguous"):
+        binding.bind_input("input_ids", np.zeros((4, 4), np.int64)[:, ::2])
+    with pytest.raises(tercel.errors.InvalidArgumentError, match="contiguous"):
+        binding.bind_output("start_logits", "text")

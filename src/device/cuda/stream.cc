@@ -31,7 +31,17 @@ CudaStream::CudaStream(int device) : device_(device) {
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
 }
 
-CudaStream::~CudaStream() { cudaStreamDestroy(stream_); }
+CudaStream::~CudaStream() {
+  if (followed_ != nullptr) cudaEventDestroy(followed_);
+  cudaStreamDestroy(stream_);
+}
+
+void CudaStream::follow_default() {
+  if (followed_ == nullptr)
+    check(cudaEventCreateWithFlags(&followed_, cudaEventDisableTiming), "cudaEventCreate");
+  check(cudaEventRecord(followed_, cudaStreamLegacy), "cudaEventRecord");
+  check(cudaStreamWaitEvent(stream_, followed_, 0), "cudaStreamWaitEvent");
+}
 
 void CudaStream::synchronize() {
   ++synchronizations_;

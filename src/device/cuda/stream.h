@@ -15,11 +15,13 @@ class CudaStream final : public Stream {
   CudaStream& operator=(const CudaStream&) = delete;
 
   void synchronize() override;
+  void follow_default() override;
   void* native() const override { return stream_; }
 
  private:
   int device_;
   cudaStream_t stream_ = nullptr;
+  cudaEvent_t followed_ = nullptr;  // made when it is first needed
 };
 
 inline cudaStream_t native(const Stream& stream) {

@@ -51,7 +51,7 @@ void gather_pairs(const PackedConvArgs& a, const Site* sites, int rows, Range k,
   const int64_t last = round_up(pairs_of(k.size()), kPairsAligned) - kPairsAligned;
   for (int r = 0; r < rows; ++r)
     _mm512_store_si512(out + r * kStridePairs + last, _mm512_setzero_si512());
-  for_runs(a, 0, sites, rows, k, [&](int r, int64_t at, int64_t count, const float* from) {
+  for_runs(a, a.x, sites, rows, k, [&](int r, int64_t at, int64_t count, const float* from) {
     Pair* to = out + r * kStridePairs + at / 2;
     // What a store writes beyond `count` is zero, and written over by the tap behind.
     for (int64_t j = 0; j < count; j += 32) {

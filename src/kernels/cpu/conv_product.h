@@ -12,7 +12,8 @@ TERCEL_ISA_BEGIN
 // Columns k of the window matrix of the outputs at `sites`, to rows of stride kStrideA.
 inline void gather(const PackedConvArgs& a, int64_t group, const Site* sites, int rows, Range k,
                    float* out) {
-  for_runs(a, group, sites, rows, k, [&](int r, int64_t at, int64_t count, const float* from) {
+  const float* x = a.x + group * a.in_channels;
+  for_runs(a, x, sites, rows, k, [&](int r, int64_t at, int64_t count, const float* from) {
     float* to = out + r * kStrideA + at;
     if (from != nullptr)
       copy_floats(from, count, to);

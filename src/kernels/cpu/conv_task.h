@@ -93,13 +93,13 @@ inline bool is_pixel(const ConvAxis& axis) {
 }
 
 // Columns k of the window matrix of the outputs at `sites`, tap by tap: use(row, columns from
-// k.begin on, how many, where x has them or null where they lie outside).
-template <class Use>
-inline void for_runs(const PackedConvArgs& a, int64_t group, const Site* sites, int rows, Range k,
+// k.begin on, how many, where x has them or null where they lie outside). `x` is the group's first
+// channel.
+template <class T, class Use>
+inline void for_runs(const PackedConvArgs& a, const T* x, const Site* sites, int rows, Range k,
                      const Use& use) {
   const ConvAxis* axes = a.axes;
   const int64_t channels = a.groups * a.in_channels;
-  const float* x = a.x + group * a.in_channels;
   int64_t tap = k.begin / a.in_channels;
   int64_t channel = k.begin % a.in_channels;
   for (int64_t at = 0; at < k.size(); ++tap) {
@@ -111,7 +111,7 @@ inline void for_runs(const PackedConvArgs& a, int64_t group, const Site* sites, 
       const int64_t sz = sites[r].at[0] + dz;
       const int64_t sy = sites[r].at[1] + dy;
       const int64_t sx = sites[r].at[2] + dx;
-      const float* from = nullptr;
+      const T* from = nullptr;
       if (inside(axes[0], sz) && inside(axes[1], sy) && inside(axes[2], sx)) {
         const int64_t pixel =
             ((sites[r].image * axes[0].in + sz) * axes[1].in + sy) * axes[2].in + sx;

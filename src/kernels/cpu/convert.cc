@@ -37,31 +37,6 @@ void convert(const ConvertArgs& args, ThreadPool& pool) {
   fail_dtype("conversion to f32", args.from_type);
 }
 
-template <class T>
-void gather(const GatherRowsArgs& args, ThreadPool& pool) {
-  const auto* table = static_cast<const T*>(args.table);
-  const double cost = kNanosecondsToConvert * static_cast<double>(args.columns);
-  for_ranges(pool, args.count, cost, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      convert_span(table + args.indices[i] * args.columns, args.out + i * args.columns,
-                   args.columns);
-    }
-  });
-}
-
-void gather_rows(const GatherRowsArgs& args, ThreadPool& pool) {
-  switch (args.table_type) {
-    case Dtype::f32:
-      return gather<float>(args, pool);
-    case Dtype::f16:
-      return gather<f16>(args, pool);
-    case Dtype::bf16:
-      return gather<bf16>(args, pool);
-    default:
-      fail_dtype("gather of rows", args.table_type);
-  }
-}
-
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(ConvertKernels, convert_kernels, convert, gather_rows)
+TERCEL_ISA_TABLE(ConvertKernels, convert_kernels, convert)

@@ -1,6 +1,6 @@
 #pragma once
 // Conversions between f32 and the 16-bit floating-point types (round to nearest even, NaN kept,
-// subnormals exact: the bits of src/base/half.h), and rows looked up in a table.
+// subnormals exact: the bits of src/base/half.h).
 
 #include <cstdint>
 
@@ -21,21 +21,9 @@ struct ConvertArgs {
   Dtype to_type = Dtype::f32;
 };
 
-// out[i, :] = table[indices[i], :] widened to f32. The caller has checked 0 <= indices[i] < rows of
-// the table.
-struct GatherRowsArgs {
-  const void* table = nullptr;
-  Dtype table_type = Dtype::f32;  // f32, f16 or bf16
-  int64_t columns = 0;
-  const int64_t* indices = nullptr;
-  int64_t count = 0;
-  float* out = nullptr;  // [count, columns]
-};
-
 struct ConvertKernels {
   // Throws Errc::unsupported for another pair of types.
   void (*convert)(const ConvertArgs& args, ThreadPool& pool);
-  void (*gather_rows)(const GatherRowsArgs& args, ThreadPool& pool);
 };
 
 }  // namespace tercel::kernels

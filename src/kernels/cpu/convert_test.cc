@@ -65,33 +65,6 @@ TEST_P(Convert, RefusesOtherPairs) {
                Error);
 }
 
-TEST_P(Convert, GathersRows) {
-  const int64_t rows = 40, columns = 37;
-  std::vector<uint16_t> half(rows * columns);
-  for (auto& bits : half) bits = static_cast<uint16_t>(random_() & 0x3fff);
-  const auto table = random_floats(random_, rows * columns);
-  std::vector<int64_t> indices(1000);
-  for (auto& index : indices) index = static_cast<int64_t>(random_() % rows);
-  std::vector<float> out(indices.size() * columns);
-  for (const Dtype type : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
-    GatherRowsArgs args{.table = half.data(), .table_type = type, .columns = columns};
-    if (type == Dtype::f32) args.table = table.data();
-    args.indices = indices.data();
-    args.count = static_cast<int64_t>(indices.size());
-    args.out = out.data();
-    kernels_.convert.gather_rows(args, three_);
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      for (int64_t j = 0; j < columns; ++j) {
-        const int64_t at = indices[i] * columns + j;
-        const float expected = type == Dtype::f32   ? table[at]
-                               : type == Dtype::f16 ? to_float(f16{half[at]})
-                                                    : to_float(bf16{half[at]});
-        ASSERT_EQ(out[i * columns + j], expected);
-      }
-    }
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Cpu, Convert, testing::ValuesIn(vector_isas()), isa_name);
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "src/kernels/cpu/gemm.h"
 
+#include "src/kernels/cpu/gemm_grouped.h"
 #include "src/kernels/cpu/gemm_task.h"
 #include "src/kernels/cpu/isa_tables.h"
 
@@ -20,6 +21,7 @@ std::size_t packed_bytes(int64_t k, int64_t n, Dtype packed) {
 
 template <class Source, class Packed>
 void pack_all(const PackBArgs& args, ThreadPool& pool) {
+  if (args.k == 0) return;  // b may be null
   const auto* b = static_cast<const Source*>(args.b);
   auto* out = static_cast<Packed*>(args.out);
   const double cost = static_cast<double>(args.k) * kPanel / 2;
@@ -86,35 +88,33 @@ struct ChunkGrid {
   }
 };
 
-template <class T>
-void gemm_chunks(const GemmArgs& args, double cost, ThreadPool& pool) {
+// run(rows, panels, the panel that the thread probably reads next or -1, memory for A).
+template <class Run>
+void gemm_chunks(const GemmArgs& args, double cost, ThreadPool& pool, const Run& run) {
   const int64_t panels = count_panels(args, kPanel);
   const int threads = pool_size(pool);
   const ChunkGrid grid(args.m, panels, args.k, threads);
   const int64_t tasks = grid.rows * grid.groups;
   for_items(pool, tasks, cost, [&](int64_t i, int64_t slot) {
-    const int64_t next = (i + threads) % grid.groups;
-    const T* after = i + threads >= tasks
-                         ? nullptr
-                         : panel_at<T>(args, part(panels, next, grid.groups).begin, 0);
+    const int64_t next =
+        i + threads < tasks ? part(panels, (i + threads) % grid.groups, grid.groups).begin : -1;
     const Range m = part(args.m, i / grid.groups, grid.rows);
-    run_panels(args, m, part(panels, i % grid.groups, grid.groups), after,
-               static_cast<float*>(args.workspace) + slot * floats_of_a(args.m));
+    run(m, part(panels, i % grid.groups, grid.groups), next,
+        static_cast<float*>(args.workspace) + slot * floats_of_a(args.m));
     if (grid.groups > 1) return;
     for (const GemmArgs* own = &args; own != nullptr; own = own->also) normalize_rows(*own, m);
   });
   if (grid.groups > 1) normalize_all(args, pool);
 }
 
-// About the nanoseconds of all products.
-template <class T>
-double cost_of(const GemmArgs& args) {
+// About the nanoseconds of all products, by weights of so many bytes.
+double cost_of(const GemmArgs& args, double bytes) {
   double columns = 0;
   for (const GemmArgs* own = &args; own != nullptr; own = own->also)
     columns += static_cast<double>(own->n);
   const double size = columns * static_cast<double>(args.k);
   return most(2 * size * static_cast<double>(args.m) / kFlopsPerNanosecond,
-              size * sizeof(T) / kBytesPerNanosecond);
+              size * bytes / kBytesPerNanosecond);
 }
 
 template <class T>
@@ -137,17 +137,42 @@ void gemm_without_memory(const GemmArgs& args, double cost, ThreadPool& pool) {
 template <class T>
 void gemm_packed(const GemmArgs& args, ThreadPool& pool) {
   if (count_panels(args, kPanel) == 0) return;
-  const double cost = cost_of<T>(args);
-  if (args.workspace != nullptr) return gemm_chunks<T>(args, cost, pool);
+  const double cost = cost_of(args, sizeof(T));
+  if (args.workspace != nullptr) {
+    return gemm_chunks(args, cost, pool, [&](Range m, Range panels, int64_t next, float* a) {
+      run_panels(args, m, panels, next < 0 ? nullptr : panel_at<T>(args, next, 0), a);
+    });
+  }
   for (const GemmArgs* own = &args; own != nullptr; own = own->also) {
     if (own->n > 0) gemm_without_memory<T>(*own, cost, pool);
   }
   normalize_all(args, pool);
 }
 
+template <int BITS>
+void gemm_grouped(const GemmArgs& args, ThreadPool& pool) {
+  const int64_t panels = count_panels(args, kPanel);
+  if (panels == 0) return;
+  const double cost = cost_of(args, kBytesPerNanosecond / kUnpackedPerNanosecond);
+  if (args.m > kGroupedRows || args.a_column != 1) {
+    return gemm_chunks(args, cost, pool, [&](Range m, Range own, int64_t, float* a) {
+      run_grouped_panels<BITS>(args, m, own, a);
+    });
+  }
+  const double panel_cost = cost / static_cast<double>(panels);
+  for_ranges(pool, panels, panel_cost, [&](int64_t begin, int64_t end) {
+    for_products(args, kPanel, {begin, end}, multiply_few_rows<BITS>);
+  });
+  normalize_all(args, pool);
+}
+
 void gemm(const GemmArgs& args, ThreadPool& pool) {
   if (args.m <= 0) return;
   switch (args.packed) {
+    case Dtype::i4:
+      return gemm_grouped<4>(args, pool);
+    case Dtype::i8:
+      return gemm_grouped<8>(args, pool);
     case Dtype::f32:
       return gemm_packed<float>(args, pool);
     case Dtype::f16:
@@ -203,5 +228,5 @@ void batched_gemm(const BatchedGemmArgs& args, ThreadPool& pool) {
 
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(GemmKernels, gemm_kernels, packed_bytes, pack_b, gemm_workspace, gemm,
-                 batched_gemm_workspace, batched_gemm)
+TERCEL_ISA_TABLE(GemmKernels, gemm_kernels, packed_bytes, pack_b, grouped_bytes, pack_grouped,
+                 gemm_workspace, gemm, batched_gemm_workspace, batched_gemm)

@@ -9,6 +9,9 @@
 // B is packed in panels of the ISA's width, each K x width, contiguous and zero-filled at the right
 // edge; what one ISA packed, no other reads. Weights are packed once, in f32, f16 or bf16: the
 // half types are widened inside the kernel, exactly.
+//
+// Weights of 4 or 8 bits (PackGroupedArgs) are (q - zero) · scale, which is computed in f32 for
+// each element and rounded once. The product has the bits of the f32 product by these numbers.
 
 #include <cstddef>
 #include <cstdint>
@@ -45,16 +48,34 @@ struct PackBArgs {
   void* out = nullptr;        // packed_bytes(k, n, packed), 64-byte aligned
 };
 
+// Steps of k that a group of integer weights has a multiple of.
+inline constexpr int64_t kGroupUnit = 8;
+
+// As PackBArgs, for integers with a scale, and perhaps a zero point, for each `group` steps of k of
+// a column. Those of group g, column n are at g * scale_group + n * scale_n.
+struct PackGroupedArgs {
+  int64_t k = 0, n = 0;
+  const void* b = nullptr;
+  Dtype source = Dtype::i4;  // i4, u4 (two to a byte, the first in its lower half), i8 or u8
+  int64_t k_stride = 0, n_stride = 1;
+  int64_t group = 0;  // a multiple of kGroupUnit, or k at least
+  const float* scale = nullptr;
+  const int32_t* zero = nullptr;  // null: 0
+  int64_t scale_group = 0, scale_n = 0;
+  void* out = nullptr;  // grouped_bytes(args), 64-byte aligned
+};
+
 struct GemmArgs {
   int64_t m = 0, n = 0, k = 0;
   const float* a = nullptr;  // A[m, k] at m * a_row + k * a_column
   int64_t a_row = 0, a_column = 1;
   const void* packed_b = nullptr;
-  Dtype packed = Dtype::f32;
-  float* c = nullptr;  // C[m, n] at m * c_row + n; it may not overlap A
+  Dtype packed = Dtype::f32;  // as it was packed; i4 or i8: by pack_grouped
+  float* c = nullptr;         // C[m, n] at m * c_row + n; it may not overlap A
   int64_t c_row = 0;
   GemmEpilogue epilogue = {};
-  void* workspace = nullptr;  // gemm_workspace() bytes, 64-byte aligned; slower without
+  // gemm_workspace() bytes, 64-byte aligned; slower without, and needed with i4 and i8.
+  void* workspace = nullptr;
   // Another product of the same A, k and `packed`, done in the same steps: A is copied once.
   const GemmArgs* also = nullptr;
 };
@@ -79,6 +100,9 @@ struct GemmKernels {
   // Errc::unsupported for another dtype.
   std::size_t (*packed_bytes)(int64_t k, int64_t n, Dtype packed);
   void (*pack_b)(const PackBArgs& args, ThreadPool& pool);
+  // Of all but `out`. Throws Errc::invalid_argument on overflow.
+  std::size_t (*grouped_bytes)(const PackGroupedArgs& args);
+  void (*pack_grouped)(const PackGroupedArgs& args, ThreadPool& pool);
   // `threads` is the size of the pool that will run it.
   std::size_t (*gemm_workspace)(int64_t m, int threads);
   void (*gemm)(const GemmArgs& args, ThreadPool& pool);

@@ -19,6 +19,7 @@
   extern const ConvKernels conv_kernels;               \
   extern const PackedConvKernels packed_conv_kernels;  \
   extern const PoolKernels pool_kernels;               \
+  extern const QuantizeKernels quantize_kernels;       \
   }
 
 TERCEL_DECLARE_ISA(generic)
@@ -43,6 +44,7 @@ extern const ConvBf16Kernels conv_bf16_kernels;
 #define TERCEL_DECLARE_INT8(isa)                  \
   namespace tercel::kernels::isa {                \
   extern const GemmInt8Kernels gemm_int8_kernels; \
+  extern const ConvInt8Kernels conv_int8_kernels; \
   }
 
 TERCEL_DECLARE_INT8(generic)

@@ -8,7 +8,8 @@ namespace {
 #define TERCEL_KERNELS_OF(isa)                                                                \
   CpuKernels {                                                                                \
     isa::gemm_kernels, isa::attention_kernels, isa::elementwise_kernels, isa::reduce_kernels, \
-        isa::convert_kernels, isa::conv_kernels, isa::packed_conv_kernels, isa::pool_kernels  \
+        isa::convert_kernels, isa::conv_kernels, isa::packed_conv_kernels, isa::pool_kernels, \
+        isa::quantize_kernels                                                                 \
   }
 
 constinit const CpuKernels kGeneric = TERCEL_KERNELS_OF(generic);
@@ -51,26 +52,43 @@ const ConvBf16Kernels* conv_bf16_kernels(CpuIsa isa) {
 
 #undef TERCEL_BF16_KERNELS
 
-const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa) {
+namespace {
+
+struct Int8Kernels {
+  const GemmInt8Kernels& gemm;
+  const ConvInt8Kernels& conv;
+};
+
+#define TERCEL_INT8_KERNELS(isa) \
+  { isa::gemm_int8_kernels, isa::conv_int8_kernels }
+
+Int8Kernels int8_kernels(CpuIsa isa) {
 #if defined(__x86_64__)
   switch (isa) {
     case CpuIsa::amx:
-      return amx::gemm_int8_kernels;
+      return TERCEL_INT8_KERNELS(amx);
     case CpuIsa::avx512_bf16:
     case CpuIsa::avx512_vnni:
-      return avx512_vnni::gemm_int8_kernels;
+      return TERCEL_INT8_KERNELS(avx512_vnni);
     case CpuIsa::avx512:
-      return avx512::gemm_int8_kernels;
+      return TERCEL_INT8_KERNELS(avx512);
     case CpuIsa::avx2_vnni:
-      return avx2_vnni::gemm_int8_kernels;
+      return TERCEL_INT8_KERNELS(avx2_vnni);
     case CpuIsa::avx2:
-      return avx2::gemm_int8_kernels;
+      return TERCEL_INT8_KERNELS(avx2);
     case CpuIsa::generic:
       break;
   }
 #endif
   static_cast<void>(isa);
-  return generic::gemm_int8_kernels;
+  return TERCEL_INT8_KERNELS(generic);
 }
+
+#undef TERCEL_INT8_KERNELS
+
+}  // namespace
+
+const GemmInt8Kernels& gemm_int8_kernels(CpuIsa isa) { return int8_kernels(isa).gemm; }
+const ConvInt8Kernels& conv_int8_kernels(CpuIsa isa) { return int8_kernels(isa).conv; }
 
 }  // namespace tercel::kernels

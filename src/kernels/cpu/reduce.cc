@@ -118,6 +118,41 @@ void norm(const NormArgs& args, ThreadPool& pool, bool centred) {
 void layer_norm(const NormArgs& args, ThreadPool& pool) { norm(args, pool, true); }
 void rms_norm(const NormArgs& args, ThreadPool& pool) { norm(args, pool, false); }
 
+template <class T>
+void add_row(const T* x, float* sum, int64_t columns, bool first) {
+  map_row(x, sum, columns, [&](Vec value, int64_t i, int64_t count) {
+    return first ? value : value + some_of(sum, i, count);
+  });
+}
+
+void add_table_row(const EmbeddingTable& table, int64_t row, float* sum, int64_t columns,
+                   bool first) {
+  const int64_t at = table.indices[row % table.count] * columns;
+  switch (table.type) {
+    case Dtype::f32:
+      return add_row(static_cast<const float*>(table.rows) + at, sum, columns, first);
+    case Dtype::f16:
+      return add_row(static_cast<const f16*>(table.rows) + at, sum, columns, first);
+    case Dtype::bf16:
+      return add_row(static_cast<const bf16*>(table.rows) + at, sum, columns, first);
+    default:
+      fail_dtype("embedding", table.type);
+  }
+}
+
+void embedding_norm(const EmbeddingNormArgs& args, ThreadPool& pool) {
+  const double cost =
+      kNanosecondsToReduce * static_cast<double>(args.columns * (1 + std::ssize(args.tables)));
+  for_ranges(pool, args.rows, cost, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      float* y = args.y + r * args.columns;
+      for (const EmbeddingTable& table : args.tables)
+        add_table_row(table, r, y, args.columns, &table == args.tables.data());
+      normalize_row(y, y, args.columns, args.norm, true);
+    }
+  });
+}
+
 template <class Map, class Join, class Finish>
 void reduce_with(const ReduceArgs& args, ThreadPool& pool, float neutral, Map map, Join join,
                  Finish finish) {
@@ -171,4 +206,5 @@ void reduce(const ReduceArgs& args, ThreadPool& pool) {
 
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(ReduceKernels, reduce_kernels, softmax, layer_norm, rms_norm, reduce)
+TERCEL_ISA_TABLE(ReduceKernels, reduce_kernels, softmax, layer_norm, rms_norm, embedding_norm,
+                 reduce)

@@ -5,8 +5,10 @@
 // results, never one sum.
 
 #include <cstdint>
+#include <span>
 
 #include "src/kernels/cpu/row_norm.h"
+#include "tercel/dtype.h"
 
 namespace tercel {
 class ThreadPool;
@@ -37,6 +39,24 @@ struct NormArgs {
   float* inv_deviation = nullptr;  // [rows] when wanted
 };
 
+// One table of an embedding, [any, columns], and which of its rows is for row r: indices[r %
+// count]. The caller has checked them.
+struct EmbeddingTable {
+  const void* rows = nullptr;
+  Dtype type = Dtype::f32;  // f32, f16 or bf16
+  const int64_t* indices = nullptr;
+  int64_t count = 0;
+};
+
+// y[r] = layer_norm(the sum of the rows of all tables that are for row r), which is added up in the
+// order of the tables: the embedding of BERT and its like, by words, positions and types.
+struct EmbeddingNormArgs {
+  int64_t rows = 0, columns = 0;
+  std::span<const EmbeddingTable> tables;  // one or more
+  RowNorm norm = {};                       // of [columns]
+  float* y = nullptr;                      // [rows, columns]
+};
+
 enum class ReduceOp { sum, mean, max, min, prod, sum_square, l1, l2 };
 
 // [outer, axis, inner] -> [outer, inner]. An empty axis gives the operation's neutral element
@@ -52,6 +72,7 @@ struct ReduceKernels {
   void (*softmax)(const SoftmaxArgs& args, ThreadPool& pool);
   void (*layer_norm)(const NormArgs& args, ThreadPool& pool);
   void (*rms_norm)(const NormArgs& args, ThreadPool& pool);
+  void (*embedding_norm)(const EmbeddingNormArgs& args, ThreadPool& pool);
   void (*reduce)(const ReduceArgs& args, ThreadPool& pool);
 };
 

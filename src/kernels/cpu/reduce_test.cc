@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/half.h"
 #include "src/kernels/cpu/test_support.h"
 
 namespace tercel::kernels {
@@ -102,6 +103,41 @@ TEST_P(Reduce, NormalisationsAgreeWithTheOracle) {
         EXPECT_TRUE(same_bits(in_place.data(), y.data(), rows * columns));
       }
     }
+  }
+}
+
+TEST_P(Reduce, EmbeddingsAreSumsOfRowsNormalised) {
+  for (const int64_t columns : {1, 37, 384}) {
+    const int64_t rows = 50, size = 11;
+    std::vector<std::vector<float>> wide;
+    std::vector<std::vector<uint16_t>> half;
+    std::vector<std::vector<int64_t>> indices;
+    std::vector<EmbeddingTable> tables;
+    for (const Dtype type : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
+      auto& table = wide.emplace_back(random_floats(random_, size * columns));
+      auto& bits = half.emplace_back();
+      for (float& value : table) {
+        if (type == Dtype::f16) value = to_float(f16{bits.emplace_back(to_f16(value).bits)});
+        if (type == Dtype::bf16) value = to_float(bf16{bits.emplace_back(to_bf16(value).bits)});
+      }
+      auto& ids = indices.emplace_back(type == Dtype::f16 ? 10 : rows);
+      for (int64_t& id : ids) id = static_cast<int64_t>(random_() % size);
+      const void* data = bits.empty() ? static_cast<const void*>(table.data()) : bits.data();
+      tables.push_back({data, type, ids.data(), std::ssize(ids)});
+    }
+    const auto scale = random_floats(random_, columns);
+    std::vector<float> sum(rows * columns), expected(sum.size()), y(sum.size());
+    for (std::size_t t = 0; t < tables.size(); ++t) {
+      for (int64_t i = 0; i < rows * columns; ++i)
+        sum[i] += wide[t][indices[t][i / columns % tables[t].count] * columns + i % columns];
+    }
+    const RowNorm norm{.scale = scale.data(), .epsilon = 0.1F};
+    kernels_.reduce.layer_norm(
+        {.rows = rows, .columns = columns, .x = sum.data(), .norm = norm, .y = expected.data()},
+        one_);
+    kernels_.reduce.embedding_norm(
+        {.rows = rows, .columns = columns, .tables = tables, .norm = norm, .y = y.data()}, three_);
+    EXPECT_TRUE(same_bits(y.data(), expected.data(), rows * columns));
   }
 }
 

@@ -37,9 +37,9 @@ inline float fold_row(const float* x, int64_t count, float neutral, Map map, Joi
   return lanes[0];
 }
 
-// y[i] = function(x[i], i)
-template <class Function>
-inline void map_row(const float* x, float* y, int64_t count, Function function) {
+// y[i] = function(x[i], i), of f32, or of f16 or bf16 widened
+template <class T, class Function>
+inline void map_row(const T* x, float* y, int64_t count, Function function) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) store(y + i, function(load(x + i), i, kLanes));
   if (i < count) {

@@ -22,8 +22,7 @@ struct CublasLt {
   decltype(&cublasLtMatmulPreferenceSetAttribute) set_preference;
 };
 
-// Looks on the loader's path, beside this library, in ../nvidia/cu13/lib from there (where wheels
-// put it) and in the toolkit's usual folder. Throws Errc::unsupported when it is in none.
+// Throws Errc::unsupported when it is nowhere (shared_library.h).
 const CublasLt& cublas_lt();
 
 }  // namespace tercel::kernels::cuda

@@ -62,7 +62,7 @@ __global__ void bias_activation_kernel(BiasActivationArgs args, int64_t row_pack
       else
         value = activate(epilogue.activation, value);
       if (epilogue.residual != nullptr) value += widen(residual.at[j]);
-      y.at[j] = narrow<T>(value);
+      y.at[j] = narrow<T>(activate(epilogue.last, value));
     }
     *reinterpret_cast<P*>(static_cast<T*>(args.y) + row * args.y_row + column) = y;
   }

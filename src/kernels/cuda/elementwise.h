@@ -150,8 +150,8 @@ struct CastArgs {
 };
 void cast(const CastArgs& args, cudaStream_t stream);
 
-// y = activation(x + bias) + residual over [rows, columns], f32, f16, bf16: GemmEpilogue on its
-// own. x and y may be the same.
+// y = last(activation(x + bias) + residual) over [rows, columns], f32, f16, bf16: GemmEpilogue on
+// its own. x and y may be the same.
 struct BiasActivationArgs {
   Dtype type = Dtype::f32;
   int64_t rows = 0, columns = 0;

@@ -8,6 +8,7 @@
 #include "src/kernels/cuda/gemm_tile.h"
 #include "src/kernels/cuda/gemm_wgmma.h"
 #include "src/kernels/cuda/norm.h"
+#include "src/kernels/cuda/race.h"
 
 namespace tercel::kernels::cuda {
 namespace {
@@ -85,7 +86,8 @@ float margin_of(const GemmArgs& args) { return prefers_tiles(args) ? kOverlap : 
 // What cuBLASLt cannot do: an empty K, and a residual in C that an activation comes before.
 bool needs_tiles(const GemmArgs& args) {
   const GemmEpilogue& epilogue = args.epilogue;
-  const bool aliased = epilogue.residual == args.c && epilogue.activation != Activation::none;
+  const bool aliased = epilogue.residual == args.c && (epilogue.activation != Activation::none ||
+                                                       epilogue.last != Activation::none);
   if (aliased && !gemm_tile_takes(args))
     fail(Errc::unsupported, "the CUDA kernel gemm takes no residual in C behind an activation");
   return aliased || (gemm_tile_takes(args) && (args.batch_invariant || args.k == 0));
@@ -150,7 +152,7 @@ void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
   if (empty(args) || args.k == 0 || gemm_narrow_takes(args) || needs_tiles(args)) return;
   const LtProduct product(state_->handle, args);
   if (state_->has_measured(product.key())) return;
-  Race race(stream, margin_of(args));
+  Race<Choice> race(stream, margin_of(args));
   const cudaStream_t own = race.stream();
   const auto enter = [&](Engine engine) {
     if (engine == Engine::tile)
@@ -249,7 +251,7 @@ void GemmLibrary::tune(const GemmNormArgs& args, cudaStream_t stream) {
   if (state_->has_measured(norm_key(gemm_args))) return;
   const bool tiles_first = prefers_tiles(gemm_args);
   const int usual = gemm_tile_splits(gemm_args);
-  Race race(stream, margin_of(gemm_args));
+  Race<Choice> race(stream, margin_of(gemm_args));
   const cudaStream_t own = race.stream();
   const auto enter_split = [&](int splits) {
     if (may_split(args, splits))

@@ -18,13 +18,14 @@ namespace tercel::kernels::cuda {
 
 enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh, sigmoid };
 
-// y = activation(x + bias) + residual. Elements have the product's type.
+// y = last(activation(x + bias) + residual). Elements have the product's type.
 struct GemmEpilogue {
   const void* bias = nullptr;  // [n]
   Activation activation = Activation::none;
-  const void* residual = nullptr;  // [m, n]; it may be C where there is no activation
-  int64_t residual_row = 0;        // elements between rows
-  int64_t bias_batch = 0;          // from the bias of one item of a batch to the next one's
+  const void* residual = nullptr;      // [m, n]; it may be C where there is no activation
+  int64_t residual_row = 0;            // elements between rows
+  int64_t bias_batch = 0;              // from the bias of one item of a batch to the next one's
+  Activation last = Activation::none;  // where there is a residual; no norm comes behind it
 };
 
 struct GemmArgs {

@@ -62,10 +62,10 @@ bool read_choice_line(std::string_view line, std::string& key, Choice& choice) {
 }
 
 std::string GemmLibrary::save() const {
-  const std::lock_guard lock(state_->mutex);
   std::vector<std::string> lines;
-  for (const auto& [key, choice] : state_->choices)
+  state_->for_each([&](const std::string& key, const Choice& choice) {
     if (choice.measured && lines.size() < kMostLines) lines.push_back(choice_line(key, choice));
+  });
   std::sort(lines.begin(), lines.end());
   std::string text = heading();
   for (const std::string& line : lines) text += line + "\n";

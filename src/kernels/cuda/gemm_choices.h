@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "src/kernels/cuda/gemm_race.h"
+#include "src/kernels/cuda/gemm_choice.h"
 
 namespace tercel::kernels::cuda {
 

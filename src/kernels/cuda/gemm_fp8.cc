@@ -2,6 +2,7 @@
 
 #include "src/kernels/cuda/gemm_state.h"
 #include "src/kernels/cuda/gemm_wgmma.h"
+#include "src/kernels/cuda/race.h"
 
 namespace tercel::kernels::cuda {
 namespace {
@@ -67,7 +68,7 @@ void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {
   if (empty(args) || compute_capability() != 90) return;
   const LtProduct product(state_->handle, args);
   if (state_->has_measured(product.key())) return;
-  Race race(stream);
+  Race<Choice> race(stream);
   const cudaStream_t own = race.stream();
   const auto enter_wgmma = [&] {
     if (gemm_wgmma_takes(args))

@@ -53,19 +53,21 @@ cublasLtMatrixLayout_t LtProduct::layout(cudaDataType_t type, const Matrix& matr
   return result;
 }
 
-// What cuBLASLt can end a product with goes into it: a residual, or an activation, or neither. Its
-// GELU is that by tanh.
+// What cuBLASLt can end a product with goes into it: a residual, an activation behind it, or
+// neither. Its GELU is that by tanh.
 void LtProduct::set_epilogue(const GemmEpilogue& epilogue, int64_t c_row, cudaDataType_t type,
                              bool fp8) {
   c_ = d_;
   int64_t residual_row = c_row;
-  const Activation act = epilogue.activation;
-  const bool plain = act == Activation::none && !fp8;
-  const bool known = act == Activation::relu || act == Activation::gelu_tanh;
-  if (!plain && (fp8 || !known || epilogue.residual != nullptr)) {
+  const bool residual = epilogue.residual != nullptr;
+  const bool behind = residual && epilogue.activation == Activation::none;
+  const Activation act = behind ? epilogue.last : epilogue.activation;
+  const bool known =
+      act == Activation::none || act == Activation::relu || act == Activation::gelu_tanh;
+  const bool ends = behind || (!residual && epilogue.last == Activation::none);
+  if (fp8 || !known || !ends) {
     rest_ = epilogue;
-    if (fp8 && act == Activation::none && epilogue.residual == nullptr && epilogue.bias == nullptr)
-      rest_ = {};
+    if (fp8 && act == Activation::none && !residual && epilogue.bias == nullptr) rest_ = {};
   } else {
     cublasLtEpilogue_t kind = CUBLASLT_EPILOGUE_DEFAULT;
     const bool bias = epilogue.bias != nullptr;
@@ -82,14 +84,15 @@ void LtProduct::set_epilogue(const GemmEpilogue& epilogue, int64_t c_row, cudaDa
       if (epilogue.bias_batch != 0)
         set(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, epilogue.bias_batch);
     }
-    if (epilogue.residual != nullptr) {
+    if (residual) {
       c_ = epilogue.residual;
       residual_row = epilogue.residual_row;
       beta_ = 1.0F;
     }
   }
-  key_ += fmt::format(" epilogue{},{},{},{}", epilogue.bias != nullptr, static_cast<int>(act),
-                      epilogue.residual != nullptr, epilogue.bias_batch);
+  key_ += fmt::format(" epilogue{},{},{},{},{}", epilogue.bias != nullptr,
+                      static_cast<int>(epilogue.activation), residual, epilogue.bias_batch,
+                      static_cast<int>(epilogue.last));
   check(lt_.set_layout(c_layout_, CUBLASLT_MATRIX_LAYOUT_LD, &residual_row, sizeof residual_row),
         "cublasLtMatrixLayoutSetAttribute");
 }

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) gemm_narrow_kernel(GemmArgs arg
       y = activate(epilogue.activation, y);
       if (epilogue.residual != nullptr)
         y += widen(static_cast<const T*>(epilogue.residual)[row * epilogue.residual_row + column]);
-      static_cast<T*>(args.c)[row * args.c_row + column] = narrow<T>(y);
+      static_cast<T*>(args.c)[row * args.c_row + column] = narrow<T>(activate(epilogue.last, y));
     }
   }
 }

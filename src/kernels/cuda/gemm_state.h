@@ -1,20 +1,17 @@
 #pragma once
 // What a GemmLibrary knows: cuBLASLt's handle, and how each shape runs.
 
-#include <mutex>
-#include <string>
-#include <unordered_map>
-
 #include "src/base/fail.h"
+#include "src/kernels/cuda/choices.h"
+#include "src/kernels/cuda/gemm_choice.h"
 #include "src/kernels/cuda/gemm_lt.h"
-#include "src/kernels/cuda/gemm_race.h"
 
 namespace tercel::kernels::cuda {
 
 inline constexpr std::size_t kMostScratch = std::size_t{32} << 20;
 inline constexpr int kAlgorithms = 8;  // of cuBLASLt, that are measured
 
-struct GemmLibrary::State {
+struct GemmLibrary::State : Choices<Choice> {
   State() {
     if (cublas_lt().create(&handle) != CUBLAS_STATUS_SUCCESS)
       fail(Errc::internal, "cublasLtCreate: cuBLASLt does not start on this device");
@@ -22,22 +19,6 @@ struct GemmLibrary::State {
   ~State() { cublas_lt().destroy(handle); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-
-  bool find(const std::string& key, Choice& choice) {
-    const std::lock_guard lock(mutex);
-    const auto found = choices.find(key);
-    if (found == choices.end()) return false;
-    choice = found->second;
-    return true;
-  }
-  bool has_measured(const std::string& key) {
-    Choice choice;
-    return find(key, choice) && choice.measured;
-  }
-  void remember(const std::string& key, const Choice& choice) {
-    const std::lock_guard lock(mutex);
-    choices[key] = choice;
-  }
 
   // Runs the product through cuBLASLt; the first choice of the heuristics when none is known, or
   // one that came from a file is refused.
@@ -59,8 +40,6 @@ struct GemmLibrary::State {
   }
 
   cublasLtHandle_t handle = nullptr;
-  std::mutex mutex;
-  std::unordered_map<std::string, Choice> choices;
 };
 
 // What cuBLASLt left to do on C, of every item of the batch.

@@ -151,7 +151,14 @@ __device__ __forceinline__ void put(const GemmArgs& args, float* partial, int64_
     values[pair] = {fmaf(args.alpha, values[pair].x, bias.x),
                     fmaf(args.alpha, values[pair].y, bias.y)};
   }
-  if (epilogue.activation == Activation::gelu) {
+  const auto rectify = [&] {
+#pragma unroll
+    for (float2& value : values)
+      value = {activate(Activation::relu, value.x), activate(Activation::relu, value.y)};
+  };
+  if (epilogue.activation == Activation::relu) {
+    rectify();
+  } else if (epilogue.activation == Activation::gelu) {
 #pragma unroll
     for (float2& value : values) value = {gelu_fast(value.x), gelu_fast(value.y)};
   } else if (epilogue.activation != Activation::none) {
@@ -170,6 +177,7 @@ __device__ __forceinline__ void put(const GemmArgs& args, float* partial, int64_
       values[pair] = {values[pair].x + residual.x, values[pair].y + residual.y};
     }
   }
+  if (epilogue.last == Activation::relu) rectify();
   T* c = static_cast<T*>(args.c);
 #pragma unroll
   for (int pair = 0; pair < kPairs; ++pair)
@@ -285,6 +293,8 @@ void launch(const GemmArgs& args, float* partial_sums, int splits, cudaStream_t 
 
 bool gemm_tile_takes(const GemmArgs& args) {
   if (args.type != Dtype::f16 && args.type != Dtype::bf16) return false;
+  if (args.epilogue.last != Activation::none && args.epilogue.last != Activation::relu)
+    return false;
   const auto aligned = [](const void* pointer, int64_t stride, int64_t batch) {
     return packs<uint16_t, kChunk>(pointer, stride) && batch % kChunk == 0;
   };

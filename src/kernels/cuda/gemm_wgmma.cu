@@ -26,6 +26,7 @@ bool takes(const GemmArgs& args) {
   const GemmEpilogue& epilogue = args.epilogue;
   if (epilogue.activation != Activation::none && epilogue.activation != Activation::gelu)
     return false;
+  if (epilogue.last != Activation::none) return false;
   const auto aligned = [](auto tag, const void* pointer, int64_t row, int64_t batch) {
     using T = typename decltype(tag)::type;
     return packs<T, kPackOf<T>>(pointer, row) && batch % kPackOf<T> == 0;

@@ -75,4 +75,16 @@ struct SoftmaxArgs {
 };
 void softmax(const SoftmaxArgs& args, cudaStream_t stream);
 
+// y = x * scale[c] + shift[c] over [outer, channels, inner], f32, f16, bf16: what normalisation by
+// known statistics is. y may be x.
+struct ScaleShiftArgs {
+  Dtype type = Dtype::f32;
+  int64_t outer = 0, channels = 0, inner = 1;
+  const void* x = nullptr;
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  void* y = nullptr;
+};
+void scale_shift(const ScaleShiftArgs& args, cudaStream_t stream);
+
 }  // namespace tercel::kernels::cuda

@@ -56,23 +56,34 @@ class PackedKernel final : public CpuKernel {
   Epilogue epilogue_;
 };
 
-std::string refuse_packed(const KernelContext& context) {
+// A product by a packed weight and one row.
+std::string refuse_scaled(const KernelContext& context) {
   const Attributes attributes(context.node);
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
-  if (std::string reason = PackedWeight::refuse(context, 1); !reason.empty()) return reason;
   if (attributes.alpha != 1.0F) return "alpha is not 1";
   const ir::Value* c = context.node.input(2);
   if (c == nullptr) return {};
   if (attributes.beta != 1.0F) return "beta is not 1";
   if (context.epilogue.bias.defined()) return "has a bias already";
-  const Shape weight = constant_source(context, 1)->tensor.shape();
-  const bool swapped = constant_source(context, 1)->transposed != attributes.b_transposed;
-  const int64_t n = weight[swapped ? 0 : 1];
+  const ir::Type* weight = context.facts.type(context.node.input(1));
+  if (weight == nullptr || !weight->dims || weight->rank() != 2) return "the weight is no matrix";
+  const ir::Dim& n = (*weight->dims)[attributes.b_transposed ? 0 : 1];
   const ir::Type* type = context.facts.type(c);
-  const bool is_bias = type != nullptr && type->has_rank() && type->rank() > 0 &&
-                       type->dims->back().known() && type->dims->back().value() == n &&
+  const bool is_bias = type != nullptr && type->has_rank() && type->rank() > 0 && n.known() &&
+                       type->dims->back() == n &&
                        (type->rank() == 1 || type->dims->front() == ir::Dim(1));
   return is_bias ? std::string() : "C is not one row";
+}
+
+std::string refuse_packed(const KernelContext& context) {
+  const std::string reason = PackedWeight::refuse(context, 1);
+  return reason.empty() ? refuse_scaled(context) : reason;
+}
+
+std::string refuse_grouped(const KernelContext& context) {
+  const bool transposed = Attributes(context.node).b_transposed;
+  const std::string reason = PackedWeight::refuse_grouped(context, 1, transposed);
+  return reason.empty() ? refuse_scaled(context) : reason;
 }
 
 std::string refuse_bf16(const KernelContext& context) {
@@ -173,6 +184,7 @@ std::unique_ptr<CpuKernel> create(const KernelContext& context) {
 constexpr CpuImplementation kImplementations[] = {
     {"gemm_bf16_packed", refuse_bf16, create<PackedKernel>, true},
     {"gemm_f32_packed", refuse_packed, create<PackedKernel>, true},
+    {"gemm_f32_grouped", refuse_grouped, create<PackedKernel>, true},
     {"gemm_f32_general", refuse_unless_f32, create<GeneralKernel>},
     {"gemm_naive", refuse_input0<ProductTypes>, create<NaiveKernel>}};
 constexpr CpuOp kOps[] = {{"", "Gemm", kImplementations}};

@@ -153,6 +153,13 @@ std::string refuse_packed(const KernelContext& context) {
   return PackedWeight::refuse_together(context, 1);
 }
 
+std::string refuse_grouped(const KernelContext& context) {
+  if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  if (std::string reason = PackedWeight::refuse_grouped(context, 1, false); !reason.empty())
+    return reason;
+  return PackedWeight::refuse_together(context, 1);
+}
+
 std::string refuse_bf16(const KernelContext& context) {
   if (std::string reason = PackedWeight::refuse_bf16(context); !reason.empty()) return reason;
   if (std::string reason = PackedWeight::refuse_rounding(context, 1); !reason.empty())
@@ -173,6 +180,7 @@ std::unique_ptr<CpuKernel> create_naive(const KernelContext&) {
 constexpr CpuImplementation kImplementations[] = {
     {"gemm_bf16_packed", refuse_bf16, create_packed, true, false, true, true},
     {"gemm_f32_packed", refuse_packed, create_packed, true, false, true},
+    {"gemm_f32_grouped", refuse_grouped, create_packed, true, false, true},
     {"gemm_f32_batched", refuse_unless_f32, create_batched},
     {"gemm_naive", refuse_input0<ProductTypes>, create_naive}};
 constexpr CpuOp kOps[] = {{"", "MatMul", kImplementations}};

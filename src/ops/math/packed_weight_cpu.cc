@@ -7,6 +7,7 @@
 #include "src/base/half.h"
 #include "src/device/lasting_memory.h"
 #include "src/ops/cpu_util.h"
+#include "src/ops/quantization/grouped_weight_cpu.h"
 
 namespace tercel::ops {
 
@@ -61,15 +62,27 @@ std::string PackedWeight::refuse(const KernelContext& context, int index) {
   return refuse_dtype(Types<float, f16, bf16>{}, source->tensor.dtype());
 }
 
+std::string PackedWeight::refuse_grouped(const KernelContext& context, int index, bool transposed) {
+  if (context.input_dtype(index) != Dtype::f32) return "the weight is not f32";
+  const auto matrix = dequantized_matrix(context, index);
+  if (!matrix) return "the weight is not dequantised from a constant matrix";
+  return ops::refuse_grouped(*matrix, transposed);
+}
+
 std::string PackedWeight::refuse_together(const KernelContext& context, int index) {
+  const auto grouped = dequantized_matrix(context, index);
+  const auto refuse_one = [&](const KernelContext& one) {
+    return grouped ? refuse_grouped(one, index, false) : refuse(one, index);
+  };
   const auto type = [&](const KernelContext& one) {
-    const Tensor stored = constant_source(one, index)->tensor;
-    return packed_dtype(stored, context.weight_dtype);
+    if (const auto matrix = dequantized_matrix(one, index))
+      return grouped_dtype(matrix->values.dtype());
+    return packed_dtype(constant_source(one, index)->tensor, context.weight_dtype);
   };
   if (context.siblings.size() >= kMaxTogether) return "too many products for one step";
   for (const Sibling& sibling : context.siblings) {
     const KernelContext other = context.of(sibling);
-    if (std::string reason = refuse(other, index); !reason.empty()) return reason;
+    if (std::string reason = refuse_one(other); !reason.empty()) return reason;
     if (type(other) != type(context)) return "the weights are not held in one type";
   }
   return {};
@@ -98,6 +111,14 @@ std::string PackedWeight::refuse_bf16(const KernelContext& context) {
 
 PackedWeight::PackedWeight(const KernelContext& context, int index, bool transposed)
     : gemm_(kernels::cpu_kernels(context.isa).gemm) {
+  if (const auto matrix = dequantized_matrix(context, index)) {
+    GroupedWeight grouped = pack_grouped(context, *matrix, transposed);
+    k_ = grouped.k;
+    n_ = grouped.n;
+    packed_ = grouped.packed;
+    data_ = std::move(grouped.data);
+    return;
+  }
   const auto source = constant_source(context, index);
   TERCEL_CHECK(source.has_value());
   const Tensor& stored = source->tensor;

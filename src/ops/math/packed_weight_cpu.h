@@ -1,6 +1,7 @@
 #pragma once
 // A constant [K, N] factor packed once, for the product that the session's type of weights asks for
-// and the CPU has: f32, with f32, f16 or bf16 weights that are widened, or bf16 by bf16.
+// and the CPU has: f32, with f32, f16 or bf16 weights that are widened, or bf16 by bf16. What is
+// dequantised from 4 or 8 bits stays in them.
 
 #include <span>
 #include <string>
@@ -14,6 +15,9 @@ class PackedWeight {
  public:
   // Empty when input `index` of the node can be packed, otherwise the reason why not.
   static std::string refuse(const KernelContext& context, int index);
+
+  // The same of a weight that stays in 4 or 8 bits.
+  static std::string refuse_grouped(const KernelContext& context, int index, bool transposed);
 
   // Empty when the siblings of the node, if any, can be multiplied in one step with it.
   static std::string refuse_together(const KernelContext& context, int index);

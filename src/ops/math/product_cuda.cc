@@ -23,26 +23,6 @@ bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs) {
   return step % element == 0 && args.c_batch >= args.m * args.n;
 }
 
-cuda::Activation to_device(Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return cuda::Activation::none;
-    case Activation::relu:
-      return cuda::Activation::relu;
-    case Activation::gelu_erf:
-      return cuda::Activation::gelu;
-    case Activation::gelu_tanh:
-      return cuda::Activation::gelu_tanh;
-    case Activation::silu:
-      return cuda::Activation::silu;
-    case Activation::tanh:
-      return cuda::Activation::tanh;
-    case Activation::sigmoid:
-      return cuda::Activation::sigmoid;
-  }
-  fail(Errc::internal, "no such activation");
-}
-
 namespace {
 
 class ProductKernel : public Kernel {

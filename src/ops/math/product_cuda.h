@@ -8,8 +8,6 @@
 
 namespace tercel::ops {
 
-cuda::Activation to_device(Activation activation);
-
 // Sets c_batch to where each output lies behind the one before; false when they do not lie evenly.
 bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs);
 

@@ -22,15 +22,6 @@ void check_ranks(const InferContext& context, const ir::Dims& x, const ir::Dims&
     context.reject("the weight has rank {} for an input of rank {}", w.size(), x.size());
 }
 
-void check_bias(InferContext& context, int index, const ir::Dim& channels) {
-  const ir::Dims* bias = context.dims(index);
-  if (bias == nullptr) return;
-  if (bias->size() != 1) context.reject("the bias has rank {}; expected 1", bias->size());
-  const ir::Dim& size = bias->front();
-  if (size.known() && channels.known() && size.value() != channels.value())
-    context.reject("the bias has {} elements for {} channels", size.value(), channels.value());
-}
-
 void expect(const InferContext& context, const ir::Dim& got, const ir::Dim& wanted,
             std::string_view what) {
   if (got.known() && wanted.known() && got.value() != wanted.value())
@@ -83,6 +74,15 @@ void infer_transposed(InferContext& context) {
 }
 
 }  // namespace
+
+void check_bias(InferContext& context, int index, const ir::Dim& channels) {
+  const ir::Dims* bias = context.dims(index);
+  if (bias == nullptr) return;
+  if (bias->size() != 1) context.reject("the bias has rank {}; expected 1", bias->size());
+  const ir::Dim& size = bias->front();
+  if (size.known() && channels.known() && size.value() != channels.value())
+    context.reject("the bias has {} elements for {} channels", size.value(), channels.value());
+}
 
 void infer_convolution(InferContext& context, int weight, Dtype dtype) {
   const ir::Dims* x = context.dims(0);

@@ -10,11 +10,11 @@ std::vector<int64_t> kernel_of(const Shape& weight) { return {weight.begin() + 2
 
 }  // namespace
 
-ConvSettings::ConvSettings(const KernelContext& context)
+ConvSettings::ConvSettings(const KernelContext& context, int weight)
     : node_(context.node),
       transposed_(context.node.is("ConvTranspose")),
       groups_(context.node.int_or("group", 1)) {
-  const ir::Type* type = context.facts.type(context.node.input(1));
+  const ir::Type* type = context.facts.type(context.node.input(weight));
   const auto shape = type != nullptr ? type->shape() : std::nullopt;
   if (shape) window_ = window_of(node_, shape->size() - 2, kernel_of(*shape));
 }

@@ -12,7 +12,8 @@ namespace tercel::ops {
 // The attributes of a Conv or ConvTranspose, read once.
 class ConvSettings {
  public:
-  explicit ConvSettings(const KernelContext& context);
+  // The weight is the node's input `weight`.
+  explicit ConvSettings(const KernelContext& context, int weight = 1);
 
   bool transposed() const { return transposed_; }
   // Sizes of a Conv, or of the convolution over spread elements that a ConvTranspose is.
@@ -32,6 +33,8 @@ std::string refuse_many_dimensions(const KernelContext& context);
 std::string refuse_packed_conv(const KernelContext& context);
 // Of these, one that is multiplied as bf16 by bf16, as the session's weights are bf16.
 std::string refuse_conv_bf16(const KernelContext& context);
+// A tercel.DynamicQuantizedConv whose weight is the dequantisation of packed bytes.
+std::string refuse_conv_int8(const KernelContext& context);
 std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context);
 
 }  // namespace tercel::ops

@@ -1,5 +1,6 @@
 #include "src/ops/math/packed_weight_cpu.h"
 #include "src/ops/nn/conv_cpu.h"
+#include "src/ops/quantization/packed_bytes_cpu.h"
 
 namespace tercel::ops {
 namespace {
@@ -12,7 +13,7 @@ class PackedKernel final : public CpuKernel {
   explicit PackedKernel(const KernelContext& context)
       : conv_(kernels::cpu_kernels(context.isa).packed_conv),
         settings_(context),
-        weight_shape_(context.constant(1)->shape()),
+        weight_shape_(*context.facts.type(context.node.input(1))->shape()),
         epilogue_(context.epilogue),
         layouts_(context.layouts),
         has_bias_(context.node.input(2) != nullptr) {
@@ -26,18 +27,7 @@ class PackedKernel final : public CpuKernel {
     for (std::size_t d = 2; type != nullptr && type->dims && d < x.size(); ++d) {
       if ((*type->dims)[d].known()) x[d] = (*type->dims)[d].value();
     }
-    kernels::PackedConvArgs sizes = sizes_of(x, y);
-    const auto* weight = elements<float>(*context.constant(1));
-    if (refuse_conv_bf16(context).empty()) {
-      bf16_ = kernels::conv_bf16_kernels(context.isa);
-      packed_ = context.memory.allocate(bf16_->packed_bytes(sizes), "packed weight");
-      bf16_->pack(sizes, weight, packed_->data(), context.pool);
-      return;
-    }
-    method_ = sizes.method = conv_.method(sizes);
-    planar_ = sizes.planar = !layouts_.input && conv_.may_be_planar(sizes);
-    packed_ = context.memory.allocate(conv_.packed_bytes(sizes), "packed weight");
-    conv_.pack(sizes, weight, reinterpret_cast<float*>(packed_->data()), context.pool);
+    pack(context, sizes_of(x, y));
   }
 
   bool absorbs(int input) const override { return input == 1; }
@@ -45,7 +35,7 @@ class PackedKernel final : public CpuKernel {
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
                         int threads) const override {
     const Shape& y = outputs[0];
-    std::size_t bytes = bf16_ != nullptr ? 0 : conv_.workspace(sizes_of(inputs[0], y), threads);
+    std::size_t bytes = kernel_workspace(sizes_of(inputs[0], y), threads);
     if (turns_input(inputs[0])) bytes += turned_bytes(inputs[0]);
     if (turns_output(y)) bytes += turned_bytes(y) * (epilogue_.residual ? 2 : 1);
     return bytes;
@@ -59,7 +49,7 @@ class PackedKernel final : public CpuKernel {
     TERCEL_CHECK(args.in_channels == weight_shape_[1]);
     std::byte* free = run.workspace;
     args.x = turns_input(x.shape()) ? turned(run, x, free) : elements<float>(x);
-    args.w = reinterpret_cast<const float*>(packed_->data());
+    if (packed_ != nullptr) args.w = reinterpret_cast<const float*>(packed_->data());
     if (has_bias_) args.bias = elements<float>(run.inputs[2]);
     args.activation = to_kernel(epilogue_.activation);
     args.last = to_kernel(epilogue_.last);
@@ -75,7 +65,9 @@ class PackedKernel final : public CpuKernel {
       free += turned_bytes(y.shape());
     }
     args.workspace = free;
-    if (bf16_ != nullptr)
+    if (int8_ != nullptr)
+      int8_->conv({.conv = args, .packed = bytes_->data(), .workspace = free}, run.pool);
+    else if (bf16_ != nullptr)
       bf16_->conv(args, packed_->data(), run.pool);
     else
       conv_.conv(args, run.pool);
@@ -86,6 +78,30 @@ class PackedKernel final : public CpuKernel {
   }
 
  private:
+  void pack(const KernelContext& context, kernels::PackedConvArgs sizes) {
+    if (refuse_conv_int8(context).empty()) {
+      int8_ = &kernels::conv_int8_kernels(context.isa);
+      bytes_.emplace(context, *dequantized_constant(context, 1));
+      return;
+    }
+    const auto* weight = elements<float>(*context.constant(1));
+    if (refuse_conv_bf16(context).empty()) {
+      bf16_ = kernels::conv_bf16_kernels(context.isa);
+      packed_ = context.memory.allocate(bf16_->packed_bytes(sizes), "packed weight");
+      bf16_->pack(sizes, weight, packed_->data(), context.pool);
+      return;
+    }
+    method_ = sizes.method = conv_.method(sizes);
+    planar_ = sizes.planar = !layouts_.input && conv_.may_be_planar(sizes);
+    packed_ = context.memory.allocate(conv_.packed_bytes(sizes), "packed weight");
+    conv_.pack(sizes, weight, reinterpret_cast<float*>(packed_->data()), context.pool);
+  }
+
+  std::size_t kernel_workspace(const kernels::PackedConvArgs& sizes, int threads) const {
+    if (int8_ != nullptr) return int8_->workspace(sizes, threads);
+    return bf16_ != nullptr ? 0 : conv_.workspace(sizes, threads);
+  }
+
   kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
     const kernels::ConvArgs sizes = settings_.sizes(x, weight_shape_, y);
     kernels::PackedConvArgs args{.method = method_, .batch = sizes.batch, .groups = sizes.groups};
@@ -113,6 +129,8 @@ class PackedKernel final : public CpuKernel {
 
   const kernels::PackedConvKernels& conv_;
   const kernels::ConvBf16Kernels* bf16_ = nullptr;  // when the product is bf16 by bf16
+  const kernels::ConvInt8Kernels* int8_ = nullptr;  // when it is of bytes
+  std::optional<PackedBytes> bytes_;                // with `int8_`, instead of `packed_`
   ConvSettings settings_;
   Shape weight_shape_;
   Epilogue epilogue_;
@@ -144,6 +162,19 @@ std::string refuse_conv_bf16(const KernelContext& context) {
   const kernels::PackedConvArgs sizes{.groups = context.node.int_or("group", 1),
                                       .in_channels = w[1]};
   return bf16->takes(sizes) ? std::string() : "several groups, or an odd number of channels";
+}
+
+std::string refuse_conv_int8(const KernelContext& context) {
+  if (context.node.domain() != "tercel") return "rounds no images";
+  if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  const auto weight = dequantized_constant(context, 1);
+  if (!weight) return "the weight is not a dequantised constant";
+  const Tensor& values = weight->values;
+  if (values.rank() < 3 || values.size() == 0) return "the weight is not one of a convolution";
+  if (values.size() / values.shape()[0] > kernels::kInt8MaxK)
+    return "sums of so many would overflow";
+  if (std::string reason = PackedBytes::refuse(*weight); !reason.empty()) return reason;
+  return refuse_many_dimensions(context);
 }
 
 std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context) {

@@ -1,8 +1,12 @@
+#include <array>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "src/kernels/cpu/kernels.h"
 #include "src/ops/cpu_util.h"
 #include "src/ops/nn/nn_cpu.h"
+#include "src/ops/tensor/move_cpu.h"
 
 namespace tercel::ops {
 namespace {
@@ -60,6 +64,79 @@ class VectorKernel final : public CpuKernel {
   int64_t axis_;
   float epsilon_;
   bool rms_;
+};
+
+// LayerNormalization of what is looked up in constant tables, whose rows are read where they lie.
+class EmbeddingKernel final : public CpuKernel {
+ public:
+  static constexpr std::size_t kMaxTables = 4;
+
+  explicit EmbeddingKernel(const KernelContext& context)
+      : kernels_(kernels::cpu_kernels(context.isa)),
+        label_(context.node.label()),
+        lookups_(context.lookups.begin(), context.lookups.end()),
+        scale_(*context.constant(1)),
+        epsilon_(context.node.float_or("epsilon", 1e-5F)) {
+    if (context.constant(2) != nullptr) bias_ = *context.constant(2);
+  }
+
+  // The checked indices of each table.
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>, int) const override {
+    int64_t count = 0;
+    for (const Lookup& lookup : lookups_) {
+      count +=
+          lookup.index < 0 ? 1 : element_count(inputs[static_cast<std::size_t>(rows_of(lookup))]);
+    }
+    return static_cast<std::size_t>(count) * sizeof(int64_t);
+  }
+
+  void run(const KernelRun& run) const override {
+    auto* indices = reinterpret_cast<int64_t*>(run.workspace);
+    std::array<kernels::EmbeddingTable, kMaxTables> tables;
+    for (std::size_t i = 0; i < lookups_.size(); ++i) {
+      const Tensor& table = lookups_[i].table;
+      const int64_t count = look_up(lookups_[i], run, indices);
+      tables[i] = {table.data(), table.dtype(), indices, count};
+      indices += count;
+    }
+    const Sizes sizes(run.outputs[0].shape(), -1);
+    kernels_.reduce.embedding_norm(
+        {.rows = sizes.rows,
+         .columns = sizes.columns,
+         .tables = std::span(tables).first(lookups_.size()),
+         .norm = {elements<float>(scale_), bias_.defined() ? elements<float>(bias_) : nullptr,
+                  epsilon_},
+         .y = elements<float>(run.outputs[0])},
+        run.pool);
+  }
+
+ private:
+  static int rows_of(const Lookup& lookup) { return lookup.pick < 0 ? lookup.index : lookup.pick; }
+
+  // Returns how many there are.
+  int64_t look_up(const Lookup& lookup, const KernelRun& run, int64_t* indices) const {
+    if (lookup.index < 0) {
+      *indices = 0;
+      return 1;
+    }
+    const auto index = run.inputs[static_cast<std::size_t>(lookup.index)].values<int64_t>();
+    const auto rows = run.inputs[static_cast<std::size_t>(rows_of(lookup))].values<int64_t>();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const int64_t at =
+          lookup.pick < 0
+              ? rows[i]
+              : index[static_cast<std::size_t>(checked_index(rows[i], std::ssize(index), label_))];
+      indices[i] = checked_index(at, lookup.table.shape()[0], label_);
+    }
+    return std::ssize(rows);
+  }
+
+  const kernels::CpuKernels& kernels_;
+  std::string label_;
+  std::vector<Lookup> lookups_;
+  Tensor scale_;
+  Tensor bias_;  // may be undefined
+  float epsilon_;
 };
 
 // Any floating-point types; scale and bias broadcast to the input. Sums are in f64, so that the
@@ -166,6 +243,17 @@ std::string refuse_f32(const KernelContext& context) {
     return "the bias has not one element for each column";
   return {};
 }
+std::string refuse_embedding(const KernelContext& context) {
+  if (context.lookups.empty()) return "nothing is looked up";
+  if (context.lookups.size() > EmbeddingKernel::kMaxTables)
+    return fmt::format("sums up no more than {} tables", EmbeddingKernel::kMaxTables);
+  for (const Lookup& lookup : context.lookups) {
+    const Dtype type = lookup.table.dtype();
+    if (type != Dtype::f32 && type != Dtype::f16 && type != Dtype::bf16)
+      return fmt::format("a table is {}", to_string(type));
+  }
+  return refuse_f32(context);
+}
 std::string refuse_generic(const KernelContext& context) {
   if (context.node.input(2) != nullptr && context.input_dtype(2) != context.input_dtype(1))
     return "scale and bias have different element types";
@@ -179,6 +267,10 @@ std::unique_ptr<CpuKernel> create(const KernelContext& context) {
 }
 
 constexpr CpuImplementation kImplementations[] = {
+    {.name = "embedding_norm",
+     .refuse = refuse_embedding,
+     .create = create<EmbeddingKernel>,
+     .lookups = true},
     {"norm_f32", refuse_f32, create<VectorKernel>},
     {"norm_generic", refuse_generic, create<GenericKernel>}};
 constexpr CpuOp kOps[] = {{"", "LayerNormalization", kImplementations},

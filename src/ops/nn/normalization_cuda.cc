@@ -1,4 +1,7 @@
-// Layer and RMS normalisation, softmax.
+// Layer, RMS and batch normalisation, softmax.
+
+#include <cmath>
+#include <utility>
 
 #include "src/ops/cuda_tables.h"
 #include "src/ops/cuda_util.h"
@@ -160,10 +163,68 @@ constexpr Implementation kLayerNorm[] = {{.name = "embedding_norm",
                                           .create = create_kernel<LookupNormKernel>,
                                           .lookups = true},
                                          {"norm", refuse_norm, create_kernel<NormKernel>}};
+// By statistics that the model holds: one multiplication and one addition an element.
+class BatchNormKernel final : public Kernel {
+ public:
+  explicit BatchNormKernel(const KernelContext& context) : channels_last_(context.layouts.input) {
+    const int64_t channels = context.constant(1)->size();
+    Tensor scale(Dtype::f32, {channels});
+    Tensor shift(Dtype::f32, {channels});
+    const double epsilon = static_cast<double>(context.node.float_or("epsilon", 1e-5F));
+    const auto of = [&](int input, std::size_t c) {
+      return static_cast<double>(context.constant(input)->values<float>()[c]);
+    };
+    for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
+      const double factor = of(1, c) / std::sqrt(of(4, c) + epsilon);
+      scale.values<float>()[c] = static_cast<float>(factor);
+      shift.values<float>()[c] = static_cast<float>(of(2, c) - of(3, c) * factor);
+    }
+    scale_ = keep(context, scale, Dtype::f32);
+    shift_ = keep(context, shift, Dtype::f32);
+  }
+  bool absorbs(int input) const override { return input > 0; }
+  bool in_place(int input) const override { return input == 0; }
+  void run(const KernelRun& run) const override {
+    const Tensor& x = run.inputs[0];
+    cuda::ScaleShiftArgs args;
+    args.type = x.dtype();
+    args.channels = scale_.size();
+    args.outer = x.shape()[0];
+    args.inner = product(x.shape(), 2, x.rank());
+    if (channels_last_) args.outer *= std::exchange(args.inner, 1);
+    args.x = x.data();
+    args.scale = elements<float>(scale_);
+    args.shift = elements<float>(shift_);
+    args.y = run.outputs[0].data();
+    cuda::scale_shift(args, stream_of(run));
+  }
+
+ private:
+  bool channels_last_;
+  Tensor scale_, shift_;
+};
+
+std::string refuse_batch_norm(const KernelContext& context) {
+  if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
+  if (context.layouts.input != context.layouts.output) return "turns no image";
+  if (context.node.num_outputs() > 1) return "its statistics are wanted";
+  const ir::Type* x = context.facts.type(context.node.input(0));
+  if (x == nullptr || !x->has_rank() || x->rank() < 2) return "the rank is not 2 or more";
+  for (int i = 1; i <= 4; ++i) {
+    const Tensor* constant = context.constant(i);
+    if (constant == nullptr || constant->dtype() != Dtype::f32)
+      return fmt::format("input {} is not a constant of f32", i);
+  }
+  return {};
+}
+
 constexpr Implementation kNorm[] = {{"norm", refuse_norm, create_kernel<NormKernel>}};
 constexpr Implementation kSoftmax[] = {
     {"softmax", refuse_unless_float, create_kernel<SoftmaxKernel>}};
-constexpr OperatorKernels kOps[] = {{"", "LayerNormalization", kLayerNorm},
+constexpr Implementation kBatchNorm[] = {
+    {"scale_shift", refuse_batch_norm, create_kernel<BatchNormKernel>, false, true}};
+constexpr OperatorKernels kOps[] = {{"", "BatchNormalization", kBatchNorm},
+                                    {"", "LayerNormalization", kLayerNorm},
                                     {"", "RMSNormalization", kNorm},
                                     {"", "Softmax", kSoftmax},
                                     {"", "LogSoftmax", kSoftmax}};

@@ -40,5 +40,7 @@ ir::Dim slid_dim(const ir::Node& node, const Window& window, std::size_t d, cons
 
 // Output 0 of a convolution of input 0 by input `weight`; rejects shapes that do not fit.
 void infer_convolution(InferContext& context, int weight, Dtype dtype);
+// Rejects an input `index`, if there is one, that has not one element a channel.
+void check_bias(InferContext& context, int index, const ir::Dim& channels);
 
 }  // namespace tercel::ops

@@ -75,14 +75,10 @@ void infer_qlinear_conv(InferContext& context) {
   infer_convolution(context, 3, context.dtype(7));
   for (const int index : {1, 2, 6, 7}) check_count(context, index, ir::Dim(1));
   check_channels(context, 3, {4, 5});
-  const ir::Dims* bias = context.dims(8);
-  if (bias != nullptr && bias->size() != 1)
-    context.reject("the bias has rank {}; expected 1", bias->size());
-  const ir::Dims* w = context.dims(3);
-  if (bias != nullptr && w != nullptr && bias->front().known() && w->front().known() &&
-      bias->front().value() != w->front().value())
-    context.reject("the bias has {} elements for {} channels", bias->front().value(),
-                   w->front().value());
+  if (const ir::Dims* w = context.dims(3)) check_bias(context, 8, w->front());
+  if (context.has_input(8) && context.dtype(8) != Dtype::i32 &&
+      context.dtype(8) != Dtype::undefined)
+    context.reject("the bias has {}; expected i32", to_string(context.dtype(8)));
 }
 
 constexpr OpDef product(std::string_view name, int since, int min_inputs, int max_inputs,

@@ -6,8 +6,9 @@ namespace tercel::ops {
 
 Family quantization_ops() {
   static constexpr const OpDef* kOps[] = {
-      &conv_integer,   &dequantize_linear, &dynamic_quantize_linear, &dynamic_quantized_matmul,
-      &matmul_integer, &qlinear_conv,      &qlinear_matmul,          &quantize_linear};
+      &conv_integer,           &dequantize_linear,        &dynamic_quantize_linear,
+      &dynamic_quantized_conv, &dynamic_quantized_matmul, &matmul_integer,
+      &qlinear_conv,           &qlinear_matmul,           &quantize_linear};
   return kOps;
 }
 

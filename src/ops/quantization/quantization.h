@@ -8,6 +8,7 @@ namespace tercel::ops {
 extern const OpDef conv_integer;
 extern const OpDef dequantize_linear;
 extern const OpDef dynamic_quantize_linear;
+extern const OpDef dynamic_quantized_conv;
 extern const OpDef dynamic_quantized_matmul;
 extern const OpDef matmul_integer;
 extern const OpDef qlinear_conv;

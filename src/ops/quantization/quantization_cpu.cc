@@ -9,6 +9,7 @@ CpuFamily quantization_cpu_ops() {
       {"", "ConvInteger", kConvIntegerCpu},
       {"", "DequantizeLinear", kDequantizeCpu},
       {"", "DynamicQuantizeLinear", kDynamicQuantizeCpu},
+      {"tercel", "DynamicQuantizedConv", kDynamicConvCpu},
       {"tercel", "DynamicQuantizedMatMul", kDynamicMatMulCpu},
       {"", "MatMulInteger", kMatMulIntegerCpu},
       {"", "QLinearConv", kConvIntegerCpu},

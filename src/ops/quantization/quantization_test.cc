@@ -60,6 +60,28 @@ TEST(Quantize, EveryTypeGoesThereAndBack) {
   }
 }
 
+// What is done to bytes a vector at a time is what is done one by one: a scale for each of one row.
+TEST(Quantize, BytesByOneScaleAreThoseByMany) {
+  Tensor x = random_tensor(Dtype::f32, {1, 20007}, 1);
+  const std::vector<float> odd{INFINITY, -INFINITY, NAN, 1e30F, -1e30F, 0.5F, 1.5F, -2.5F, 127.5F};
+  std::copy(odd.begin(), odd.end(), x.values<float>().begin());
+  const Tensor scale = Tensor::scalar(0.01F);
+  const Tensor scales = Tensor::from(std::vector<float>(20007, 0.01F), {20007});
+  for (const Dtype dtype : {Dtype::u8, Dtype::i8}) {
+    const Tensor zero = from_doubles({9}, dtype, {});
+    const Tensor zeros = from_doubles(std::vector<double>(20007, 9), dtype, {20007});
+    const auto one = run_op_with({}, "QuantizeLinear", {x, scale, zero});
+    const auto many = run_op_with({}, "QuantizeLinear", {x, scales, zeros});
+    EXPECT_EQ(one.implementation, "quantize_bytes");
+    EXPECT_EQ(many.implementation, "quantize");
+    EXPECT_TRUE(same_bits(one.outputs[0], many.outputs[0]));
+    const auto back = run_op_with({}, "DequantizeLinear", {one.outputs[0], scale, zero});
+    EXPECT_EQ(back.implementation, "dequantize_bytes");
+    EXPECT_TRUE(
+        same_bits(back.outputs[0], run_op("DequantizeLinear", {one.outputs[0], scales, zeros})[0]));
+  }
+}
+
 TEST(Quantize, ChoosesItsScale) {
   const auto y = run_op("DynamicQuantizeLinear", {Tensor::from({0.0F, 2.0F, -3.0F}, {3})}, {}, 3);
   EXPECT_EQ(to_doubles(y[0]), (std::vector<double>{153, 255, 0}));
@@ -145,6 +167,70 @@ TEST(Products, ConvolutionsOfIntegers) {
     const double channel = static_cast<double>(i / 42 % 6 + 1);
     EXPECT_EQ(linear[i], std::clamp(expected[i] + channel, 0.0, 255.0));
   }
+}
+
+// Weights that are constants are packed, on every instruction set.
+TEST(Products, RoundedConvolutionsRefuseWhatDoesNotFit) {
+  const auto refused = [](Dtype weight, Shape w, Shape bias) {
+    ir::Model model;
+    model.opsets[""] = ir::kOpset;
+    model.opsets["tercel"] = 1;
+    ir::Builder b(model.graph);
+    const auto input = [&](const char* name, Dtype dtype, const Shape& shape) {
+      return model.graph.add_input(name, ir::Type::tensor(dtype, ir::to_dims(shape)));
+    };
+    model.graph.add_output(b.op(
+        "DynamicQuantizedConv",
+        {input("x", Dtype::f32, {1, 3, 5}), input("w", weight, w), input("b", Dtype::f32, bias)},
+        {}, "tercel"));
+    EXPECT_THROW(infer_types(model), Error);
+  };
+  refused(Dtype::i8, {2, 3, 1}, {2});
+  refused(Dtype::f32, {2, 3, 1}, {3});
+  refused(Dtype::f32, {2, 3, 1}, {2, 1});
+  refused(Dtype::f32, {2, 4, 1}, {2});
+}
+
+TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
+  for (const CpuIsa isa : cpu_isas()) {
+    for (const Dtype x : {Dtype::u8, Dtype::i8}) {
+      for (const Dtype y : {Dtype::u8, Dtype::i8}) {
+        const Tensor image = random_tensor(x, {2, 5, 9, 7}, 1);
+        const Tensor w = random_tensor(y, {19, 5, 3, 2}, 2);
+        const Tensor zero_x = from_doubles({3}, x, {});
+        const Tensor zero_w = random_tensor(y, {19}, 4);
+        const Tensor scale_w = Tensor::from(std::vector<float>(19, 0.25F), {19});
+        const Attrs attributes{{"pads", std::vector<int64_t>{1, 0, 2, 1}},
+                               {"strides", std::vector<int64_t>{2, 1}},
+                               {"dilations", std::vector<int64_t>{1, 2}}};
+        RunOptions options{.constant = {1, 3}, .isa = isa};
+        const std::vector<Tensor> integers{image, w, zero_x, zero_w};
+        const auto packed = run_op_with(options, "ConvInteger", integers, attributes);
+        EXPECT_EQ(packed.implementation, "conv_int8");
+        EXPECT_TRUE(same_bits(packed.outputs[0], run_op("ConvInteger", integers, attributes)[0]));
+        options.constant = {3, 5};
+        std::vector<Tensor> inputs{image,
+                                   Tensor::scalar(0.5F),
+                                   zero_x,
+                                   w,
+                                   scale_w,
+                                   zero_w,
+                                   Tensor::scalar(3.0F),
+                                   from_doubles({7}, y, {})};
+        for (const bool biased : {false, true}) {
+          if (biased) inputs.push_back(random_tensor(Dtype::i32, {19}, 5));
+          const auto scaled = run_op_with(options, "QLinearConv", inputs, attributes);
+          EXPECT_EQ(scaled.implementation, "conv_int8");
+          EXPECT_TRUE(same_bits(scaled.outputs[0], run_op("QLinearConv", inputs, attributes)[0]));
+        }
+      }
+    }
+  }
+  const Tensor grouped = random_tensor(Dtype::i8, {4, 1, 3}, 2);
+  EXPECT_EQ(run_op_with({.constant = {1}}, "ConvInteger",
+                        {random_tensor(Dtype::u8, {1, 2, 8}, 1), grouped}, {{"group", int64_t{2}}})
+                .implementation,
+            "conv_integer");
 }
 
 }  // namespace

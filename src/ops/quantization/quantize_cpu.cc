@@ -1,6 +1,6 @@
 #include <array>
-#include <bit>
 
+#include "src/kernels/cpu/kernels.h"
 #include "src/ops/quantization/element_cpu.h"
 
 namespace tercel::ops {
@@ -85,9 +85,48 @@ class LinearKernel final : public CpuKernel {
   Dtype precision_;
 };
 
+// Between f32 and bytes, with one scale for all.
+class BytesKernel final : public CpuKernel {
+ public:
+  explicit BytesKernel(const KernelContext& context)
+      : quantize_(context.node.is("QuantizeLinear")),
+        kernels_(kernels::cpu_kernels(context.isa).quantize) {}
+
+  void run(const KernelRun& run) const override {
+    const Tensor& x = run.inputs[0];
+    Tensor& y = run.outputs[0];
+    if (x.size() == 0) return;
+    const float scale = *elements<float>(run.inputs[1]);
+    const bool shifted = run.inputs.size() > 2 && run.inputs[2].defined();
+    const int32_t zero = shifted ? byte_at(run.inputs[2], 0) : 0;
+    if (quantize_) {
+      kernels_.quantize({.count = x.size(),
+                         .numbers = elements<float>(x),
+                         .bytes = y.data(),
+                         .is_signed = y.dtype() == Dtype::i8,
+                         .scale = scale,
+                         .zero = zero},
+                        run.pool);
+    } else {
+      kernels_.dequantize({.count = x.size(),
+                           .bytes = x.data(),
+                           .is_signed = x.dtype() == Dtype::i8,
+                           .scale = scale,
+                           .zero = zero,
+                           .numbers = elements<float>(y)},
+                          run.pool);
+    }
+  }
+
+ private:
+  bool quantize_;
+  const kernels::QuantizeKernels& kernels_;
+};
+
 class DynamicKernel final : public CpuKernel {
  public:
-  explicit DynamicKernel(const KernelContext&) {}
+  explicit DynamicKernel(const KernelContext& context)
+      : kernels_(kernels::cpu_kernels(context.isa).quantize) {}
 
   void run(const KernelRun& run) const override {
     const Tensor& input = run.inputs[0];
@@ -97,12 +136,13 @@ class DynamicKernel final : public CpuKernel {
     if (wanted(run, 1)) *elements<float>(run.outputs[1]) = scale;
     if (wanted(run, 2)) *elements<uint8_t>(run.outputs[2]) = zero;
     if (!wanted(run, 0)) return;
-    const float* x = elements<float>(input);
-    auto* y = elements<uint8_t>(run.outputs[0]);
     const float divisor = scale == 0 ? std::numeric_limits<float>::infinity() : scale;
-    run.pool.parallel_for(input.size(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) y[i] = quantized(x[i] / divisor, zero);
-    });
+    kernels_.quantize({.count = input.size(),
+                       .numbers = elements<float>(input),
+                       .bytes = run.outputs[0].data(),
+                       .scale = divisor,
+                       .zero = zero},
+                      run.pool);
   }
 
  private:
@@ -140,17 +180,11 @@ class DynamicKernel final : public CpuKernel {
     return all;
   }
 
-  // Half of one is rounded to even, then the zero point is added.
-  static uint8_t quantized(float value, uint8_t zero) {
-    constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the nearest integer
-    if (!(std::fabs(value) < 1000)) return saturated<uint8_t>(static_cast<double>(value));
-    const int32_t rounded = std::bit_cast<int32_t>(value + kShift) - std::bit_cast<int32_t>(kShift);
-    return static_cast<uint8_t>(std::min(std::max(rounded + zero, 0), 255));
-  }
-
   static bool wanted(const KernelRun& run, std::size_t index) {
     return index < run.outputs.size() && run.outputs[index].defined();
   }
+
+  const kernels::QuantizeKernels& kernels_;
 };
 
 std::string refuse_linear(const KernelContext& context) {
@@ -161,13 +195,32 @@ std::string refuse_linear(const KernelContext& context) {
   return refuse_element(context.output_dtype(0));
 }
 
+std::string refuse_bytes(const KernelContext& context) {
+  const ir::Node& node = context.node;
+  const bool quantizes = node.is("QuantizeLinear");
+  const Dtype real = quantizes ? context.input_dtype(0) : context.output_dtype(0);
+  const Dtype byte = quantizes ? context.output_dtype(0) : context.input_dtype(0);
+  if (real != Dtype::f32 || context.input_dtype(1) != Dtype::f32) return "not of f32";
+  if (std::string reason = refuse_dtype(ByteTypes{}, byte); !reason.empty()) return reason;
+  if (node.input(2) != nullptr && context.input_dtype(2) != byte)
+    return "the zero point is of another type";
+  const auto precision = static_cast<Dtype>(node.int_or("precision", 0));
+  if (precision != Dtype::undefined && precision != Dtype::f32) return "computes in another type";
+  const ir::Type* scale = context.facts.type(node.input(1));
+  const auto shape = scale != nullptr ? scale->shape() : std::nullopt;
+  const bool one = shape && element_count(*shape) == 1 && node.int_or("block_size", 0) == 0;
+  return one ? std::string() : "not of one scale";
+}
+
 }  // namespace
 
-const CpuImplementation kDequantizeCpu[1] = {
+const CpuImplementation kDequantizeCpu[2] = {
+    {"dequantize_bytes", refuse_bytes, create_kernel<BytesKernel>},
     {"dequantize", refuse_linear, create_kernel<LinearKernel>}};
 const CpuImplementation kDynamicQuantizeCpu[1] = {
     {"dynamic_quantize", refuse_unless_f32, create_kernel<DynamicKernel>}};
-const CpuImplementation kQuantizeCpu[1] = {
+const CpuImplementation kQuantizeCpu[2] = {
+    {"quantize_bytes", refuse_bytes, create_kernel<BytesKernel>},
     {"quantize", refuse_linear, create_kernel<LinearKernel>}};
 
 }  // namespace tercel::ops

@@ -179,13 +179,14 @@ class DepthToSpaceKernel final : public Kernel {
 
 class ConcatKernel final : public Kernel {
  public:
-  explicit ConcatKernel(const KernelContext& context) : axis_(context.node.int_or("axis", 0)) {}
+  explicit ConcatKernel(const KernelContext& context)
+      : axis_(context.node.int_or("axis", 0)), channels_last_(context.layouts.output) {}
   void run(const KernelRun& run) const override {
     const AxisView whole = view_axis(run.outputs[0].shape(), axis_);
     cuda::ConcatArgs args;
     args.element_bytes = element_bytes_of(run.outputs[0].dtype());
-    args.outer = whole.outer;
-    args.inner = whole.inner;
+    args.outer = channels_last_ ? whole.outer * whole.inner : whole.outer;
+    args.inner = channels_last_ ? 1 : whole.inner;
     args.total = whole.axis;
     args.out = run.outputs[0].data();
     int64_t taken = 0;
@@ -202,7 +203,14 @@ class ConcatKernel final : public Kernel {
 
  private:
   int64_t axis_;
+  bool channels_last_;
 };
+
+std::string refuse_concat_channels_last(const KernelContext& context) {
+  if (!context.layouts.input || !context.layouts.output) return "an image is not channels last";
+  return context.node.int_or("axis", 0) == 1 ? refuse_unless_bytes(context)
+                                             : "joins images by another axis than their channels";
+}
 
 class PadKernel final : public Kernel {
  public:
@@ -279,7 +287,9 @@ constexpr Implementation kSplit[] = {made<SplitKernel>("split")};
 constexpr Implementation kExpand[] = {made<ExpandKernel>("expand")};
 constexpr Implementation kTile[] = {made<TileKernel>("tile")};
 constexpr Implementation kDepthToSpace[] = {made<DepthToSpaceKernel>("depth_to_space")};
-constexpr Implementation kConcat[] = {made<ConcatKernel>("concat")};
+constexpr Implementation kConcat[] = {
+    {"concat_channels_last", refuse_concat_channels_last, create_kernel<ConcatKernel>, false, true},
+    made<ConcatKernel>("concat")};
 constexpr Implementation kPad[] = {made<PadKernel>("pad")};
 constexpr Implementation kTrilu[] = {made<TriluKernel>("trilu")};
 constexpr OperatorKernels kOps[] = {

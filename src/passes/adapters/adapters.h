@@ -38,6 +38,15 @@ struct Adapter {
 
 std::span<const Adapter> adapters();
 
+// Operators of other domains that are written in ONNX's own: the node goes, whatever the opset.
+struct ForeignOp {
+  std::string_view domain;
+  std::string_view op_type;
+  void (*adapt)(const Adaptation& adaptation);
+};
+
+std::span<const ForeignOp> foreign_ops();
+
 void adapt_clip(const Adaptation& adaptation);              // Clip 11
 void adapt_pad(const Adaptation& adaptation);               // Pad 11
 void adapt_slice(const Adaptation& adaptation);             // Slice 10
@@ -61,5 +70,7 @@ void adapt_group_normalization(const Adaptation& adaptation);
 void adapt_roi_align(const Adaptation& adaptation);
 void adapt_grid_sample(const Adaptation& adaptation);
 void adapt_dft(const Adaptation& adaptation);
+
+void adapt_mat_mul_n_bits(const Adaptation& adaptation);
 
 }  // namespace tercel::passes

@@ -44,4 +44,9 @@ std::span<const Adapter> adapters() {
   return kAdapters;
 }
 
+std::span<const ForeignOp> foreign_ops() {
+  static constexpr ForeignOp kForeign[] = {{"com.microsoft", "MatMulNBits", adapt_mat_mul_n_bits}};
+  return kForeign;
+}
+
 }  // namespace tercel::passes

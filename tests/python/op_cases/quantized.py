@@ -96,6 +96,9 @@ def conv_integer(dice: Dice) -> Call:
 def qlinear_conv(dice: Dice) -> Call:
     x, w, attributes = images(dice)
     of_x, of_w = [scale(dice), zero_point(dice, np.uint8)], [scale(dice), zero_point(dice, np.uint8)]
+    if dice.chance(0.5):  # as tools write weights: signed, a scale for each channel
+        w = (w.astype(np.int16) - 128).astype(np.int8) // 2
+        of_w = [scale(dice, [len(w)]), np.zeros([len(w)], np.int8)]
     bias = dice.integers(-500, 500, [len(w)], np.int32) if dice.chance(0.5) else None
     out = [20 * scale(dice), zero_point(dice, np.uint8)]
     return Call("QLinearConv", [x, *of_x, w, *of_w, *out, bias], attributes=attributes)

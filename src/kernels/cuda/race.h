@@ -1,31 +1,20 @@
 #pragma once
-// Which of several ways to run a product is the fastest here: they are measured.
+// Which of several ways to compute the same is the fastest here: they are measured.
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 
-#include "src/kernels/cuda/cublas_lt.h"
 #include "src/kernels/cuda/launch.h"
 
 namespace tercel::kernels::cuda {
-
-enum class Engine { cublas_lt, tile, wgmma };  // the numbers are in saved choices
-
-// How one shape runs.
-struct Choice {
-  Engine engine = Engine::cublas_lt;
-  int splits = 1;                    // of K, by tiles
-  cublasLtMatmulAlgo_t algorithm{};  // of cuBLASLt
-  bool measured = false;             // against the others, not chosen by heuristics
-};
 
 // Of two measurements of the same.
 inline constexpr float kNoise = 0.97F;
 
 // The fastest of those that can run, as they follow one another in a CUDA graph: launched one by
 // one, short kernels take as long as the host needs for them. The first to enter is what runs
-// untuned: others must be faster by more than noise.
+// untuned: others must be faster by more than noise. A choice has a flag `measured`.
+template <class Choice>
 class Race {
  public:
   // What `earlier` has queued comes first.
@@ -80,7 +69,7 @@ class Race {
       if (result == cudaSuccess) result = cudaEventElapsedTime(&time, begin_, end_);
     }
     cudaGraphExecDestroy(graph);
-    check_cuda(result, "measuring a product");
+    check_cuda(result, "measuring what is fastest");
     std::sort(times.begin(), times.end());
     return times[kTimes / 2] / kTogether;
   }

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "src/ops/math/packed_weight_cpu.h"
+#include "src/ops/nn/conv_cpu.h"
 #include "src/ops/quantization/packed_bytes_cpu.h"
 #include "src/ops/quantization/quantization_cpu.h"
 
@@ -52,7 +53,34 @@ class PackedKernel final : public CpuKernel {
   std::vector<Epilogue> epilogues_;
 };
 
-// As the function's body says, for weights that are not packed.
+// Rows of k elements as they are after rounding.
+void round_rows(const Tensor& rows, int64_t k, float* out, ThreadPool& pool) {
+  const auto round_row = [](const float* row, int64_t count, float* to) {
+    float low = 0, high = 0, poison = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      low = std::min(low, row[i]);
+      high = std::max(high, row[i]);
+      poison += row[i] * 0;
+    }
+    const float range = std::max(high - low, 1e-30F);
+    const float inverse = 255 / range;
+    const float scale = range / 255 + poison;
+    const float zero = std::nearbyint(-low * inverse);
+    for (int64_t i = 0; i < count; ++i) {
+      const float q = std::clamp(std::nearbyint(row[i] * inverse) + zero, 0.0F, 255.0F);
+      to[i] = (q - zero) * scale;
+    }
+  };
+  const int64_t count = k == 0 ? 0 : rows.size() / k;
+  pool.parallel_for(count, rows_per_grain(k), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) round_row(elements<float>(rows) + r * k, k, out + r * k);
+  });
+}
+std::size_t rounded_bytes(const Shape& rows) {
+  return workspace_bytes(bytes_of(Dtype::f32, element_count(rows)));
+}
+
+// As the functions' bodies say, for weights that are not packed.
 class PlainKernel final : public CpuKernel {
  public:
   explicit PlainKernel(const KernelContext& context)
@@ -60,20 +88,15 @@ class PlainKernel final : public CpuKernel {
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
                         int threads) const override {
-    const auto elements = static_cast<std::size_t>(element_count(inputs[0]));
-    return workspace_bytes(gemm_.batched_gemm_workspace(threads)) + elements * sizeof(float);
+    return rounded_bytes(inputs[0]) + gemm_.batched_gemm_workspace(threads);
   }
 
   void run(const KernelRun& run) const override {
     const int64_t k = run.inputs[1].shape()[0];
     const int64_t n = run.inputs[1].shape()[1];
     const int64_t m = n == 0 ? 0 : run.outputs[0].size() / n;
-    auto* rounded = reinterpret_cast<float*>(
-        run.workspace + workspace_bytes(gemm_.batched_gemm_workspace(run.pool.size())));
-    run.pool.parallel_for(m, rows_per_grain(k), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r)
-        round_row(elements<float>(run.inputs[0]) + r * k, k, rounded + r * k);
-    });
+    auto* rounded = reinterpret_cast<float*>(run.workspace);
+    round_rows(run.inputs[0], k, rounded, run.pool);
     gemm_.batched_gemm({.batch = 1,
                         .m = m,
                         .n = n,
@@ -84,35 +107,49 @@ class PlainKernel final : public CpuKernel {
                         .b_k = n,
                         .c = elements<float>(run.outputs[0]),
                         .c_row = n,
-                        .workspace = run.workspace},
+                        .workspace = run.workspace + rounded_bytes(run.inputs[0].shape())},
                        run.pool);
   }
 
  private:
-  static void round_row(const float* row, int64_t k, float* out) {
-    float low = 0, high = 0, poison = 0;
-    for (int64_t i = 0; i < k; ++i) {
-      low = std::min(low, row[i]);
-      high = std::max(high, row[i]);
-      poison += row[i] * 0;
-    }
-    const float range = std::max(high - low, 1e-30F);
-    const float inverse = 255 / range;
-    const float scale = range / 255 + poison;
-    const float zero = std::nearbyint(-low * inverse);
-    for (int64_t i = 0; i < k; ++i) {
-      const float q = std::clamp(std::nearbyint(row[i] * inverse) + zero, 0.0F, 255.0F);
-      out[i] = (q - zero) * scale;
-    }
+  const kernels::GemmKernels& gemm_;
+};
+
+class PlainConvKernel final : public CpuKernel {
+ public:
+  explicit PlainConvKernel(const KernelContext& context)
+      : conv_(kernels::cpu_kernels(context.isa).conv), settings_(context) {}
+
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>,
+                        int threads) const override {
+    return rounded_bytes(inputs[0]) + conv_.workspace(threads);
   }
 
-  const kernels::GemmKernels& gemm_;
+  void run(const KernelRun& run) const override {
+    const Tensor& x = run.inputs[0];
+    if (run.outputs[0].size() == 0) return;
+    auto* rounded = reinterpret_cast<float*>(run.workspace);
+    round_rows(x, x.size() / x.shape()[0], rounded, run.pool);
+    kernels::ConvArgs args =
+        settings_.sizes(x.shape(), run.inputs[1].shape(), run.outputs[0].shape());
+    args.x = rounded;
+    args.w = elements<float>(run.inputs[1]);
+    args.bias = elements<float>(run.inputs[2]);
+    args.y = elements<float>(run.outputs[0]);
+    args.workspace = run.workspace + rounded_bytes(x.shape());
+    conv_.conv(args, run.pool);
+  }
+
+ private:
+  const kernels::ConvKernels& conv_;
+  ConvSettings settings_;
 };
 
 std::string refuse_weight(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   const auto weight = dequantized_constant(context, 1);
   if (!weight) return "the weight is not a dequantised constant";
+  if (weight->values.rank() != 2) return "the weight is not a matrix";
   if (weight->values.shape()[0] > kernels::kInt8MaxK) return "sums of so many would overflow";
   if (weight->zero.defined()) {
     const auto* bytes = static_cast<const std::byte*>(weight->zero.data());
@@ -139,8 +176,16 @@ std::string refuse_plain(const KernelContext& context) {
   return matrix ? std::string() : "the weight is not a matrix";
 }
 
+std::string refuse_plain_conv(const KernelContext& context) {
+  const std::string reason = refuse_unless_f32(context);
+  return reason.empty() ? refuse_many_dimensions(context) : reason;
+}
+
 }  // namespace
 
+const CpuImplementation kDynamicConvCpu[2] = {
+    {"conv_int8_dynamic", refuse_conv_int8, create_packed_conv, true, true},
+    {"conv_f32_rounded", refuse_plain_conv, create_kernel<PlainConvKernel>}};
 const CpuImplementation kDynamicMatMulCpu[2] = {
     {"gemm_int8_dynamic", refuse_packed, create_kernel<PackedKernel>, true, false, true},
     {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel>}};

@@ -1,0 +1,204 @@
+#include "src/kernels/cpu/conv_int8.h"
+
+#include "src/kernels/cpu/conv_test_support.h"
+#include "src/kernels/cpu/int8_test_support.h"
+
+namespace tercel::kernels {
+namespace {
+
+// The weight is of integers, without its zero point in p.w; scales are by output channel.
+struct Int8ConvProblem {
+  PackedConvProblem p;
+  std::vector<float> scales;
+  std::vector<int32_t> w_zeros;
+};
+
+class ConvInt8 : public testing::TestWithParam<CpuIsa> {
+ protected:
+  // One to three spatial axes; channels and sizes are odd as often as not.
+  Int8ConvProblem problem(int64_t most_channels, int64_t most_size) {
+    Int8ConvProblem made;
+    PackedConvArgs& a = made.p.args;
+    a.batch = pick(random_, 1, 3);
+    a.in_channels = pick(random_, 1, most_channels);
+    a.out_channels = pick(random_, 1, most_channels);
+    const int64_t rank = pick(random_, 1, 3);
+    for (int64_t d = 3 - rank; d < 3; ++d) {
+      ConvAxis& axis = a.axes[d];
+      axis.taps = pick(random_, 1, 3);
+      axis.stride = pick(random_, 1, 3);
+      axis.dilation = pick(random_, 1, 2);
+      axis.pad = pick(random_, 0, 2);
+      set_axis(axis, (axis.taps - 1) * axis.dilation + 1 + pick(random_, 0, most_size / rank));
+    }
+    fill(made.p, random_);
+    const auto bytes = random_bytes<int8_t>(random_, static_cast<int64_t>(made.p.w.size()));
+    std::copy(bytes.begin(), bytes.end(), made.p.w.begin());
+    made.scales = random_floats(random_, a.out_channels, 0.01F, 0.02F);
+    return made;
+  }
+
+  // B[(tap, channel), output channel] of bytes: the weight plus its zero points.
+  template <class W>
+  std::unique_ptr<Memory> pack(const Int8ConvProblem& made, const float* scales) {
+    const PackedConvArgs& a = made.p.args;
+    const int64_t taps = made.p.size(&ConvAxis::taps), k = a.in_channels * taps;
+    std::vector<W> b;
+    for (int64_t i = 0; i < k; ++i) {
+      for (int64_t m = 0; m < a.out_channels; ++m) {
+        const int64_t at = (m * a.in_channels + i % a.in_channels) * taps + i / a.in_channels;
+        const int32_t zero = made.w_zeros.empty() ? 0 : made.w_zeros[static_cast<std::size_t>(m)];
+        b.push_back(
+            static_cast<W>(made.p.w[static_cast<std::size_t>(at)] + static_cast<float>(zero)));
+      }
+    }
+    auto packed = std::make_unique<Memory>(gemm_.packed_bytes(k, a.out_channels));
+    gemm_.pack_b({.k = k,
+                  .n = a.out_channels,
+                  .b = b.data(),
+                  .is_signed = std::is_signed_v<W>,
+                  .k_stride = a.out_channels,
+                  .scale = scales,
+                  .zero = made.w_zeros.empty() ? nullptr : made.w_zeros.data(),
+                  .out = packed->get()},
+                 three_);
+    return packed;
+  }
+
+  void run(Int8ConvArgs args, ThreadPool& pool) {
+    const Memory workspace(kernels_.workspace(args.conv, pool.size()));
+    args.workspace = workspace.get();
+    kernels_.conv(args, pool);
+  }
+
+  std::vector<float> run(const Int8ConvProblem& made, PackedConvArgs args, const Memory& packed,
+                         ThreadPool& pool) {
+    std::vector<float> y(
+        static_cast<std::size_t>(made.p.outputs() / made.p.args.batch * args.batch), kNan);
+    args.y = y.data();
+    run({.conv = args, .packed = packed.get()}, pool);
+    return y;
+  }
+
+  // Images that are numbers again, and a weight with its scales: what the product stands for.
+  static PackedConvProblem dequantized(const Int8ConvProblem& made) {
+    PackedConvProblem p = made.p;
+    const auto image = static_cast<std::size_t>(p.args.batch) == 0
+                           ? 0
+                           : p.x.size() / static_cast<std::size_t>(p.args.batch);
+    for (std::size_t i = 0; i < p.x.size(); i += image) {
+      const QuantizedRow row(p.x.data() + i, static_cast<int64_t>(image));
+      for (std::size_t j = 0; j < image; ++j)
+        p.x[i + j] = static_cast<float>(row.values[j]) * row.scale;
+    }
+    const std::size_t k = p.w.size() / made.scales.size();
+    for (std::size_t i = 0; i < p.w.size(); ++i) p.w[i] *= made.scales[i / k];
+    return p;
+  }
+
+  template <class X, class W>
+  void check_sums() {
+    Int8ConvProblem made = problem(40, 12);
+    PackedConvArgs& a = made.p.args;
+    a.bias = a.residual = nullptr;
+    a.activation = a.last = Activation::none;
+    const auto w = random_bytes<W>(random_, static_cast<int64_t>(made.p.w.size()));
+    const std::size_t k = w.size() / static_cast<std::size_t>(a.out_channels);
+    for (int64_t m = 0; m < a.out_channels; ++m)
+      made.w_zeros.push_back(static_cast<int32_t>(m % 5) + std::numeric_limits<W>::min());
+    for (std::size_t i = 0; i < w.size(); ++i)
+      made.p.w[i] = static_cast<float>(w[i] - made.w_zeros[i / k]);
+    const int32_t zero = std::numeric_limits<X>::max() - 3;
+    const auto bytes = random_bytes<X>(random_, static_cast<int64_t>(made.p.x.size()));
+    // p.x is channels last, bytes are as ONNX has them.
+    const int64_t area = made.p.size(&ConvAxis::in);
+    for (int64_t i = 0; i < static_cast<int64_t>(bytes.size()); ++i) {
+      const int64_t image = i / (area * a.in_channels), c = i / area % a.in_channels;
+      made.p.x[static_cast<std::size_t>((image * area + i % area) * a.in_channels + c)] =
+          static_cast<float>(bytes[static_cast<std::size_t>(i)] - zero);
+    }
+    const auto packed = pack<W>(made, nullptr);
+    std::vector<int32_t> sums(static_cast<std::size_t>(made.p.outputs()), -1);
+    run({.conv = a,
+         .x_bytes = bytes.data(),
+         .x_signed = std::is_signed_v<X>,
+         .x_zero = zero,
+         .packed = packed->get(),
+         .sums = sums.data()},
+        three_);
+    const std::vector<double> want = expected(made.p);
+    for (std::size_t i = 0; i < want.size(); ++i)
+      ASSERT_EQ(sums[i], static_cast<int32_t>(want[i])) << i;
+  }
+
+  const ConvInt8Kernels& kernels_ = conv_int8_kernels(GetParam());
+  const GemmInt8Kernels& gemm_ = gemm_int8_kernels(GetParam());
+  std::mt19937 random_{20260214};
+  ThreadPool one_{1};
+  ThreadPool three_{3};
+};
+
+TEST_P(ConvInt8, SumsAreExact) {
+  for (int i = 0; i < 8; ++i) {
+    check_sums<uint8_t, int8_t>();
+    check_sums<int8_t, int8_t>();
+    check_sums<uint8_t, uint8_t>();
+    check_sums<int8_t, uint8_t>();
+  }
+}
+
+TEST_P(ConvInt8, QuantisesImagesAsTheTextSays) {
+  const auto check = [&](const Int8ConvProblem& made, int i) {
+    const auto packed = pack<int8_t>(made, made.scales.data());
+    const auto got = run(made, made.p.args, *packed, three_);
+    EXPECT_LT(error_of(got, expected(dequantized(made))), 1e-5) << "case " << i;
+  };
+  for (int i = 0; i < 24; ++i) check(problem(40, 12), i);
+  // Several groups of panels, several chunks of an image.
+  for (int i = 0; i < 3; ++i) check(problem(250, 24), 100 + i);
+}
+
+TEST_P(ConvInt8, ThreadsAndTheBatchChangeNoBit) {
+  for (int i = 0; i < 12; ++i) {
+    const Int8ConvProblem made = problem(90, 24);
+    const auto packed = pack<int8_t>(made, made.scales.data());
+    const auto all = run(made, made.p.args, *packed, three_);
+    const auto again = run(made, made.p.args, *packed, one_);
+    EXPECT_TRUE(same_bits(all.data(), again.data(), made.p.outputs())) << "case " << i;
+    const auto alone = run(made, last_item(made.p), *packed, three_);
+    const int64_t item = made.p.outputs() / made.p.args.batch;
+    EXPECT_TRUE(same_bits(alone.data(), all.data() + made.p.outputs() - item, item))
+        << "case " << i;
+  }
+}
+
+TEST_P(ConvInt8, AnImageThatIsNotFiniteGivesNan) {
+  Int8ConvProblem made = problem(20, 8);
+  made.p.args.batch = 2;
+  fill(made.p, random_);
+  made.p.args.residual = nullptr;
+  made.p.args.activation = made.p.args.last = Activation::none;
+  const auto packed = pack<int8_t>(made, made.scales.data());
+  const int64_t item = made.p.outputs() / 2;
+  const auto before = run(made, made.p.args, *packed, three_);
+  for (const float value : {kInfinity, -kInfinity, kNan}) {
+    made.p.x.back() = value;
+    const auto y = run(made, made.p.args, *packed, three_);
+    EXPECT_TRUE(same_bits(y.data(), before.data(), item));
+    for (int64_t i = item; i < 2 * item; ++i)
+      ASSERT_TRUE(std::isnan(y[static_cast<std::size_t>(i)])) << value;
+  }
+}
+
+TEST_P(ConvInt8, TakesEmptyBatches) {
+  Int8ConvProblem made = problem(20, 8);
+  made.p.args.batch = 0;
+  made.p.args.residual = nullptr;
+  const auto packed = pack<int8_t>(made, made.scales.data());
+  run({.conv = made.p.args, .packed = packed->get()}, three_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, ConvInt8, testing::ValuesIn(cpu_isas()), isa_name);
+
+}  // namespace
+}  // namespace tercel::kernels

@@ -1,0 +1,232 @@
+#pragma once
+// What products of 8-bit integers share: how a packed B and a thread's rows lie in memory, how
+// numbers are rounded, and the walk of rows past panels. Only for sources of tercel_isa_sources.
+
+#include "src/kernels/cpu/gemm_int8.h"
+#include "src/kernels/cpu/gemm_int8_tile.h"
+#include "src/kernels/cpu/gemm_task.h"
+
+TERCEL_ISA_BEGIN
+
+constexpr double kProductsPerNanosecond = 200;
+// What stays in a core's L2 while rows pass by: of the rows of A, and of B.
+constexpr int64_t kRowsBytes = 192 << 10;
+constexpr int64_t kPanelsBytes = 384 << 10;
+#if defined(TERCEL_ISA_amx)
+constexpr int64_t kMostTileRows = kAmxRows;
+#else
+constexpr int64_t kMostTileRows = kInt8Rows;
+#endif
+constexpr int64_t kMostRows = (128 + kMostTileRows - 1) / kMostTileRows * kMostTileRows;
+
+// Where the parts of a packed matrix are, in bytes.
+struct PackedLayout {
+  int64_t panels, steps, panel_bytes, sums, zeros, scales, bytes;
+
+  PackedLayout(int64_t k, int64_t n) {
+    panels = ceil_div(n, kInt8Panel);
+    steps = round_up(k, kPadK) / kStep;
+    panel_bytes = steps * kStepBytes;
+    const int64_t columns = round_up(panels * kInt8Panel * 4, kLine);
+    sums = kLine + round_up(panels * panel_bytes, kLine);
+    zeros = sums + columns;
+    scales = zeros + columns;
+    bytes = scales + columns;
+  }
+};
+
+// The first line says whether the matrix has zero points.
+inline bool has_zero_points(const void* packed) {
+  int32_t any_zero = 0;
+  copy_bytes(&any_zero, packed, sizeof(any_zero));
+  return any_zero != 0;
+}
+
+inline void store_bytes(RowElement* to, Int value) {
+#if defined(TERCEL_ISA_avx512) && !defined(TERCEL_ISA_avx512_vnni) && !defined(TERCEL_ISA_amx)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16((__m512i)value));
+#elif defined(TERCEL_ISA_avx512)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)value));
+#else
+  typedef RowElement Elements __attribute__((vector_size(sizeof(RowElement) * kLanes)));
+  const Elements elements = __builtin_convertvector(value, Elements);
+  copy_bytes(to, &elements, sizeof(elements));
+#endif
+}
+
+inline Int clamp_byte(Int value) {
+#if defined(TERCEL_ISA_avx512)
+  return (Int)_mm512_max_epi32(_mm512_min_epi32((__m512i)value, _mm512_set1_epi32(255)),
+                               _mm512_setzero_si512());
+#else
+  value = value > 255 ? splat_int(255) : value;
+  return value < 0 ? splat_int(0) : value;
+#endif
+}
+
+// The least and the greatest of numbers, 0 among them; a NaN where one is not finite, else 0.
+struct Extremes {
+  Vec low = zeros(), high = zeros(), poison = zeros();
+
+  void look(const float* from, int64_t count) {
+    const int64_t whole = count / kLanes * kLanes;
+    for (int64_t i = 0; i < whole; i += kLanes) look(load(from + i));
+    if (whole < count) look(load_some(from + whole, count - whole));
+  }
+  float least_value() const {
+    return across(low, [](float x, float y) { return x < y ? x : y; });
+  }
+
+ private:
+  void look(Vec value) {
+    low = lesser(value, low);
+    high = greater(value, high);
+    poison = fma(value, zeros(), poison);
+  }
+};
+
+// The 255 steps between two numbers, as gemm_int8.h has them.
+class Steps {
+ public:
+  Steps(float low, float high) : range_(most(high - low, 1e-30F)), inverse_(255 / range_) {
+    zero_ = rounded(splat(-low));
+  }
+
+  float scale() const { return range_ / 255; }
+  int32_t zero() const { return (int32_t)zero_[0]; }
+  Int quantized(Vec value) const { return clamp_byte((Int)(rounded(value) + zero_)); }
+
+ private:
+  Uint rounded(Vec value) const {
+    const Vec shift = splat(12582912.0F);  // 1.5 · 2^23: the sum's low bits are the integer
+    return (Uint)(value * splat(inverse_) + shift) - (Uint)shift;
+  }
+
+  float range_, inverse_;
+  Uint zero_;
+};
+
+// A thread's rows, an odd number of lines apart: rows of one stride of 4 KiB would share a set of
+// the cache. Whole vectors may be written past a row's end.
+struct RowsLayout {
+  int64_t stride, rows, bytes, facts;
+
+  RowsLayout(int64_t m, int64_t k) {
+    const int64_t lines = ceil_div((k + kLanes) * static_cast<int64_t>(sizeof(RowElement)), kLine);
+    stride = (lines + 1 - lines % 2) * kLine / static_cast<int64_t>(sizeof(RowElement));
+    const int64_t row_bytes = stride * static_cast<int64_t>(sizeof(RowElement));
+    rows = least(
+        round_up(m, kMostTileRows),
+        least(kMostRows, most<int64_t>(1, kRowsBytes / row_bytes / kMostTileRows) * kMostTileRows));
+    facts = rows * row_bytes;
+    bytes = facts + round_up(3 * rows * 4, kLine);
+  }
+
+  RowFacts facts_in(char* memory) const {
+    auto* scales = reinterpret_cast<float*>(memory + facts);
+    return {scales, reinterpret_cast<int32_t*>(scales + rows),
+            reinterpret_cast<int32_t*>(scales + 2 * rows)};
+  }
+};
+
+// Of all threads.
+inline std::size_t rows_bytes(int64_t m, int64_t k, int threads) {
+  checked_bytes(most<int64_t>(k, 1) + kLine, kMostRows, 4);
+  return checked_bytes(RowsLayout(m, k).bytes, threads, 1);
+}
+
+// How C is cut into tasks: by rows, so that each is made once; by columns where there are too few.
+struct Int8Cut {
+  int64_t rows, columns;
+
+  Int8Cut(int64_t m, int64_t panels, int64_t threads, const RowsLayout& layout) {
+    rows = least(threads, most<int64_t>(1, m / (2 * kMostTileRows)));
+    columns = least(panels, ceil_div(threads, rows));
+    if (rows == threads) rows = round_up(most(rows, ceil_div(m, layout.rows)), threads);
+  }
+  int64_t tasks() const { return rows * columns; }
+};
+
+inline double int8_cost(int64_t m, int64_t panels, int64_t k) {
+  return static_cast<double>(m) * static_cast<double>(panels * kInt8Panel) *
+         static_cast<double>(k) / kProductsPerNanosecond;
+}
+
+struct Block {
+  const RowElement* a;
+  int64_t a_row;
+  RowFacts facts;
+  Range rows;  // of C
+};
+
+template <class Out>
+inline void run_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
+#if defined(TERCEL_ISA_amx)
+  if (rows > kInt8Rows / 2) return amx_tile(rows, args, c, c_row);
+#endif
+  kInt8Tiles<Out>.by_rows[rows - 1](args, c, c_row);
+}
+
+// One tile of rows by one panel, as wide as there are columns.
+template <class Out>
+inline void put_tile(int rows, const TileArgs& args, int64_t columns, Out* c, int64_t c_row) {
+  if (columns >= kInt8Panel) return run_tile(rows, args, c, c_row);
+  alignas(64) Out whole[kMostTileRows * kInt8Panel];
+  run_tile(rows, args, whole, kInt8Panel);
+  for (int r = 0; r < rows; ++r) {
+    copy_bytes(c + r * c_row, whole + r * kInt8Panel,
+               static_cast<std::size_t>(columns) * sizeof(Out));
+  }
+}
+
+// Panels in groups that stay in L2 while the rows pass by. Of few rows B is read once and from
+// memory: the next panel is asked for while this one is multiplied.
+// finish(rows, column, columns, where C has them) follows when they are done.
+template <class Out, class Finish>
+void multiply(const Int8GemmArgs& args, const Block& block, Range panels, Out* c,
+              const Finish& finish) {
+  const PackedLayout layout(args.k, args.n);
+  const auto* base = static_cast<const char*>(args.packed_b);
+  const auto* b = reinterpret_cast<const int8_t*>(base + kLine);
+  const bool shifted = has_zero_points(args.packed_b);
+  const int64_t tiles = ceil_div(block.rows.size(), kMostTileRows);
+  const int64_t fitting = most<int64_t>(1, kPanelsBytes / most<int64_t>(1, layout.panel_bytes));
+  const int64_t group = tiles <= 2 ? 1 : least<int64_t>(8, fitting);
+  for (int64_t first = panels.begin; first < panels.end; first += group) {
+    const int64_t last = least(first + group, panels.end);
+    const int64_t column = first * kInt8Panel;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const Range tile = part(block.rows.size(), t, tiles);
+      const int rows = static_cast<int>(tile.size());
+      Out* out = c + (block.rows.begin + tile.begin) * args.c_row;
+      for (int64_t p = first; p < last; ++p) {
+        const int8_t* panel = b + p * layout.panel_bytes;
+        const int64_t at = p * kInt8Panel;
+        TileArgs one{
+            block.a + tile.begin * block.a_row,
+            block.a_row,
+            panel,
+            layout.steps,
+            panel,
+            0,
+            {block.facts.scales + tile.begin, block.facts.zeros + tile.begin,
+             block.facts.rests + tile.begin},
+            {reinterpret_cast<const int32_t*>(base + layout.sums) + at,
+             shifted ? reinterpret_cast<const int32_t*>(base + layout.zeros) + at : nullptr,
+             reinterpret_cast<const float*>(base + layout.scales) + at}};
+        if (tiles == 1) {
+          one.ahead = panel + 8192;
+          one.ahead_step = kStepBytes;
+        } else if (tiles == 2) {
+          one.ahead = panel + layout.panel_bytes + t * (layout.panel_bytes / 2);
+          one.ahead_step = kStepBytes / 2;
+        }
+        put_tile(rows, one, args.n - at, out + at, args.c_row);
+      }
+      finish(Range{block.rows.begin + tile.begin, block.rows.begin + tile.end}, column,
+             least(last * kInt8Panel, args.n) - column, out + column);
+    }
+  }
+}
+
+TERCEL_ISA_END
