@@ -55,8 +55,8 @@ struct SessionOptions {
   std::size_t memory_limit = 0;
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;
-  // Keep which kernels of a GPU were measured to be the fastest for which products, from one
-  // process to the next: in $TERCEL_CACHE_DIR, $XDG_CACHE_HOME/tercel or ~/.cache/tercel.
+  // Keep which kernels of a GPU were measured to be the fastest, from one process to the next: in
+  // $TERCEL_CACHE_DIR, $XDG_CACHE_HOME/tercel or ~/.cache/tercel.
   bool tuning_cache = true;
   // The best instruction set to use: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni",
   // "avx2", "generic"; empty: the machine's best. A machine that lacks the one that is named

@@ -41,9 +41,9 @@ struct CudaLibrary {
   // The same within the device's memory, queued. The arrays may not overlap.
   void (*convert)(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
                   Stream& stream);
-  // Which kernels were measured to be the fastest for which products: lines below one that says for
-  // what kind of device and which libraries. And what takes in such lines. Throw Errc::unsupported
-  // where cuBLASLt is missing.
+  // Which kernels were measured to be the fastest for which products and convolutions: lines below
+  // one that says for what kind of device and which libraries. And what takes in such lines. Throw
+  // Errc::unsupported where cuBLASLt is missing.
   std::string (*tuned)(Device& device);
   void (*take_tuned)(Device& device, std::string_view text);
 };

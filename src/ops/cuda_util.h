@@ -62,7 +62,7 @@ void take_tuned(Device& device, std::string_view text);
 
 // The products of a device; made at the first call.
 cuda::GemmLibrary& gemm_library(Device& device);
-// The convolutions of a device; made at the first call. Errc::unsupported without cuDNN.
+// The convolutions of a device; made at the first call.
 cuda::ConvLibrary& conv_library(Device& device);
 
 }  // namespace tercel::ops

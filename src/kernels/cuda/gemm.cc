@@ -42,6 +42,9 @@ void finish_product(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t
 GemmLibrary::GemmLibrary() : state_(std::make_unique<State>()) {}
 GemmLibrary::~GemmLibrary() = default;
 
+std::string GemmLibrary::save() const { return state_->text("gemm"); }
+int GemmLibrary::load(std::string_view text) { return state_->take("gemm", text); }
+
 std::size_t GemmLibrary::scratch(const GemmArgs& args) {
   const double flops = 2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) *
                        static_cast<double>(args.k) * static_cast<double>(args.batch);

@@ -116,10 +116,8 @@ class GemmLibrary {
   void tune(const GemmNormArgs& args, cudaStream_t stream);
   void tune(const Fp8GemmArgs& args, cudaStream_t stream);
 
-  // The choices made by tune() as lines of text (gemm_choices.h) below one that says for what: the
-  // versions of Tercel and cuBLASLt, and the kind of device. And back: of a text for something else
-  // nothing is taken, nor lines that are damaged or of what tune() has measured; returns how many
-  // were.
+  // The choices made by tune() as lines of text (choices.h). And back, but for lines that are
+  // damaged, of another library, or of what tune() has measured; returns how many were taken.
   std::string save() const;
   int load(std::string_view text);
 

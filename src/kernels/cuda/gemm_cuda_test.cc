@@ -130,7 +130,6 @@ TEST_P(GemmCuda, TunedChoicesGiveTheSame) {
   check({4096, 1536, 384, true, Activation::gelu}, How::tuned);
   const std::string saved = library().save();
   EXPECT_GE(GemmLibrary().load(saved), 2);
-  EXPECT_EQ(GemmLibrary().load("something else"), 0);
 }
 
 TEST_P(GemmCuda, HopperTiles) {
