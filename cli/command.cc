@@ -121,15 +121,17 @@ void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::st
   add_text(app_, name, "TYPE", help, [&value, name](const std::string& text) {
     const auto parsed = text == "auto" ? std::optional(Dtype::undefined) : parse_dtype(text);
     if (!parsed)
-      throw CLI::ValidationError(name, "expected f32, f16, bf16, int8, int4 or auto: " + text);
+      throw CLI::ValidationError(name,
+                                 "expected f32, f16, bf16, int8, int4, f8e4m3fn or auto: " + text);
     value = *parsed;
   });
 }
 
 void add_running_options(Options& options, SessionOptions& session) {
-  options.dtype_or_auto("--dtype", session.dtype,
-                        "How weights are held: f32 (default), f16, bf16; int8, int4: products of "
-                        "bytes; auto: the fastest here that keeps --least-cosine");
+  options.dtype_or_auto(
+      "--dtype", session.dtype,
+      "How weights are held: f32 (default), f16, bf16; int8, int4: products of bytes; "
+      "f8e4m3fn: products of fp8 on Hopper GPUs; auto: the fastest here that keeps --least-cosine");
   options.number("--least-cosine", session.least_cosine,
                  "For --dtype auto: the least mean cosine of the outputs to f32");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);
@@ -147,6 +149,8 @@ void add_running_options(Options& options, SessionOptions& session) {
                "avx2, generic");
   options.bytes("--memory-limit", session.memory_limit,
                 "Most memory for weights and requests: 512M, 2G");
+  options.negative_flag("--no-tuning-cache", session.tuning_cache,
+                        "Keep no file of which kernels of a GPU were the fastest");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");
 }
 

@@ -35,8 +35,9 @@ using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
 Dtype dtype_named(const std::string& name) {
   if (const auto dtype = parse_dtype(name)) return *dtype;
-  throw Error(Errc::invalid_argument,
-              "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8, int4 or auto");
+  throw Error(
+      Errc::invalid_argument,
+      "unknown dtype \"" + name + "\"; expected f32, f16, bf16, int8, int4, f8e4m3fn or auto");
 }
 
 // An array's memory, held by a reference that may be dropped on any thread.
@@ -270,7 +271,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
           const std::string& devices, std::size_t memory_limit, bool optimize,
           const std::string& cpu_isa, const std::string& task, bool throughput, bool pin,
           float least_cosine, const std::vector<nb::dict>& samples, bool strict,
-          const std::string& placement) {
+          const std::string& placement, bool tuning_cache) {
   SessionOptions options;
   options.least_cosine = least_cosine;
   for (const nb::dict& sample : samples) options.samples.push_back(to_tensors(sample));
@@ -285,6 +286,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
   options.pin = pin;
   options.strict = strict;
   options.placement = placement;
+  options.tuning_cache = tuning_cache;
   const nb::gil_scoped_release released;
   if constexpr (std::is_same_v<Made, Session>) {
     return Session::load(path, options);
@@ -305,7 +307,7 @@ nb::class_<Made> add_class(nb::module_& module, const char* name) {
                   "task"_a = defaults.task, "throughput"_a = defaults.throughput,
                   "pin"_a = defaults.pin, "least_cosine"_a = defaults.least_cosine,
                   "samples"_a = std::vector<nb::dict>(), "strict"_a = defaults.strict,
-                  "placement"_a = defaults.placement);
+                  "placement"_a = defaults.placement, "tuning_cache"_a = defaults.tuning_cache);
 }
 
 nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {

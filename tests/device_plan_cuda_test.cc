@@ -192,6 +192,42 @@ TEST_F(DevicePlan, Bert) {
   EXPECT_EQ(steps_of_checkpoint("bert_qa"), expected) << explained_;
 }
 
+// Batches of about as many tokens have one plan.
+TEST_F(DevicePlan, NumbersOfRowsAreRoundedUp) {
+  const auto path = source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints/bert_qa";
+  auto model = read_model(path, "");
+  prepare_model(*model, {best_cpu_isa(), pool_, *memory_}, true);
+  const Program program(std::move(model), {best_cpu_isa(), Dtype::f32, accelerator_.get(), false},
+                        pool_, *memory_);
+  ASSERT_EQ(program.sizing_steps().size(), 1U);
+  // In a batch of two sequences, the second of one token.
+  const auto rows = [&](int64_t real, int64_t length) {
+    Tensor mask(Dtype::i64, {2, length});
+    for (int64_t i = 0; i < mask.size(); ++i)
+      mask.values<int64_t>()[static_cast<std::size_t>(i)] = i < real || i == length ? 1 : 0;
+    const std::vector<Tensor> inputs{mask};
+    std::vector<Tensor> outputs(5);
+    program.sizing_steps()[0].kernel->run({inputs, outputs, nullptr, pool_, *memory_, {}});
+    return outputs;
+  };
+  const auto some = rows(3, 100);
+  ASSERT_EQ(some[0].size(), 64);
+  const auto places = some[0].values<int64_t>();
+  EXPECT_EQ(std::vector<int64_t>(places.begin(), places.begin() + 5),
+            (std::vector<int64_t>{0, 1, 2, 100, 100}));
+  EXPECT_EQ(places[63], 100);
+  EXPECT_EQ(some[2].values<int64_t>()[63], 0);  // its position
+  EXPECT_EQ(some[1].values<int64_t>()[2], 4);   // where the sequences end
+  const auto number = [&](int64_t real, int64_t length) { return rows(real, length)[0].size(); };
+  EXPECT_EQ(number(63, 100), 64);
+  EXPECT_EQ(number(64, 100), 128);
+  EXPECT_EQ(number(2000, 4000), 2048);
+  EXPECT_EQ(number(2048, 4000), 2176);  // in steps of 128
+  EXPECT_EQ(number(4096, 8000), 4352);  // of 256
+  EXPECT_EQ(number(20, 20), 39);        // all places are left to a batch that is full
+  EXPECT_EQ(number(1, 1), 2);
+}
+
 // No operator of an encoder is left to the CPU but what says shapes, and its embedding is one step.
 TEST_F(DevicePlan, EncodersRunOnTheDevice) {
   const std::regex shapes("Shape|Squeeze|Concat|Range");

@@ -1,7 +1,9 @@
 // Sessions on cuda:0 against sessions on the CPU: answers, what a steady state allocates, errors.
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -22,7 +24,9 @@ class CudaSession : public testing::Test {
  protected:
   void SetUp() override {
     if (cuda_devices().devices.empty()) GTEST_SKIP() << cuda_devices().missing;
+    ::setenv("TERCEL_CACHE_DIR", kCache.c_str(), 1);
   }
+  static inline const std::string kCache = testing::TempDir() + "session_cuda_test";
 
   // Rows of random tokens, padded on the right; without padding when `full`.
   NamedTensors inputs(const std::vector<TensorInfo>& wanted, int64_t batch, int64_t length,
@@ -281,6 +285,92 @@ TEST_F(CudaSession, ThreadsShareASession) {
   for (std::size_t t = 0; t < kThreads; ++t) {
     EXPECT_EQ(errors[t], "");
     EXPECT_LE(worst[t], 2e-4) << "thread " << t;
+  }
+}
+
+// The rows that fill up a plan are seen by nobody.
+TEST_F(CudaSession, BatchesOfAboutAsManyTokensShareAPlan) {
+  const auto path = kCheckpoints / "bert_qa";
+  const Session cpu = Session::load(path, {.threads = 1});
+  const Session gpu = Session::load(path, {.devices = "cuda:0", .threads = 1});
+  const NamedTensors first = inputs(cpu.inputs(), 4, 16, false);
+  const NamedTensors alone = gpu.run(first);
+  for (int run = 0; run < 8; ++run) {
+    const NamedTensors given = inputs(cpu.inputs(), 4, 16, false);
+    const NamedTensors expected = cpu.run(given);
+    for (const auto& [name, tensor] : gpu.run(given))
+      EXPECT_LE(distance(tensor, expected.at(name)), 2e-4) << name << " run " << run;
+  }
+  EXPECT_LE(gpu.stats().plans, 2U);  // of 63 rows; and of 64, should no token be padding
+  for (const auto& [name, tensor] : gpu.run(first))
+    EXPECT_LE(distance(tensor, alone.at(name)), 1e-4);
+}
+
+TEST_F(CudaSession, WhatWasMeasuredIsKept) {
+  const auto path = kCheckpoints / "bert_qa";
+  std::filesystem::remove_all(kCache);
+  const auto lines = [&] {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(kCache)) {
+      std::ifstream file(entry.path());
+      for (std::string line; std::getline(file, line);) all.push_back(line);
+    }
+    return all;
+  };
+  const SessionOptions options{.devices = "cuda:0", .threads = 1, .dtype = Dtype::f16};
+  const Session session = Session::load(path, options);
+  EXPECT_TRUE(session.warnings().empty());
+  // A length of no other test: choices are the process's.
+  const NamedTensors given = inputs(session.inputs(), 7, 23, true);
+  const std::size_t before = lines().size();
+  ASSERT_GE(before, 1U);
+  EXPECT_NE(lines()[0].find("cuBLASLt"), std::string::npos) << lines()[0];
+  for (int run = 0; run < 3; ++run) session.run(given);
+  EXPECT_GT(lines().size(), before);
+
+  std::filesystem::remove_all(kCache);
+  SessionOptions without = options;
+  without.tuning_cache = false;
+  const Session other = Session::load(path, without);
+  for (int run = 0; run < 3; ++run) other.run(given);
+  EXPECT_FALSE(std::filesystem::exists(kCache));
+
+  ::setenv("TERCEL_CACHE_DIR", "/dev/null/cache", 1);
+  const Session warned = Session::load(path, options);
+  ASSERT_EQ(warned.warnings().size(), 1U);
+  EXPECT_NE(warned.warnings()[0].find("/dev/null/cache"), std::string::npos);
+  EXPECT_NO_THROW(for (int run = 0; run < 3; ++run) warned.run(given));
+}
+
+// A rounding to E4M3 is off by up to 1/16, and four products a layer follow one another.
+TEST_F(CudaSession, Fp8IsNearF32) {
+  const auto path = source_folder(TERCEL_SOURCE_DIR) / "models/minilm-qa";
+  const SessionOptions options{.devices = "cuda:0", .threads = 1, .dtype = Dtype::f8e4m3fn};
+  if (find_device("cuda:0").properties().capability != 90) {
+    try {
+      Session::load(path, options);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Errc::unsupported);
+      EXPECT_NE(std::string(error.what()).find("9.0"), std::string::npos) << error.what();
+    }
+    GTEST_SKIP() << "products of f8e4m3fn need compute capability 9.0";
+  }
+  const Session cpu = Session::load(path, {.threads = 1});
+  const Session gpu = Session::load(path, options);
+  const std::string steps = gpu.explain();
+  std::size_t products = 0;
+  for (auto at = steps.find("cuda:0 gemm_fp8_weight"); at != std::string::npos;
+       at = steps.find("cuda:0 gemm_fp8_weight", at + 1))
+    ++products;
+  EXPECT_EQ(products, 24U) << steps;  // 4 a layer; the head stays f16
+  for (const bool full : {false, true}) {
+    const NamedTensors given = inputs(cpu.inputs(), 5, 40, full);
+    const NamedTensors expected = cpu.run(given);
+    for (int run = 0; run < 5; ++run) {  // queued, measured, recorded, replayed
+      for (const auto& [name, tensor] : gpu.run(given))
+        EXPECT_LE(distance(tensor, expected.at(name)), 0.15) << name << " run " << run;
+    }
   }
 }
 

@@ -303,6 +303,9 @@ TEST(Session, WrongPathsAndOptionsAreNamed) {
             Errc::invalid_argument);
   EXPECT_EQ(error_of([] { Session::load(kCheckpoint, {.dtype = Dtype::i64}); }).code(),
             Errc::invalid_argument);
+  const Error fp8 = error_of([] { Session::load(kCheckpoint, {.dtype = Dtype::f8e4m3fn}); });
+  EXPECT_EQ(fp8.code(), Errc::unsupported);
+  EXPECT_THAT(fp8.what(), HasSubstr("choose int8"));
   EXPECT_EQ(error_of([] { Session::load(kCheckpoint, {.cpu_isa = "mmx"}); }).code(),
             Errc::invalid_argument);
   EXPECT_EQ(error_of([] { Session::load(kCheckpoint, {.task = "flying"}); }).code(),

@@ -91,13 +91,19 @@ void measure_fp8(Bench& bench, int64_t m, int64_t n, int64_t k) {
                     bench.stream);
   bench.row("quantize_fp8_rows " + std::to_string(m) + "x" + std::to_string(k),
             bench.time([&] { quantize_fp8_rows(quantize, bench.stream); }), 3.0 * m * k, 0);
-  Fp8GemmArgs args{bench.type, m,
-                   n,          k,
-                   a.get(),    static_cast<const float*>(a_scales.get()),
-                   b.get(),    static_cast<const float*>(b_scales.get()),
-                   c.get()};
-  args.scratch = scratch.get();
-  args.scratch_bytes = scratch.bytes();
+  Fp8GemmArgs args;
+  args.gemm = {.type = bench.type,
+               .m = m,
+               .n = n,
+               .k = k,
+               .a = a.get(),
+               .b = b.get(),
+               .c = c.get(),
+               .c_row = n};
+  args.a_scales = static_cast<const float*>(a_scales.get());
+  args.b_scales = static_cast<const float*>(b_scales.get());
+  args.gemm.scratch = scratch.get();
+  args.gemm.scratch_bytes = scratch.bytes();
   try {
     bench.gemm.tune(args, bench.stream);
     bench.row("gemm_fp8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),

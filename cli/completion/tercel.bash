@@ -13,7 +13,7 @@ _tercel() {
     mapfile -t COMPREPLY < <(compgen -W "$("$program" ${command:+"$command"} --help 2>/dev/null |
       grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)" -- "$word")
   elif [[ $previous == --dtype ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'f32 f16 bf16 int8 int4 auto' -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W 'f32 f16 bf16 int8 int4 f8e4m3fn auto' -- "$word")
   elif [[ $command == predict && $previous == --task ]]; then
     mapfile -t COMPREPLY < <(compgen -W 'question-answering text-classification token-classification embedding tensors' -- "$word")
   elif [[ $command == predict && $previous == --format ]]; then

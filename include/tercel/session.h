@@ -43,9 +43,10 @@ struct SessionOptions {
   int threads = 0;
   // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
   // the CPU: products of bytes, quantised as docs/int8.md says; or i4, on the CPU: weights of 4
-  // bits, as docs/int4.md says. undefined ("auto"): the fastest on this machine of f32, bf16 and i8
-  // that keeps `least_cosine`, tried at load; Session::options() then says which it is, and
-  // explain() begins with the reason.
+  // bits, as docs/int4.md says; or f8e4m3fn, on a GPU of compute capability 9.0: f16, and products
+  // with large constant weights in fp8, as docs/fp8.md says. undefined ("auto"): the fastest on
+  // this machine of f32, bf16 and i8 that keeps `least_cosine`, tried at load; Session::options()
+  // then says which it is, and explain() begins with the reason.
   Dtype dtype = Dtype::f32;
   // For "auto": the least mean cosine to f32 that the rows of float outputs may have. Weights that
   // i8 cannot hold so well stay bf16 or f32.
@@ -58,6 +59,9 @@ struct SessionOptions {
   std::size_t memory_limit = 0;
   // Run the graph as it is in the file when false: no rewriting passes.
   bool optimize = true;
+  // Keep which kernels of a GPU were measured to be the fastest, from one process to the next: in
+  // $TERCEL_CACHE_DIR, $XDG_CACHE_HOME/tercel or ~/.cache/tercel.
+  bool tuning_cache = true;
   // The best instruction set to use: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni",
   // "avx2", "generic"; empty: the machine's best. A machine that lacks the one that is named
   // refuses the session.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "src/base/cache_folder.h"
 #include "src/base/error_test_util.h"
 #include "src/base/fail.h"
 #include "src/base/half.h"
@@ -53,6 +55,19 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(to_f16(65520.0F).bits, 0x7c00);
   EXPECT_EQ(to_bf16(1.0F + 0x1p-8F).bits, 0x3f80);
   EXPECT_EQ(to_bf16(1.0F + 0x3p-8F).bits, 0x3f82);
+}
+
+TEST(CacheFolder, IsTheFirstThatTheEnvironmentNames) {
+  for (const char* name : {"TERCEL_CACHE_DIR", "XDG_CACHE_HOME", "HOME"}) ::unsetenv(name);
+  EXPECT_EQ(error_of([] { cache_folder(); }).code(), Errc::not_found);
+  ::setenv("HOME", "/home/someone", 1);
+  EXPECT_EQ(cache_folder(), "/home/someone/.cache/tercel");
+  ::setenv("XDG_CACHE_HOME", "relative", 1);  // is to be ignored
+  EXPECT_EQ(cache_folder(), "/home/someone/.cache/tercel");
+  ::setenv("XDG_CACHE_HOME", "/caches", 1);
+  EXPECT_EQ(cache_folder(), "/caches/tercel");
+  ::setenv("TERCEL_CACHE_DIR", "own", 1);
+  EXPECT_EQ(cache_folder(), "own");
 }
 
 TEST(Errors, NameTheirFileOnce) {

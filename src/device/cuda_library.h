@@ -22,7 +22,7 @@ class KernelTable;
 
 // Changes with every change of what the two halves share: of this header, memory.h,
 // src/ops/kernel.h and src/ir.
-inline constexpr int kCudaLibraryInterface = 3;
+inline constexpr int kCudaLibraryInterface = 4;
 
 // What the library answers. The first two members can be read whatever else has changed.
 struct CudaLibrary {
@@ -35,6 +35,11 @@ struct CudaLibrary {
   // queued. A finite number stays one: beyond the other type's range it becomes the largest (what a
   // mask adds to hide a key must not turn into infinity). The arrays may not overlap.
   Convert convert;
+  // Which kernels were measured to be the fastest for which products and convolutions: lines below
+  // one that says for what kind of device and which libraries. And what takes in such lines. Throw
+  // Errc::unsupported where cuBLASLt is missing.
+  std::string (*tuned)(Device& device);
+  void (*take_tuned)(Device& device, std::string_view text);
 };
 
 // The name and type of the function that it exports.

@@ -24,7 +24,9 @@ const KernelTable& cuda_kernel_table() {
 // The one function that libtercel_cuda.so exports.
 extern "C" TERCEL_API const tercel::CudaLibrary* tercel_cuda_library() {
   static const tercel::CudaLibrary kLibrary{
-      tercel::version().data(), tercel::kCudaLibraryInterface, tercel::cuda::open_devices,
-      &tercel::ops::cuda_kernel_table(), tercel::ops::convert};
+      tercel::version().data(),   tercel::kCudaLibraryInterface,
+      tercel::cuda::open_devices, &tercel::ops::cuda_kernel_table(),
+      tercel::ops::convert,       tercel::ops::tuned,
+      tercel::ops::take_tuned};
   return &kLibrary;
 }

@@ -6,6 +6,8 @@
 #include <map>
 #include <mutex>
 
+#include "src/kernels/cuda/choices.h"
+
 namespace tercel::ops {
 
 int element_bytes_of(Dtype dtype) { return bits_of(dtype) / 8; }
@@ -119,6 +121,20 @@ PerDevice<T>& per_device() {
 }
 
 }  // namespace
+
+std::string tuned(Device& device) {
+  device.use();
+  return cuda::choices_heading() + conv_library(device).save() + gemm_library(device).save();
+}
+
+void take_tuned(Device& device, std::string_view text) {
+  device.use();
+  const std::string heading = cuda::choices_heading();
+  if (!text.starts_with(heading)) return;
+  text.remove_prefix(heading.size());
+  conv_library(device).load(text);
+  gemm_library(device).load(text);
+}
 
 cuda::GemmLibrary& gemm_library(Device& device) {
   auto& libraries = per_device<cuda::GemmLibrary>();

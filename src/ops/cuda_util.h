@@ -55,9 +55,12 @@ bool has_constant(const KernelContext& context, int index);     // or the input 
 void convert(void* to, Dtype to_type, const void* from, Dtype from_type, int64_t count,
              Stream& stream);
 
+std::string tuned(Device& device);
+void take_tuned(Device& device, std::string_view text);
+
 // The products of a device; made at the first call.
 cuda::GemmLibrary& gemm_library(Device& device);
-// The convolutions of a device; made at the first call. Errc::unsupported without cuDNN.
+// The convolutions of a device; made at the first call.
 cuda::ConvLibrary& conv_library(Device& device);
 
 }  // namespace tercel::ops

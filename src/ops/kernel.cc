@@ -66,7 +66,10 @@ bool Epilogue::empty() const {
 }
 
 KernelContext KernelContext::of(const Sibling& sibling) const {
-  return {sibling.node, facts, isa, pool, memory, weight_dtype, sibling.epilogue, layouts, device};
+  KernelContext other{sibling.node,     facts,   isa,   pool, memory, weight_dtype,
+                      sibling.epilogue, layouts, device};
+  other.product_dtype = product_dtype;
+  return other;
 }
 
 Dtype KernelContext::input_dtype(int index) const { return kept_as(*this, declared_dtype(index)); }
@@ -131,7 +134,7 @@ std::string refusal(const Implementation& implementation, const KernelContext& c
     return "computes one product at a time";
   if (!context.lookups.empty() && !implementation.lookups) return "looks nothing up";
   if ((context.rounding.input || context.rounding.output) && !implementation.rounding)
-    return "takes and gives nothing in bf16 for f32";
+    return "takes and gives nothing rounded for f32";
   if ((context.layouts.input || context.layouts.output) && !implementation.layouts)
     return "takes no image that lies channels last";
   return implementation.refuse(context);

@@ -70,8 +70,10 @@ struct Layouts {
   bool output = false;  // output 0, and the residual
 };
 
-// Which values of a node, or of a group of nodes, are held in bf16 though the graph has them in
-// f32: what a product of bf16 gives to others, which would round it. A decision of the plan.
+// Which values of a node, or of a group of nodes, are held rounded though the graph has them in
+// f32: what a product gives to others, which would round it. On the CPU they are of bf16; on a
+// device of KernelContext::product_dtype, in the memory that they would take otherwise. A decision
+// of the plan.
 struct Rounding {
   bool input = false;   // input 0
   bool output = false;  // output 0
@@ -96,6 +98,9 @@ struct KernelContext {
   // What the node, a LayerNormalization by constants, normalises instead of its input 0. The
   // kernel's inputs are those that the lookups name. Only implementations with `lookups` see any.
   std::span<const Lookup> lookups = {};
+  // On a device: what both sides of a product with a constant weight are rounded to where that is
+  // worth it, f8e4m3fn; undefined: they stay as they are kept.
+  Dtype product_dtype = Dtype::undefined;
 
   KernelContext of(const Sibling& sibling) const;  // of the sibling alone
 

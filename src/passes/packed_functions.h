@@ -9,7 +9,8 @@
 //     they are all places, and `valid` alone says which are real.
 //     rows [tokens]: place of each row in [batch · length], ascending; offsets [batch + 1]: where
 //     the sequences begin among the rows; positions [tokens]: places in the sequence; first
-//     [batch]: each sequence's first row; valid: [batch, length].
+//     [batch]: each sequence's first row; valid: [batch, length]. A kernel may repeat the last row
+//     behind the last sequence's: what becomes of such rows is read by nobody.
 //   y = tercel.PackedAttention(q, k, v, offsets, rows, valid, bias)
 //     Attention of each sequence's rows [tokens, heads · size] to its own valid ones, with what is
 //     added to the scores: bias, a scalar or [1, heads or 1, length, length]. A query at place p

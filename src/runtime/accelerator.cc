@@ -1,5 +1,8 @@
 #include "src/runtime/accelerator.h"
 
+#include "src/base/cache_folder.h"
+#include "src/base/fail.h"
+
 namespace tercel::runtime {
 
 Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype)
@@ -8,7 +11,17 @@ Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype flo
       float_dtype_(float_dtype),
       memory_(device_.make_allocator(limit)),
       host_memory_(device_.make_host_allocator(limit)),
-      uploads_(make_uploads(device_, library_.convert)) {}
+      uploads_(make_uploads(device_, library_.convert)) {
+  if (float_dtype != Dtype::f8e4m3fn) return;
+  float_dtype_ = Dtype::f16;
+  product_dtype_ = float_dtype;
+  const DeviceProperties own = device_.properties();
+  if (own.capability == 90) return;
+  fail(Errc::unsupported,
+       "dtype f8e4m3fn needs a GPU of compute capability 9.0 (Hopper); {}, {}, has {}.{}: choose "
+       "f16 or bf16",
+       device_.name(), own.model, own.capability / 10, own.capability % 10);
+}
 
 Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype)
     : device_(device),
@@ -17,6 +30,13 @@ Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float
       memory_(device.make_allocator(0)),
       host_memory_(device.make_host_allocator(0)),
       uploads_(make_uploads(device, library.convert)) {}
+
+void Accelerator::keep_tuning() {
+  tuning_ = std::make_unique<TuningFile>(
+      cache_folder(), device_.properties().model,
+      TuningFile::Choices{[this] { return library_.tuned(device_); },
+                          [this](std::string_view text) { library_.take_tuned(device_, text); }});
+}
 
 bool Accelerator::holds(Dtype dtype) { return bits_of(dtype) >= 8; }
 

@@ -28,8 +28,13 @@ Program::Compiler::Compiler(Program& program, const ProgramOptions& options, Thr
   channels_last_ =
       find_channels_last(graph_, facts_, groups_, plain,
                          [&](const ops::KernelContext& asked) { return takes(asked); });
-  if (options.accelerator != nullptr) return;
-  program_.rounded_ = find_rounded(graph_, groups_, plain);
+  const auto accepts = [&](const ir::Node& node, const ops::Epilogue& epilogue,
+                           ops::Rounding rounding) {
+    ops::KernelContext asked = wanted(node, epilogue, nullptr);
+    asked.rounding = rounding;
+    return takes(asked);
+  };
+  program_.rounded_ = find_rounded(graph_, groups_, accepts);
 }
 
 void Program::Compiler::compile() {
@@ -82,7 +87,9 @@ void Program::Compiler::cut_sizing_steps() {
   for (ir::Node* node : nodes) {
     Step step;
     step.nodes = {node};
-    choose_on_cpu(step, context(*node, {}));
+    ops::KernelContext asked = context(*node, {});
+    if (options_.accelerator != nullptr) asked.device = &options_.accelerator->device();
+    choose_on_cpu(step, asked);
     if (!step.kernel->allocates_outputs()) continue;
     placement_.connect(step, *node, *node);
     program_.sizing_.push_back(std::move(step));
@@ -292,14 +299,22 @@ ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
           epilogue,
           layouts(node, output),
           &accelerator.device(),
-          &accelerator.uploads()};
+          &accelerator.uploads(),
+          {},
+          rounding(node, output),
+          {},
+          accelerator.product_dtype()};
 }
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,
                                               const ir::Value* output) const {
   ops::KernelContext found = context(node, epilogue, layouts(node, output));
-  found.rounding = {program_.rounded_.contains(node.input(0)), program_.rounded_.contains(output)};
+  found.rounding = rounding(node, output);
   return found;
+}
+
+ops::Rounding Program::Compiler::rounding(const ir::Node& node, const ir::Value* output) const {
+  return {program_.rounded_.contains(node.input(0)), program_.rounded_.contains(output)};
 }
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,

@@ -49,6 +49,7 @@ class Program::Compiler {
   ops::KernelContext context(const ir::Node& node, const ops::Epilogue& epilogue,
                              ops::Layouts layouts = {}) const;
   ops::Layouts layouts(const ir::Node& node, const ir::Value* output) const;
+  ops::Rounding rounding(const ir::Node& node, const ir::Value* output) const;
 
   Program& program_;
   ir::Graph& graph_;

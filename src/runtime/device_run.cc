@@ -55,6 +55,8 @@ bool DeviceRun::reads_on_host(const PlannedStep& planned) const {
 
 DeviceRun::~DeviceRun() = default;
 
+bool DeviceRun::measures() const { return runs_ == kRunsBefore - 1; }
+
 void DeviceRun::forget() {
   runs_ = 0;
   for (Stretch& stretch : stretches_) stretch.recording.reset();
@@ -124,6 +126,7 @@ void DeviceRun::run(const RunLimits& limits) {
     forget();
     throw;
   }
+  if (measures()) accelerator_.save_tuning();
   ++runs_;
 }
 
@@ -145,7 +148,7 @@ void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
 }
 
 Queue DeviceRun::queue(std::size_t index) const {
-  return {stream_.get(), fault_of(*marks_, index), runs_ == kRunsBefore - 1};
+  return {stream_.get(), fault_of(*marks_, index), measures()};
 }
 
 // What the device copies must lie where it can reach it, at the same place at every run.

@@ -34,6 +34,7 @@ class DeviceRun {
   };
 
   bool reads_on_host(const PlannedStep& planned) const;
+  bool measures() const;  // this run does
   void note_bound_addresses();
   bool is_bound_input(const Step& step) const;
   bool is_bound_output(const PlannedStep& planned) const;

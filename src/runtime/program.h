@@ -60,7 +60,7 @@ class Program {
   const std::vector<Step>& steps() const { return steps_; }
   int num_slots() const { return static_cast<int>(values_.size()); }
   const ir::Value* value(int slot) const { return values_[static_cast<std::size_t>(slot)]; }
-  // Held in bf16 on the CPU, though its value is f32.
+  // Held rounded, though its value is f32: in bf16 on the CPU, else as ops::Rounding says.
   bool rounded(int slot) const { return rounded_.contains(value(slot)); }
   bool on_device(int slot) const { return on_device_[static_cast<std::size_t>(slot)]; }
   Accelerator* accelerator() const { return accelerator_; }

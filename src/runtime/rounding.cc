@@ -8,8 +8,8 @@ namespace {
 class Finder {
  public:
   Finder(const std::unordered_map<const ir::Node*, FusedGroup>& groups,
-         FunctionRef<ops::KernelContext(const ir::Node&, const ops::Epilogue&)> context)
-      : groups_(groups), context_(context) {}
+         FunctionRef<bool(const ir::Node&, const ops::Epilogue&, ops::Rounding)> accepts)
+      : groups_(groups), accepts_(accepts) {}
 
   // What the step that begins with the product gives; null when it must stay f32.
   const ir::Value* rounded_output(const ir::Node& node) const {
@@ -28,13 +28,12 @@ class Finder {
  private:
   bool accepts(const ir::Node& node, ops::Rounding rounding) const {
     const auto group = groups_.find(&node);
-    auto wanted = context_(node, group != groups_.end() ? group->second.epilogue : ops::Epilogue{});
-    wanted.rounding = rounding;
-    return ops::has_cpu_kernel(wanted);
+    return accepts_(node, group != groups_.end() ? group->second.epilogue : ops::Epilogue{},
+                    rounding);
   }
 
   const std::unordered_map<const ir::Node*, FusedGroup>& groups_;
-  FunctionRef<ops::KernelContext(const ir::Node&, const ops::Epilogue&)> context_;
+  FunctionRef<bool(const ir::Node&, const ops::Epilogue&, ops::Rounding)> accepts_;
 };
 
 // Products that are computed together give f32.
@@ -48,8 +47,8 @@ bool shares_its_input(const ir::Node& node) {
 
 ValueSet find_rounded(
     const ir::Graph& graph, const std::unordered_map<const ir::Node*, FusedGroup>& groups,
-    FunctionRef<ops::KernelContext(const ir::Node&, const ops::Epilogue&)> context) {
-  const Finder finder(groups, context);
+    FunctionRef<bool(const ir::Node&, const ops::Epilogue&, ops::Rounding)> accepts) {
+  const Finder finder(groups, accepts);
   ValueSet found;
   for (const auto& node : graph.nodes()) {
     if (!node->is("MatMul") || node->input(0) == nullptr || shares_its_input(*node)) continue;

@@ -30,11 +30,12 @@ CpuIsa choose_isa(const std::string& wanted) {
 bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
 
 void check_options(const SessionOptions& options) {
-  constexpr std::array kDtypes{Dtype::f32, Dtype::f16, Dtype::bf16,
-                               Dtype::i8,  Dtype::i4,  Dtype::undefined};
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16,      Dtype::bf16,     Dtype::i8,
+                               Dtype::i4,  Dtype::f8e4m3fn, Dtype::undefined};
   if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
     fail(Errc::invalid_argument,
-         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, int4 or auto",
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, int4, f8e4m3fn or "
+         "auto",
          to_string(options.dtype));
   }
   if (!(options.least_cosine <= 1)) {
@@ -73,16 +74,29 @@ std::string one_device(const SessionOptions& options) {
 // Null for the CPU.
 std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
   const std::string device = one_device(options);
-  if (find_device(device).kind() == DeviceKind::cpu) return nullptr;
+  if (find_device(device).kind() == DeviceKind::cpu) {
+    if (options.dtype != Dtype::f8e4m3fn) return nullptr;
+    fail(
+        Errc::unsupported,
+        "devices = {}: dtype f8e4m3fn is for GPUs of compute capability 9.0 (Hopper); choose int8, "
+        "bf16, f16, f32 or auto, or devices = cuda",
+        options.devices);
+  }
   const bool integers = options.dtype == Dtype::i8 || options.dtype == Dtype::i4;
   if (integers || options.dtype == Dtype::undefined) {
-    fail(Errc::unsupported, "devices = {}: dtype {} is for the CPU; choose f32, f16 or bf16",
+    fail(Errc::unsupported,
+         "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16 or f8e4m3fn",
          options.devices,
          !integers                    ? "auto"
          : options.dtype == Dtype::i8 ? "int8"
                                       : "int4");
   }
   return std::make_shared<runtime::Accelerator>(device, options.memory_limit, options.dtype);
+}
+
+WeightTypes types_of_weights(Dtype chosen) {
+  if (is_integer(chosen)) return {Dtype::f32, chosen, {}};
+  return {chosen == Dtype::f8e4m3fn ? Dtype::f16 : chosen, Dtype::undefined, {}};
 }
 
 std::size_t index_of(std::span<ir::Value* const> values, const std::string& name,
@@ -187,9 +201,7 @@ struct Session::State {
       compiled = std::move(chosen.model);
       why = std::move(chosen.why);
     } else {
-      WeightTypes types{options.dtype, Dtype::undefined, {}};
-      if (is_integer(options.dtype)) types = {Dtype::f32, options.dtype, {}};
-      compiled = compile_model(source, types);
+      compiled = compile_model(source, types_of_weights(options.dtype));
       if (options.dtype == Dtype::i8 && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "
@@ -197,6 +209,7 @@ struct Session::State {
             to_string(isa)));
       }
     }
+    if (accelerator != nullptr && options.tuning_cache) keep_tuning(compiled.warnings);
     program = std::move(compiled.program);
     executor = std::move(compiled.executor);
     warnings = std::move(compiled.warnings);
@@ -205,6 +218,15 @@ struct Session::State {
     outputs = std::move(compiled.outputs);
     metadata = std::move(compiled.metadata);
     weight_bytes = held();
+  }
+
+  void keep_tuning(std::vector<std::string>& odd) const {
+    try {
+      accelerator->keep_tuning();
+    } catch (const Error& error) {
+      odd.push_back(fmt::format(
+          "which kernels are the fastest is measured anew in each process: {}", error.what()));
+    }
   }
 
   std::size_t held() const {

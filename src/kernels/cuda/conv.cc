@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <sstream>
 #include <vector>
 
 #include "src/base/checked.h"
@@ -145,21 +146,46 @@ bool cudnn_takes(const ConvArgs& args) {
 
 // --- The choice ----------------------------------------------------------------------------------
 
-enum class ConvEngine { direct, gemm, cudnn };
+enum class ConvEngine { direct, gemm, cudnn };  // the numbers are in saved choices
+
+// A plan of cuDNN's, by which another process finds it.
+struct PlanName {
+  ConvPart part = ConvPart::all;
+  int64_t place = 0, engine = 0;
+};
 
 struct ConvChoice {
   ConvEngine engine = ConvEngine::direct;
+  PlanName name;
   std::shared_ptr<const ConvGraph::Plan> plan;
   std::string refusals;  // why cuDNN has none, with ConvEngine::direct
   bool measured = false;
+  bool read = false;  // from a text: it may not fit, and there is no plan yet
 };
+
+std::string words_of(const ConvChoice& choice) {
+  return fmt::format("{} {} {} {}", static_cast<int>(choice.engine),
+                     static_cast<int>(choice.name.part), choice.name.place, choice.name.engine);
+}
+
+bool read_words(std::string_view words, ConvChoice& choice) {
+  std::istringstream in{std::string(words)};
+  int engine = 0, part = 0;
+  in >> engine >> part >> choice.name.place >> choice.name.engine;
+  choice.engine = static_cast<ConvEngine>(engine);
+  choice.name.part = static_cast<ConvPart>(part);
+  choice.read = true;
+  return in && engine >= 0 && engine <= static_cast<int>(ConvEngine::cudnn) && part >= 0 &&
+         part <= static_cast<int>(ConvPart::all);
+}
 
 std::string key_of(const ConvArgs& args) {
   std::string key = fmt::format(
-      "{}{} {}x{}x{} groups{} epilogue{},{},{},{} aligned{} scratch{}", to_string(args.type),
-      args.transposed ? " transposed" : "", args.batch, args.in_channels, args.out_channels,
-      args.groups, args.bias != nullptr, static_cast<int>(args.activation),
-      args.residual != nullptr, static_cast<int>(args.last), cudnn_takes(args), args.scratch_bytes);
+      "cuDNN {} {}{} {}x{}x{} groups{} epilogue{},{},{},{} aligned{} scratch{}",
+      cudnn::library().version(), to_string(args.type), args.transposed ? " transposed" : "",
+      args.batch, args.in_channels, args.out_channels, args.groups, args.bias != nullptr,
+      static_cast<int>(args.activation), args.residual != nullptr, static_cast<int>(args.last),
+      cudnn_takes(args), args.scratch_bytes);
   for (const ConvAxis& axis : args.axes)
     key += fmt::format(" {},{},{},{},{},{}", axis.in, axis.out, axis.taps, axis.stride,
                        axis.dilation, axis.begin);
@@ -169,12 +195,17 @@ std::string key_of(const ConvArgs& args) {
 }  // namespace
 
 struct ConvLibrary::State : Choices<ConvChoice> {
-  explicit State(GemmLibrary& given) : products(given) {
-    cudnn::check(cudnn::library().create(&handle), "cudnnCreate");
+  explicit State(GemmLibrary& given) : products(given) {}
+  ~State() {
+    if (handle != nullptr) cudnn::library().destroy(handle);
   }
-  ~State() { cudnn::library().destroy(handle); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
+
+  void open() {
+    const std::lock_guard lock(handle_mutex);
+    if (handle == nullptr) cudnn::check(cudnn::library().create(&handle), "cudnnCreate");
+  }
 
   // What may run it, what runs it untuned first; no more than that with `first`.
   std::vector<ConvChoice> candidates(const ConvArgs& args, bool first) const {
@@ -182,12 +213,13 @@ struct ConvLibrary::State : Choices<ConvChoice> {
     if (is_product(args)) found.push_back({.engine = ConvEngine::gemm});
     std::string refusals;
     if (cudnn_takes(args) && !(first && !found.empty())) {
-      const ConvArgs given = pads_alike(args) ? args : padded(args);
       for (const ConvPart part : {ConvPart::all, ConvPart::product}) {
         if (part == ConvPart::product && !has_epilogue(args)) break;
         if (first && !found.empty()) break;
-        for (auto& plan : plans(given, part, first ? 1 : kPlans, refusals))
-          found.push_back({.engine = ConvEngine::cudnn, .plan = std::move(plan)});
+        for (auto& plan : plans(args, part, 0, first ? 1 : kPlans, refusals)) {
+          const PlanName name{part, plan->place, plan->engine};
+          found.push_back({.engine = ConvEngine::cudnn, .name = name, .plan = std::move(plan)});
+        }
       }
     }
     if (found.empty() || (!first && args.in_channels / args.groups <= kFewChannels))
@@ -196,15 +228,40 @@ struct ConvLibrary::State : Choices<ConvChoice> {
   }
 
   std::vector<std::shared_ptr<const ConvGraph::Plan>> plans(const ConvArgs& args, ConvPart part,
-                                                            std::size_t most,
+                                                            int64_t first, std::size_t most,
                                                             std::string& refusals) const {
     try {
-      return ConvGraph::plans(std::make_shared<const ConvGraph>(handle, args, part), most,
-                              args.scratch_bytes, refusals);
+      const ConvArgs given = pads_alike(args) ? args : padded(args);
+      return ConvGraph::plans(std::make_shared<const ConvGraph>(handle, given, part), first, most,
+                              given.scratch_bytes, refusals);
     } catch (const Error& error) {  // a graph that cuDNN does not know
       refusals += error.what();
       return {};
     }
+  }
+
+  // Whether what a text says can run this; its plan is made.
+  bool complete(ConvChoice& choice, const ConvArgs& args) const {
+    choice.read = false;
+    if (choice.engine != ConvEngine::cudnn)
+      return choice.engine == ConvEngine::direct || is_product(args);
+    if (!cudnn_takes(args)) return false;
+    std::string refusals;
+    const auto found = plans(args, choice.name.part, choice.name.place, 1, refusals);
+    if (found.empty() || found[0]->place != choice.name.place ||
+        found[0]->engine != choice.name.engine)
+      return false;
+    choice.plan = found[0];
+    return true;
+  }
+
+  ConvChoice choose(const std::string& key, const ConvArgs& args) {
+    ConvChoice choice;
+    const bool known = find(key, choice);
+    if (known && !choice.read) return choice;
+    if (!known || !complete(choice, args)) choice = candidates(args, true).front();
+    remember(key, choice);
+    return choice;
   }
 
   // What cuDNN says, if it runs it.
@@ -229,7 +286,7 @@ struct ConvLibrary::State : Choices<ConvChoice> {
 
   GemmLibrary& products;
   cudnn::Handle handle = nullptr;
-  std::mutex handle_mutex;  // of its stream
+  std::mutex handle_mutex;  // of it, and of its stream
 };
 
 ConvLibrary::ConvLibrary(GemmLibrary& products) : state_(std::make_unique<State>(products)) {}
@@ -255,12 +312,9 @@ std::size_t ConvLibrary::scratch(const ConvArgs& args) {
 
 void ConvLibrary::conv(const ConvArgs& args, cudaStream_t stream) {
   if (empty(args)) return;
+  state_->open();
   const std::string key = key_of(args);
-  ConvChoice choice;
-  if (!state_->find(key, choice)) {
-    choice = state_->candidates(args, true).front();
-    state_->remember(key, choice);
-  }
+  const ConvChoice choice = state_->choose(key, args);
   if (const auto status = state_->run(choice, args, stream); status != 0)
     fail(Errc::internal, "cudnnBackendExecute: engine {} refuses the convolution {}: {}",
          choice.plan->engine, key, cudnn::describe(status));
@@ -268,6 +322,7 @@ void ConvLibrary::conv(const ConvArgs& args, cudaStream_t stream) {
 
 void ConvLibrary::tune(const ConvArgs& args, cudaStream_t stream) {
   if (empty(args)) return;
+  state_->open();
   const std::string key = key_of(args);
   if (state_->has_measured(key)) return;
   if (is_product(args)) state_->products.tune(product_of(args), stream);
@@ -283,8 +338,10 @@ std::string ConvLibrary::choice(const ConvArgs& args) const {
   if (choice.engine == ConvEngine::gemm) return "gemm";
   if (choice.engine == ConvEngine::direct) return "direct " + choice.refusals;
   return fmt::format("cudnn {} {}, engine {}", cudnn::library().version(),
-                     choice.plan->graph->part() == ConvPart::all ? "fused" : "plain",
-                     choice.plan->engine);
+                     choice.name.part == ConvPart::all ? "fused" : "plain", choice.name.engine);
 }
+
+std::string ConvLibrary::save() const { return state_->text("conv"); }
+int ConvLibrary::load(std::string_view text) { return state_->take("conv", text); }
 
 }  // namespace tercel::kernels::cuda

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "src/kernels/cuda/gemm.h"
 #include "src/kernels/cuda/launch.h"
@@ -46,7 +47,7 @@ struct ConvArgs {
 // The convolutions of one device. May be used from several threads, on several streams.
 class ConvLibrary {
  public:
-  // For the current device. Errc::unsupported when cuDNN cannot be opened.
+  // For the current device; cuDNN is opened when a convolution is first to be run.
   explicit ConvLibrary(GemmLibrary& products);
   ~ConvLibrary();
   ConvLibrary(const ConvLibrary&) = delete;
@@ -55,6 +56,7 @@ class ConvLibrary {
   // Bytes of scratch with which what is chosen may run.
   static std::size_t scratch(const ConvArgs& args);
 
+  // Errc::unsupported when cuDNN cannot be opened.
   void conv(const ConvArgs& args, cudaStream_t stream);
   // Measures what could run it and remembers the fastest for its shape, once for each; as
   // GemmLibrary::tune. An untuned shape takes the first that cuDNN's heuristics name, whose kernels
@@ -63,6 +65,10 @@ class ConvLibrary {
 
   // What runs this shape, for messages and tests: "cudnn 9.19 fused, engine 57", "gemm", "direct".
   std::string choice(const ConvArgs& args) const;
+
+  // The choices made by tune(), as GemmLibrary has them.
+  std::string save() const;
+  int load(std::string_view text);
 
  private:
   struct State;

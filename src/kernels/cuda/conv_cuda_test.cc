@@ -326,23 +326,43 @@ TEST_P(ConvCuda, Direct) {
 
 class LibraryConvCuda : public ConvCuda {
  protected:
-  void check_all(ConvHow how) {
-    GemmLibrary products;
-    std::unique_ptr<ConvLibrary> library;
+  void SetUp() override {
+    ConvCuda::SetUp();
+    if (IsSkipped()) return;
     try {
-      library = std::make_unique<ConvLibrary>(products);
+      cudnn::library();
     } catch (const Error& error) {
       GTEST_SKIP() << error.what();
     }
+  }
+
+  void check_all(ConvHow how, ConvLibrary& library) {
     for (const ConvCase& c : cases()) {
       SCOPED_TRACE(c.what);
-      EXPECT_NO_THROW(check(c, how, library.get()));
+      EXPECT_NO_THROW(check(c, how, &library));
     }
+  }
+
+  static GemmLibrary& products() {
+    static GemmLibrary products;
+    return products;
   }
 };
 
-TEST_P(LibraryConvCuda, Untuned) { check_all(ConvHow::untuned); }
-TEST_P(LibraryConvCuda, Tuned) { check_all(ConvHow::tuned); }
+TEST_P(LibraryConvCuda, Untuned) {
+  ConvLibrary library(products());
+  check_all(ConvHow::untuned, library);
+}
+
+TEST_P(LibraryConvCuda, Tuned) {
+  ConvLibrary library(products());
+  check_all(ConvHow::tuned, library);
+  const std::string measured = library.save();
+  ConvLibrary other(products());
+  EXPECT_GT(other.load(measured), 0);
+  check_all(ConvHow::untuned, other);
+  EXPECT_EQ(other.save(), measured) << "each plan is found again";
+}
 
 TEST_P(ConvCuda, Pools) {
   for (const bool channels_last : {false, true})

@@ -299,12 +299,15 @@ EngineFacts facts_of(const CudnnDescriptor& config, Dtype type) {
 }  // namespace
 
 std::vector<std::shared_ptr<const ConvGraph::Plan>> ConvGraph::plans(
-    const std::shared_ptr<const ConvGraph>& graph, std::size_t most, std::size_t scratch,
-    std::string& refusals) {
+    const std::shared_ptr<const ConvGraph>& graph, int64_t first, std::size_t most,
+    std::size_t scratch, std::string& refusals) {
   std::vector<std::shared_ptr<const Plan>> plans;
+  int64_t next = 0;
   for (const auto mode : {cudnn::HeuristicsMode::a, cudnn::HeuristicsMode::fallback}) {
     if (mode == cudnn::HeuristicsMode::fallback && !plans.empty()) break;
     for (CudnnDescriptor& config : configs_of(graph->graph_, mode, refusals)) {
+      const int64_t place = next++;
+      if (place < first) continue;
       if (plans.size() == most) break;
       const EngineFacts facts = facts_of(config, graph->type_);
       if (!facts.exact) {
@@ -326,7 +329,7 @@ std::vector<std::shared_ptr<const ConvGraph::Plan>> ConvGraph::plans(
         continue;
       }
       plans.push_back(std::make_shared<const Plan>(
-          Plan{graph, std::move(config), std::move(plan), facts.index}));
+          Plan{graph, std::move(config), std::move(plan), facts.index, place}));
     }
   }
   return plans;

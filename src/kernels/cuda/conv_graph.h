@@ -48,12 +48,14 @@ class ConvGraph {
     CudnnDescriptor config;
     CudnnDescriptor plan;
     int64_t engine = 0;
+    int64_t place = 0;  // in the list of cuDNN's heuristics
   };
-  // At most `most`, in the order of cuDNN's heuristics, each with at most `scratch` bytes: of those
-  // that sum in f32, in one order. Empty where cuDNN has none; `refusals` then says why.
+  // At most `most`, in the order of cuDNN's heuristics from place `first` on, each with at most
+  // `scratch` bytes: of those that sum in f32, in one order. Empty where cuDNN has none; `refusals`
+  // then says why.
   static std::vector<std::shared_ptr<const Plan>> plans(
-      const std::shared_ptr<const ConvGraph>& graph, std::size_t most, std::size_t scratch,
-      std::string& refusals);
+      const std::shared_ptr<const ConvGraph>& graph, int64_t first, std::size_t most,
+      std::size_t scratch, std::string& refusals);
   // `handle` has its stream.
   static cudnn::Status run(const Plan& plan, const ConvArgs& args, cudnn::Handle handle);
 

@@ -1,16 +1,10 @@
 #include "src/kernels/cuda/gemm.h"
 
 #include <algorithm>
-#include <cstring>
-#include <sstream>
-#include <vector>
 
-#include "src/base/fail.h"
-#include "src/kernels/cuda/choices.h"
 #include "src/kernels/cuda/elementwise.h"
-#include "src/kernels/cuda/gemm_choice.h"
-#include "src/kernels/cuda/gemm_lt.h"
 #include "src/kernels/cuda/gemm_narrow.h"
+#include "src/kernels/cuda/gemm_state.h"
 #include "src/kernels/cuda/gemm_tile.h"
 #include "src/kernels/cuda/gemm_wgmma.h"
 #include "src/kernels/cuda/norm.h"
@@ -19,34 +13,17 @@
 namespace tercel::kernels::cuda {
 namespace {
 
-constexpr std::size_t kMostScratch = std::size_t{32} << 20;
-
-constexpr int kAlgorithms = 8;  // of cuBLASLt, that are measured
 // Tiles fetch their weights while earlier kernels still run, from further away than in a race.
 constexpr float kOverlap = 0.85F;
-constexpr int kMostSplits = 64;  // that a line of load() may ask for
 
 std::size_t partial_bytes(const GemmArgs& args, int splits) {
   return static_cast<std::size_t>(splits) * static_cast<std::size_t>(args.m * args.n) *
          sizeof(float);
 }
 
-GemmArgs plain(const Fp8GemmArgs& args) {
-  GemmArgs result;
-  result.type = args.type;
-  result.m = args.m;
-  result.n = args.n;
-  result.c = args.c;
-  result.c_row = args.n;
-  return result;
-}
+}  // namespace
 
-std::string heading() {
-  return fmt::format("tercel gemm 4, cuBLASLt {}, compute capability {}, {} multiprocessors\n",
-                     cublas_lt().version(), compute_capability(), multiprocessors());
-}
-
-void finish(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream) {
+void finish_product(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream) {
   for (int64_t i = 0; i < args.batch; ++i) {
     const int64_t element = bits_of(args.type) / 8;
     const int64_t at = i * args.c_batch * element;
@@ -62,39 +39,11 @@ void finish(const GemmArgs& args, const GemmEpilogue& rest, cudaStream_t stream)
   }
 }
 
-}  // namespace
-
-struct GemmLibrary::State : Choices<Choice> {
-  State() {
-    if (cublas_lt().create(&handle) != CUBLAS_STATUS_SUCCESS)
-      fail(Errc::internal, "cublasLtCreate: cuBLASLt does not start on this device");
-  }
-  ~State() { cublas_lt().destroy(handle); }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-
-  // Runs the product through cuBLASLt; the first choice of the heuristics when none is known.
-  void run_lt(const LtProduct& product, Choice choice, bool known, cudaStream_t stream) {
-    if (!known && !choose_lt(product, choice))
-      fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
-    if (!product.run(choice.algorithm, stream))
-      fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
-  }
-
-  // The first choice of the heuristics; false when cuBLASLt takes no such product.
-  bool choose_lt(const LtProduct& product, Choice& choice) {
-    const auto algorithms = product.algorithms(1);
-    if (algorithms.empty()) return false;
-    choice.algorithm = algorithms[0];
-    remember(product.key(), choice);
-    return true;
-  }
-
-  cublasLtHandle_t handle = nullptr;
-};
-
 GemmLibrary::GemmLibrary() : state_(std::make_unique<State>()) {}
 GemmLibrary::~GemmLibrary() = default;
+
+std::string GemmLibrary::save() const { return state_->text("gemm"); }
+int GemmLibrary::load(std::string_view text) { return state_->take("gemm", text); }
 
 std::size_t GemmLibrary::scratch(const GemmArgs& args) {
   const double flops = 2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) *
@@ -104,7 +53,6 @@ std::size_t GemmLibrary::scratch(const GemmArgs& args) {
 std::size_t GemmLibrary::scratch(const GemmNormArgs& args) {
   return std::max(scratch(args.gemm), partial_bytes(args.gemm, gemm_tile_splits(args.gemm)));
 }
-std::size_t GemmLibrary::scratch(const Fp8GemmArgs&) { return kMostScratch; }
 
 namespace {
 
@@ -160,7 +108,7 @@ void product_of_nothing(const GemmArgs& args, cudaStream_t stream) {
             static_cast<std::size_t>(args.n) * element, static_cast<std::size_t>(args.m), stream),
         "cudaMemset2DAsync");
   }
-  finish(args, args.epilogue, stream);
+  finish_product(args, args.epilogue, stream);
 }
 
 // Item `i` of a batch by itself.
@@ -191,7 +139,7 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
   if (args.k == 0) return product_of_nothing(args, stream);
   const LtProduct product(state_->handle, args);
   Choice choice;
-  const bool known = state_->find(product.key(), choice);
+  const bool known = state_->find(product.key(), choice) && takes(choice.engine, args);
   const Engine engine = known ? choice.engine : usual_engine(args);
   if (engine == Engine::tile) return gemm_tile(args, nullptr, 1, stream);
   if (engine == Engine::wgmma) return gemm_wgmma(args, stream);
@@ -200,7 +148,7 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
     return;
   }
   state_->run_lt(product, choice, known || args.batch > 1, stream);
-  if (product.has_rest()) finish(args, product.rest(), stream);
+  if (product.has_rest()) finish_product(args, product.rest(), stream);
 }
 
 void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
@@ -218,7 +166,7 @@ void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
     for (const auto& algorithm : product.algorithms(kAlgorithms)) {
       race.enter({.engine = engine, .algorithm = algorithm}, [&] {
         if (!product.run(algorithm, own)) return false;
-        if (product.has_rest()) finish(args, product.rest(), own);
+        if (product.has_rest()) finish_product(args, product.rest(), own);
         return true;
       });
     }
@@ -318,65 +266,6 @@ void GemmLibrary::tune(const GemmNormArgs& args, cudaStream_t stream) {
   race.enter({}, [&] { return gemm_norm(args, own), true; });
   for (int splits = 1; splits <= 2 * usual; ++splits) enter_split(splits);
   if (race.won()) state_->remember(norm_key(gemm_args), race.best());
-}
-
-void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
-  if (compute_capability() < 89)
-    fail(Errc::unsupported, "products of f8e4m3fn need compute capability 8.9; this is {}.{}",
-         compute_capability() / 10, compute_capability() % 10);
-  if (args.m == 0 || args.n == 0) return;
-  const LtProduct product(state_->handle, args);
-  Choice choice;
-  const bool known = state_->find(product.key(), choice);
-  state_->run_lt(product, choice, known, stream);
-  if (product.has_rest()) finish(plain(args), product.rest(), stream);
-}
-
-void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {
-  if (args.m == 0 || args.n == 0 || compute_capability() < 89) return;
-  const LtProduct product(state_->handle, args);
-  if (state_->has_measured(product.key())) return;
-  Race<Choice> race(stream);
-  for (const auto& algorithm : product.algorithms(kAlgorithms))
-    race.enter({.algorithm = algorithm}, [&] { return product.run(algorithm, race.stream()); });
-  if (race.won()) state_->remember(product.key(), race.best());
-}
-
-// A line: the key, a tab, the engine, the parts of K, and the algorithm's words. The first line
-// says for what.
-std::string GemmLibrary::save() const {
-  std::string text = heading();
-  state_->for_each([&](const std::string& key, const Choice& choice) {
-    if (!choice.measured) return;
-    text += fmt::format("{}\t{} {}", key, static_cast<int>(choice.engine), choice.splits);
-    for (const uint64_t word : choice.algorithm.data) text += fmt::format(" {:x}", word);
-    text += '\n';
-  });
-  return text;
-}
-
-int GemmLibrary::load(std::string_view text) {
-  const std::string expected = heading();
-  if (text.substr(0, expected.size()) != expected) return 0;
-  std::istringstream lines{std::string(text.substr(expected.size()))};
-  int taken = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const auto tab = line.find('\t');
-    if (tab == std::string::npos) continue;
-    std::istringstream words(line.substr(tab + 1));
-    Choice choice;
-    int engine = 0;
-    words >> engine >> choice.splits >> std::hex;
-    for (uint64_t& word : choice.algorithm.data) words >> word;
-    const bool sound = engine >= 0 && engine <= static_cast<int>(Engine::wgmma) &&
-                       choice.splits > 0 && choice.splits <= kMostSplits;
-    if (!words || !sound) continue;
-    choice.engine = static_cast<Engine>(engine);
-    choice.measured = true;
-    state_->remember(line.substr(0, tab), choice);
-    ++taken;
-  }
-  return taken;
 }
 
 }  // namespace tercel::kernels::cuda

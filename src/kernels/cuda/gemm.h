@@ -64,30 +64,28 @@ struct GemmNormArgs {
   int64_t y_row = 0;
 };
 
-// fp8 E4M3 on compute capability 8.9 and newer: C = epilogue(diag(a_scales) · A · Bᵀ ·
-// diag(b_scales)). n and k are multiples of 16, pointers 16-byte aligned.
+// fp8 E4M3 on compute capability 9.0: C = epilogue(diag(a_scales) · A · Bᵀ · diag(b_scales)).
 struct Fp8GemmArgs {
-  Dtype type = Dtype::f16;  // of C, bias and residual: f16 or bf16
-  int64_t m = 0, n = 0, k = 0;
-  const void* a = nullptr;          // [m, k], row-major
+  // A [m, k] and B [batch, n, k] of f8e4m3fn, contiguous; one A for the whole batch, alpha 1. C,
+  // bias and residual are of `type`, f16 or bf16. n and k are multiples of 16, and all is aligned
+  // to 16 bytes.
+  GemmArgs gemm;
   const float* a_scales = nullptr;  // [m]
-  const void* b = nullptr;          // [n, k], row-major
-  const float* b_scales = nullptr;  // [n]
-  void* c = nullptr;                // [m, n], contiguous
-  GemmEpilogue epilogue = {};
-  void* scratch = nullptr;
-  std::size_t scratch_bytes = 0;
+  const float* b_scales = nullptr;  // [batch, n]
 };
 
-// x[rows, columns] of f32, f16 or bf16 to E4M3 by rows: scales[r] = max |x[r]| / 448 (1 for a row
-// of zeros), y = x / scale, rounded to nearest, saturated. For weights a row is an output channel.
+// y = activation(x + bias) of x[rows, columns] in f32, f16 or bf16, to E4M3 by rows: scales[r] =
+// max |y[r]| / 448 (1 for a row of zeros), y / scale rounded to nearest, saturated. For weights a
+// row is an output channel.
 struct Fp8QuantizeArgs {
-  Dtype type = Dtype::f16;
+  Dtype type = Dtype::f16;  // of x and the bias
   int64_t rows = 0, columns = 0;
   const void* x = nullptr;
   int64_t x_row = 0;
   void* y = nullptr;  // [rows, columns] of f8e4m3fn
   float* scales = nullptr;
+  const void* bias = nullptr;  // [columns] or null
+  Activation activation = Activation::none;
 };
 void quantize_fp8_rows(const Fp8QuantizeArgs& args, cudaStream_t stream);
 
@@ -107,7 +105,7 @@ class GemmLibrary {
 
   void gemm(const GemmArgs& args, cudaStream_t stream);
   void gemm_norm(const GemmNormArgs& args, cudaStream_t stream);
-  // Errc::unsupported below compute capability 8.9.
+  // Errc::unsupported but on compute capability 9.0.
   void gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream);
 
   // Measures what could run the product, several times each, and remembers the fastest for its
@@ -118,8 +116,8 @@ class GemmLibrary {
   void tune(const GemmNormArgs& args, cudaStream_t stream);
   void tune(const Fp8GemmArgs& args, cudaStream_t stream);
 
-  // The choices made by tune() as lines of text, and back. Lines of another version of cuBLASLt or
-  // another device are skipped; returns how many were taken.
+  // The choices made by tune() as lines of text (choices.h). And back, but for lines that are
+  // damaged, of another library, or of what tune() has measured; returns how many were taken.
   std::string save() const;
   int load(std::string_view text);
 

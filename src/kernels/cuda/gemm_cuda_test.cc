@@ -130,7 +130,6 @@ TEST_P(GemmCuda, TunedChoicesGiveTheSame) {
   check({4096, 1536, 384, true, Activation::gelu}, How::tuned);
   const std::string saved = library().save();
   EXPECT_GE(GemmLibrary().load(saved), 2);
-  EXPECT_EQ(GemmLibrary().load("something else"), 0);
 }
 
 TEST_P(GemmCuda, HopperTiles) {
@@ -232,41 +231,6 @@ TEST_P(GemmCuda, ProductAndNorm) {
         }
       }
     }
-  }
-}
-
-TEST_P(GemmCuda, Fp8) {
-  if (GetParam() == Dtype::f32) GTEST_SKIP() << "products of f8e4m3fn give f16 or bf16";
-  if (compute_capability() < 89) GTEST_SKIP() << "compute capability is below 8.9";
-  const Dtype type = GetParam();
-  for (const auto activation : {Activation::none, Activation::gelu}) {
-    const int64_t m = 100, n = 160, k = 256;
-    const Floats a(type, random(m * k)), b(type, random(n * k)), bias(type, random(n));
-    const DeviceArray a8(m * k), b8(n * k), a_scales(m * 4), b_scales(n * 4);
-    quantize_fp8_rows({type, m, k, a.get(), k, a8.get(), a_scales.get<float>()}, nullptr);
-    quantize_fp8_rows({type, n, k, b.get(), k, b8.get(), b_scales.get<float>()}, nullptr);
-    const Floats out(type, m * n);
-    Fp8GemmArgs args{
-        type, m, n, k, a8.get(), a_scales.get<float>(), b8.get(), b_scales.get<float>(), out.get()};
-    args.epilogue.bias = bias.get();
-    args.epilogue.activation = activation;
-    const DeviceArray scratch(GemmLibrary::scratch(args));
-    args.scratch = scratch.get();
-    args.scratch_bytes = scratch.bytes();
-    library().tune(args, nullptr);
-    library().gemm_fp8(args, nullptr);
-    const auto result = out.read();
-    double error = 0, size = 0;
-    for (int64_t i = 0; i < m; ++i) {
-      for (int64_t j = 0; j < n; ++j) {
-        double y = bias.values[j];
-        for (int64_t l = 0; l < k; ++l) y += a.values[i * k + l] * b.values[j * k + l];
-        y = activated(activation, y);
-        error += (result[i * n + j] - y) * (result[i * n + j] - y);
-        size += y * y;
-      }
-    }
-    EXPECT_LT(std::sqrt(error / size), 0.05);
   }
 }
 

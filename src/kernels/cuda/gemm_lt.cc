@@ -123,16 +123,19 @@ LtProduct::LtProduct(cublasLtHandle_t handle, const GemmArgs& args)
   set_epilogue(args.epilogue, args.c_row, type, false);
 }
 
+// The first item of a batch; its key says of how many.
 LtProduct::LtProduct(cublasLtHandle_t handle, const Fp8GemmArgs& args)
     : lt_(cublas_lt()),
       handle_(handle),
-      a_(args.b),
-      b_(args.a),
-      d_(args.c),
-      scratch_(args.scratch),
-      scratch_bytes_(args.scratch_bytes) {
-  const cudaDataType_t type = data_type("gemm_fp8", args.type);
-  key_ = fmt::format("f8e4m3fn {} {}x{}x{}", to_string(args.type), args.m, args.n, args.k);
+      a_(args.gemm.b),
+      b_(args.gemm.a),
+      d_(args.gemm.c),
+      scratch_(args.gemm.scratch),
+      scratch_bytes_(args.gemm.scratch_bytes) {
+  const GemmArgs& gemm = args.gemm;
+  const cudaDataType_t type = data_type("gemm_fp8", gemm.type);
+  key_ = fmt::format("f8e4m3fn {} {}x{}x{} row{} batch{}:{}", to_string(gemm.type), gemm.m, gemm.n,
+                     gemm.k, gemm.c_row, gemm.batch, gemm.c_batch);
   check(lt_.create_desc(&desc_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
   set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
   const auto by_rows = CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
@@ -140,11 +143,11 @@ LtProduct::LtProduct(cublasLtHandle_t handle, const Fp8GemmArgs& args)
   set(CUBLASLT_MATMUL_DESC_B_SCALE_MODE, by_rows);
   set(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, args.b_scales);
   set(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, args.a_scales);
-  a_layout_ = layout(CUDA_R_8F_E4M3, {args.k, args.n, args.k, 0}, 1);
-  b_layout_ = layout(CUDA_R_8F_E4M3, {args.k, args.m, args.k, 0}, 1);
-  c_layout_ = layout(type, {args.n, args.m, args.n, 0}, 1);
-  d_layout_ = layout(type, {args.n, args.m, args.n, 0}, 1);
-  set_epilogue(args.epilogue, args.n, type, true);
+  a_layout_ = layout(CUDA_R_8F_E4M3, {gemm.k, gemm.n, gemm.k, 0}, 1);
+  b_layout_ = layout(CUDA_R_8F_E4M3, {gemm.k, gemm.m, gemm.k, 0}, 1);
+  c_layout_ = layout(type, {gemm.n, gemm.m, gemm.c_row, 0}, 1);
+  d_layout_ = layout(type, {gemm.n, gemm.m, gemm.c_row, 0}, 1);
+  set_epilogue(gemm.epilogue, gemm.c_row, type, true);
 }
 
 LtProduct::~LtProduct() {

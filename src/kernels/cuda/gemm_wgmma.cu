@@ -1,317 +1,35 @@
-// A block has a thread that has tiles of A and B copied into a ring in shared memory, and two
-// warpgroups that take turns at tiles of C: while one multiplies, the other ends its tile (bias,
-// activation, residual) and has it stored. Two blocks, one below the other in C, are a cluster:
-// each has one half of B's tile copied to both. Blocks stay for all tiles. (The schedule is
-// CUTLASS's "ping-pong".)
-
-#include "src/kernels/cuda/activation.cuh"
+#include "src/kernels/cuda/gemm_wgmma.cuh"
 #include "src/kernels/cuda/gemm_wgmma.h"
-#include "src/kernels/cuda/hopper.cuh"
-#include "src/kernels/cuda/launch.cuh"
 #include "src/kernels/cuda/tensor_map.h"
 
 namespace tercel::kernels::cuda {
+namespace wgmma {
 namespace {
 
-constexpr int kTile = 128;   // rows and columns of C
-constexpr int kStep = 64;    // along K: 128 bytes, the widest that the copy engine swizzles
-constexpr int kCluster = 2;  // blocks
-constexpr int kStages = 5;
-constexpr int kThreads = 3 * kWarpgroup;
-constexpr int kTileBytes = kTile * kStep * 2;  // of A, and of B
-constexpr int kOutBytes = kTile * kTile * 2;   // a tile of C, as two of 64 columns
-constexpr int kAlignment = 1024;               // of swizzled tiles
-constexpr int kSharedBytes =
-    kAlignment + kStages * (2 * kTileBytes + 16) + 2 * kOutBytes;  // barriers last
-
-struct Maps {
-  CUtensorMap a, b, c;
-};
-
-// The tiles of C in the order in which clusters take them: along N, then M, then the batch.
-struct Tiles {
-  uint32_t across, down, count;
-
-  __host__ __device__ explicit Tiles(const GemmArgs& args)
-      : across(static_cast<uint32_t>((args.n + kTile - 1) / kTile)),
-        down(static_cast<uint32_t>((args.m + kCluster * kTile - 1) / (kCluster * kTile))),
-        count(across * down * static_cast<uint32_t>(args.batch)) {}
-};
-
-#if defined(TERCEL_HOPPER)
-
-constexpr int kHalfOut = kOutBytes / 2;
-
-struct Place {
-  int row, column, item;
-
-  __device__ __forceinline__ Place(const Tiles& tiles, uint32_t tile, uint32_t rank)
-      : row(static_cast<int>((tile / tiles.across % tiles.down * kCluster + rank) * kTile)),
-        column(static_cast<int>(tile % tiles.across * kTile)),
-        item(static_cast<int>(tile / tiles.across / tiles.down)) {}
-};
-
-// The ring in shared memory, and where in it a block is.
-struct Ring {
-  uint32_t begin, barriers;
-
-  __device__ __forceinline__ uint32_t a(uint32_t slot) const {
-    return begin + slot * 2 * kTileBytes;
-  }
-  __device__ __forceinline__ uint32_t b(uint32_t slot) const { return a(slot) + kTileBytes; }
-  __device__ __forceinline__ uint32_t full(uint32_t slot) const { return barriers + slot * 16; }
-  __device__ __forceinline__ uint32_t empty(uint32_t slot) const { return full(slot) + 8; }
-};
-
-// One thread has every tile of A and B of this block copied.
-class Fetcher {
- public:
-  __device__ __forceinline__ Fetcher(const Maps& maps, const GemmArgs& args, const Ring& ring,
-                                     uint32_t rank, uint32_t steps)
-      : maps_(maps), args_(args), ring_(ring), rank_(rank), steps_(steps) {}
-
-  __device__ __forceinline__ void run() {
-    const Tiles tiles(args_);
-    // Weights may be fetched while earlier kernels still write A.
-    uint32_t early = args_.b_is_weight ? min(steps_, static_cast<uint32_t>(kStages)) : 0;
-    const Place first(tiles, blockIdx.x / kCluster, rank_);
-    for (uint32_t step = 0; step < early; ++step) fetch_b(first, step, step);
-    wait_for_earlier();
-    uint32_t slot = 0, parity = 1;  // every slot is empty at first
-    for (uint32_t tile = blockIdx.x / kCluster; tile < tiles.count; tile += gridDim.x / kCluster) {
-      const Place place(tiles, tile, rank_);
-      for (uint32_t step = 0; step < steps_; ++step) {
-        if (early > 0) {
-          --early;
-        } else {
-          wait_for(ring_.empty(slot), parity);
-          fetch_b(place, step, slot);
-        }
-        load_tile(ring_.a(slot), maps_.a, ring_.full(slot), static_cast<int>(step) * kStep,
-                  place.row, args_.a_batch == 0 ? 0 : place.item);
-        if (++slot == kStages) slot = 0, parity ^= 1;
-      }
-    }
-  }
-
- private:
-  // This block's half, to both; the slot expects all that comes.
-  __device__ __forceinline__ void fetch_b(const Place& place, uint32_t step, uint32_t slot) {
-    arrive_expecting(ring_.full(slot), 2 * kTileBytes);
-    load_tile_to((1 << kCluster) - 1, ring_.b(slot) + rank_ * (kTileBytes / kCluster), maps_.b,
-                 ring_.full(slot), static_cast<int>(step) * kStep,
-                 place.column + static_cast<int>(rank_) * (kTile / kCluster),
-                 args_.b_batch == 0 ? 0 : place.item);
-  }
-
-  const Maps& maps_;
-  const GemmArgs& args_;
-  const Ring& ring_;
-  uint32_t rank_, steps_;
-};
-
-// A slot has been read by this warp: both blocks' copies into it may go on.
-__device__ __forceinline__ void release(const Ring& ring, uint32_t slot) {
-  if (threadIdx.x % 32 < kCluster) arrive_at(ring.empty(slot), threadIdx.x % 32);
-}
-
-// The warpgroups multiply in turn, as a wait for a slot's next phase would end at once while the
-// phase before it lasts: each lets the other go on when it has waited for its last slot. By two
-// barriers of all threads of both.
-__device__ __forceinline__ void wait_for_turn(int group) {
-  asm volatile("bar.sync %0, 256;" ::"r"(3 + group) : "memory");
-}
-__device__ __forceinline__ void give_turn(int group) {
-  asm volatile("bar.arrive %0, 256;" ::"r"(3 + group) : "memory");
-}
-
-// The sums of one tile, from slot `first` of all that went through the ring on. `next`: what is
-// done as soon as all is under way.
-template <class T, class Next>
-__device__ __forceinline__ void multiply(const Ring& ring, uint32_t first, uint32_t steps,
-                                         float (&sums)[2][16][4], Next&& next) {
-  uint32_t slot = first % kStages, parity = first / kStages % 2, before = 0;
-  for (uint32_t step = 0; step < steps; ++step) {
-    wait_for(ring.full(slot), parity);
-    const uint64_t a = descriptor(ring.a(slot)), b = descriptor(ring.b(slot));
-    begin_products();
-#pragma unroll
-    for (int k = 0; k < kStep / 16; ++k) {
-      const int keep = step > 0 || k > 0;
-      multiply_tile<T>(sums[0], a + 2 * k, b + 2 * k, keep);
-      multiply_tile<T>(sums[1], a + 512 + 2 * k, b + 2 * k, keep);
-    }
-    commit_products();
-    if (step > 0) {
-      wait_for_products<1>();
-      release(ring, before);
-    }
-    before = slot;
-    if (++slot == kStages) slot = 0, parity ^= 1;
-  }
-  next();
-  wait_for_products<0>();
-  release(ring, before);
-}
-
-template <class T>
-__device__ __forceinline__ float2 pair_at(const void* from, int64_t at) {
-  return floats_of<T>(*reinterpret_cast<const uint32_t*>(static_cast<const T*>(from) + at));
-}
-
-// alpha · sums + bias, activated, + residual, as elements in `out` in shared memory. No branches:
-// what a value waits for is filled with others.
-template <class T, bool Gelu, bool Residual>
-__device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
-                                       const float (&sums)[2][16][4], uint32_t out) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
-  const GemmEpilogue& epilogue = args.epilogue;
-  const int64_t column = place.column + lane % 4 * 2;
-  float2 bias[kTile / 8];
-#pragma unroll
-  for (int j = 0; j < kTile / 8; ++j) {
-    const bool inside = epilogue.bias != nullptr && column + 8 * j < args.n;
-    bias[j] = inside ? pair_at<T>(epilogue.bias, place.item * epilogue.bias_batch + column + 8 * j)
-                     : float2{};
-  }
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int in_tile = 64 * half + 16 * warp;
-    const int64_t row = place.row + in_tile + lane / 4;
-#pragma unroll
-    for (int j = 0; j < kTile / 8; j += 2) {
-      uint32_t matrices[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int beside = j + i / 2, below = i % 2;
-        const float(&sum)[4] = sums[half][beside];
-        float low = fmaf(args.alpha, sum[2 * below], bias[beside].x);
-        float high = fmaf(args.alpha, sum[2 * below + 1], bias[beside].y);
-        if constexpr (Gelu) {
-          low = gelu_fast(low);
-          high = gelu_fast(high);
-        }
-        if constexpr (Residual) {
-          const int64_t at = row + 8 * below, across = column + 8 * beside;
-          const bool inside = at < args.m && across < args.n;
-          const float2 residual =
-              inside ? pair_at<T>(epilogue.residual,
-                                  place.item * args.c_batch + at * epilogue.residual_row + across)
-                     : float2{};
-          low += residual.x;
-          high += residual.y;
-        }
-        matrices[i] = pair_of<T>(low, high);
-      }
-      store_matrices(out + j / 8 * kHalfOut + swizzled(in_tile + lane % 16, j % 8 + lane / 16),
-                     matrices);
-    }
-  }
-}
-
-template <class T>
-__device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
-                                       const float (&sums)[2][16][4], uint32_t out) {
-  const bool gelu = args.epilogue.activation == Activation::gelu;
-  if (args.epilogue.residual == nullptr)
-    gelu ? finish<T, true, false>(args, place, sums, out)
-         : finish<T, false, false>(args, place, sums, out);
-  else
-    gelu ? finish<T, true, true>(args, place, sums, out)
-         : finish<T, false, true>(args, place, sums, out);
-}
-
-// One warpgroup: every second tile of this block.
-template <class T>
-__device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args, const Ring& ring,
-                                        uint32_t out, uint32_t rank, uint32_t steps, int group) {
-  const Tiles tiles(args);
-  const bool leads = threadIdx.x % kWarpgroup == 0;
-  uint32_t turn = 0;
-  for (uint32_t tile = blockIdx.x / kCluster; tile < tiles.count;
-       tile += gridDim.x / kCluster, ++turn) {
-    if (turn % 2 != static_cast<uint32_t>(group)) continue;
-    float sums[2][16][4];
-    if (turn > 0) wait_for_turn(group);
-    multiply<T>(ring, turn * steps, steps, sums, [&] {
-      if (tile + gridDim.x / kCluster < tiles.count) give_turn(1 - group);
-    });
-    const Place place(tiles, tile, rank);
-    if (leads) wait_for_store_reads();
-    synchronize_warpgroup(1 + group);
-    finish<T>(args, place, sums, out);
-    publish_shared();
-    synchronize_warpgroup(1 + group);
-    if (leads) {
-      for (int half = 0; half < 2; ++half)
-        store_tile(maps.c, out + half * kHalfOut, place.column + 64 * half, place.row, place.item);
-      commit_stores();
-    }
-    __syncwarp();
-  }
-  if (leads) wait_for_stores();
-}
-
-#endif
-
-template <class T>
-__global__ void __launch_bounds__(kThreads, 1)
-    gemm_wgmma_kernel(const __grid_constant__ Maps maps, const __grid_constant__ GemmArgs args) {
-#if defined(TERCEL_HOPPER)
-  extern __shared__ uint8_t shared[];
-  const uint32_t begin = (shared_address(shared) + kAlignment - 1) / kAlignment * kAlignment;
-  const uint32_t out = begin + kStages * 2 * kTileBytes;
-  const Ring ring{begin, out + 2 * kOutBytes};
-  const uint32_t rank = cluster_rank();
-  const auto steps = static_cast<uint32_t>((args.k + kStep - 1) / kStep);
-  if (threadIdx.x == 0) {
-    for (uint32_t slot = 0; slot < kStages; ++slot) {
-      make_barrier(ring.full(slot), 1);
-      make_barrier(ring.empty(slot), 4 * kCluster);  // the warps that read it
-    }
-    publish_barriers();
-  }
-  synchronize_cluster();
-  let_next_start();
-  const int group = static_cast<int>(threadIdx.x) / kWarpgroup;
-  if (group == 0) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-    if (threadIdx.x == 0) Fetcher(maps, args, ring, rank, steps).run();
-  } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-    wait_for_earlier();
-    const uint32_t own = out + static_cast<uint32_t>(group - 1) * kOutBytes;
-    compute<T>(maps, args, ring, own, rank, steps, group - 1);
-  }
-  __syncwarp();
-  // The other block may still copy into this one's memory, and arrive at its barriers.
-  synchronize_cluster();
-#endif
-}
-
-template <class T>
-void launch(const Maps& maps, const GemmArgs& args, cudaStream_t stream) {
-  const auto kernel = gemm_wgmma_kernel<T>;
+template <class In, class T>
+void launch(const Maps& maps, const GemmArgs& args, const Scales& scales, cudaStream_t stream) {
+  const auto kernel = gemm_wgmma_kernel<In, T>;
   check_cuda(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
       "gemm_wgmma");
   const unsigned clusters =
       std::min(Tiles(args).count, static_cast<unsigned>(multiprocessors() / kCluster));
   launch_clusters_early("gemm_wgmma", kernel, clusters * kCluster, kThreads, kSharedBytes, stream,
-                        kCluster, maps, args);
+                        kCluster, maps, args, scales);
 }
 
-}  // namespace
-
-bool gemm_wgmma_takes(const GemmArgs& args) {
+// In: that of A and B.
+template <class In>
+bool takes(const GemmArgs& args) {
   if (!has_hopper_kernels()) return false;
   if (args.type != Dtype::f16 && args.type != Dtype::bf16) return false;
   const GemmEpilogue& epilogue = args.epilogue;
   if (epilogue.activation != Activation::none && epilogue.activation != Activation::gelu)
     return false;
   if (epilogue.last != Activation::none) return false;
-  const auto aligned = [](const void* pointer, int64_t row, int64_t batch) {
-    return packs<uint16_t, 8>(pointer, row) && batch % 8 == 0;
+  const auto aligned = [](auto tag, const void* pointer, int64_t row, int64_t batch) {
+    using T = typename decltype(tag)::type;
+    return packs<T, kPackOf<T>>(pointer, row) && batch % kPackOf<T> == 0;
   };
   const auto paired = [](const void* pointer, int64_t stride) {
     return packs<uint16_t, 2>(pointer, stride);
@@ -322,23 +40,59 @@ bool gemm_wgmma_takes(const GemmArgs& args) {
   const bool small = args.m < kMost && args.n < kMost && args.k < kMost && args.batch < kMost &&
                      tiles(args.m) * tiles(args.n) < kMost / args.batch;
   return small && args.b_transposed && args.k > 0 && args.n % 2 == 0 &&
-         aligned(args.a, args.a_row, args.a_batch) && aligned(args.b, args.b_row, args.b_batch) &&
-         aligned(args.c, args.c_row, args.c_batch) && paired(epilogue.bias, epilogue.bias_batch) &&
+         aligned(Tag<In>{}, args.a, args.a_row, args.a_batch) &&
+         aligned(Tag<In>{}, args.b, args.b_row, args.b_batch) &&
+         aligned(Tag<uint16_t>{}, args.c, args.c_row, args.c_batch) &&
+         paired(epilogue.bias, epilogue.bias_batch) &&
          paired(epilogue.residual, epilogue.residual_row);
+}
+
+Maps maps_of(const GemmArgs& args, Dtype in) {
+  return {
+      make_tensor_map({in, args.a, args.batch, args.a_batch, args.m, args.k, args.a_row, kTile}),
+      make_tensor_map(
+          {in, args.b, args.batch, args.b_batch, args.n, args.k, args.b_row, kTile / kCluster}),
+      make_tensor_map(
+          {args.type, args.c, args.batch, args.c_batch, args.m, args.n, args.c_row, kTile})};
+}
+
+// With the strides that are known of fp8.
+GemmArgs spelt_out(const Fp8GemmArgs& args) {
+  GemmArgs gemm = args.gemm;
+  gemm.a_row = gemm.b_row = gemm.k;
+  gemm.b_transposed = true;
+  gemm.a_batch = 0;
+  gemm.b_batch = gemm.n * gemm.k;
+  return gemm;
+}
+
+}  // namespace
+}  // namespace wgmma
+
+bool gemm_wgmma_takes(const GemmArgs& args) { return wgmma::takes<uint16_t>(args); }
+
+bool gemm_wgmma_takes(const Fp8GemmArgs& args) {
+  return wgmma::takes<uint8_t>(wgmma::spelt_out(args));
 }
 
 void gemm_wgmma(const GemmArgs& args, cudaStream_t stream) {
   if (args.m == 0 || args.n == 0 || args.batch == 0) return;
-  const Maps maps{make_tensor_map({args.type, args.a, args.batch, args.a_batch, args.m, args.k,
-                                   args.a_row, kTile}),
-                  make_tensor_map({args.type, args.b, args.batch, args.b_batch, args.n, args.k,
-                                   args.b_row, kTile / kCluster}),
-                  make_tensor_map({args.type, args.c, args.batch, args.c_batch, args.m, args.n,
-                                   args.c_row, kTile})};
+  const wgmma::Maps maps = wgmma::maps_of(args, args.type);
   if (args.type == Dtype::f16)
-    launch<Half>(maps, args, stream);
+    wgmma::launch<Half, Half>(maps, args, {}, stream);
   else
-    launch<Bfloat>(maps, args, stream);
+    wgmma::launch<Bfloat, Bfloat>(maps, args, {}, stream);
+}
+
+void gemm_wgmma(const Fp8GemmArgs& args, cudaStream_t stream) {
+  const GemmArgs gemm = wgmma::spelt_out(args);
+  if (gemm.m == 0 || gemm.n == 0 || gemm.batch == 0) return;
+  const wgmma::Maps maps = wgmma::maps_of(gemm, Dtype::f8e4m3fn);
+  const wgmma::Scales scales{args.a_scales, args.b_scales};
+  if (gemm.type == Dtype::f16)
+    wgmma::launch<wgmma::Fp8, Half>(maps, gemm, scales, stream);
+  else
+    wgmma::launch<wgmma::Fp8, Bfloat>(maps, gemm, scales, stream);
 }
 
 }  // namespace tercel::kernels::cuda

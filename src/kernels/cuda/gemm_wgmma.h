@@ -1,7 +1,7 @@
 #pragma once
-// Products of f16 and bf16 by tiles of 128 x 128 on Hopper's tensor cores, for many rows, with what
-// cuBLASLt cannot end a product with: GELU by erf. It is computed while the next tile is
-// multiplied.
+// Products of f16, bf16 and fp8 by tiles of 128 x 128 on Hopper's tensor cores, for many rows, with
+// what cuBLASLt cannot end a product with: GELU by erf, and behind fp8 anything. It is computed
+// while the next tile is multiplied.
 
 #include "src/kernels/cuda/gemm.h"
 
@@ -12,5 +12,9 @@ namespace tercel::kernels::cuda {
 bool gemm_wgmma_takes(const GemmArgs& args);
 
 void gemm_wgmma(const GemmArgs& args, cudaStream_t stream);
+
+// The same of fp8, whose B is always transposed.
+bool gemm_wgmma_takes(const Fp8GemmArgs& args);
+void gemm_wgmma(const Fp8GemmArgs& args, cudaStream_t stream);
 
 }  // namespace tercel::kernels::cuda

@@ -116,16 +116,16 @@ __device__ __forceinline__ void publish_shared() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-// --- Tensor cores. A tile in shared memory has rows of 64 elements (128 bytes) whose 16-byte
-// chunks are swizzled as the copy engine does it (128B mode), rows along M or N, and begins at a
-// multiple of 1024 bytes.
+// --- Tensor cores. A tile in shared memory has rows of 128 bytes (64 elements, or 128 of E4M3)
+// whose 16-byte chunks are swizzled as the copy engine does it (128B mode), rows along M or N, and
+// begins at a multiple of 1024 bytes.
 
 // Where chunk `chunk` of row `row` of such a tile lies.
 __device__ __forceinline__ uint32_t swizzled(int row, int chunk) {
   return static_cast<uint32_t>(row * 128 + (chunk ^ row % 8) * 16);
 }
-// Its descriptor (PTX ISA, "Matrix Descriptor Format"); 8 rows lie 1024 bytes from the next 8. 16
-// elements along K further is + 2, 64 rows further + 512.
+// Its descriptor (PTX ISA, "Matrix Descriptor Format"); 8 rows lie 1024 bytes from the next 8. 32
+// bytes along K further is + 2, 64 rows further + 512.
 __device__ __forceinline__ uint64_t descriptor(uint32_t tile) {
   constexpr uint64_t kEightRows = 1024 >> 4, kSwizzle128 = 1;
   return (tile & 0x3FFFFU) >> 4 | uint64_t{1} << 16 | kEightRows << 32 | kSwizzle128 << 62;
@@ -164,27 +164,30 @@ __device__ __forceinline__ void wait_for_products() {
                TERCEL_ACCUMULATORS_32 "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;"               \
                : TERCEL_FLOATS_32(c)                                                         \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
-#define TERCEL_WGMMA_64x128(TYPE)                                                            \
+#define TERCEL_WGMMA_64x128(K, TYPE, TRANSPOSES)                                             \
   asm volatile(                                                                              \
       "{\n.reg .pred keeps;\nsetp.ne.b32 keeps, %66, 0;\n"                                  \
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32." TYPE "." TYPE " "                       \
+      "wgmma.mma_async.sync.aligned.m64n128k" K ".f32." TYPE "." TYPE " "                    \
       "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "              \
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "     \
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "     \
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "    \
-      "%64, %65, keeps, 1, 1, 0, 0;\n}"                                                      \
+      "%64, %65, keeps, 1, 1" TRANSPOSES ";\n}"                                              \
       : TERCEL_FLOATS_32(c), TERCEL_FLOATS_32(c + 8) : "l"(a), "l"(b), "r"(keep))
 // clang-format on
 
-// c[64, N] (+)= a[64, 16] b[N, 16]ᵀ, added to what c holds where `keep` is not 0. A thread holds
+// c[64, N] (+)= a[64, 16] b[N, 16]ᵀ, or 32 elements of E4M3, added to what c holds where `keep` is
+// not 0. A thread holds
 // c at rows 16 · warp + lane / 4 (+ 8 in the elements 2 and 3 of each 4), columns 8 · j + 2 (lane %
 // 4) and the next in c[j].
 template <class T>
 __device__ __forceinline__ void multiply_tile(float (&c)[16][4], uint64_t a, uint64_t b, int keep) {
   if constexpr (std::is_same_v<T, Half>)
-    TERCEL_WGMMA_64x128("f16");
+    TERCEL_WGMMA_64x128("16", "f16", ", 0, 0");
+  else if constexpr (std::is_same_v<T, Bfloat>)
+    TERCEL_WGMMA_64x128("16", "bf16", ", 0, 0");
   else
-    TERCEL_WGMMA_64x128("bf16");
+    TERCEL_WGMMA_64x128("32", "e4m3", "");  // rows along M and N alone
 }
 template <class T>
 __device__ __forceinline__ void multiply_keys_tile(float (&c)[8][4], uint64_t a, uint64_t b,

@@ -7,9 +7,9 @@
 
 namespace tercel::kernels::cuda {
 
-// Row-major matrices of f16 or bf16, copied in boxes of box_rows x 64 elements whose 16-byte chunks
-// are swizzled over 128 bytes. Pointer and strides are multiples of 16 bytes; a batch_stride of 0:
-// there is one matrix.
+// Row-major matrices of f16, bf16 or f8e4m3fn, copied in boxes of box_rows x 128 bytes whose
+// 16-byte chunks are swizzled over 128 bytes. Pointer and strides are multiples of 16 bytes; a
+// batch_stride of 0: there is one matrix.
 struct TensorMapArgs {
   Dtype type = Dtype::f16;
   const void* data = nullptr;

@@ -1,5 +1,7 @@
 // MatMul and Gemm: a constant right side is held in the device's memory as it was stored.
 
+#include "src/ops/math/product_cuda.h"
+
 #include <algorithm>
 
 #include "src/ops/cuda_tables.h"
@@ -7,6 +9,20 @@
 #include "src/ops/math/matmul_shape_cpu.h"
 
 namespace tercel::ops {
+
+bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs) {
+  const auto element = static_cast<std::ptrdiff_t>(bytes_of(args.type, 1));
+  const auto from_last = [&](std::size_t i) {
+    return static_cast<std::byte*>(outputs[i].data()) -
+           static_cast<std::byte*>(outputs[i - 1].data());
+  };
+  const std::ptrdiff_t step = from_last(1);
+  for (std::size_t i = 2; i < outputs.size(); ++i)
+    if (from_last(i) != step) return false;
+  args.c_batch = step / element;
+  return step % element == 0 && args.c_batch >= args.m * args.n;
+}
+
 namespace {
 
 class ProductKernel : public Kernel {
@@ -110,20 +126,6 @@ class WeightKernel final : public ProductKernel {
     return args;
   }
 
-  // Where each output lies behind the one before; false when they do not lie evenly.
-  bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs) const {
-    const auto element = static_cast<std::ptrdiff_t>(bytes_of(type(), 1));
-    const auto from_last = [&](std::size_t i) {
-      return static_cast<std::byte*>(outputs[i].data()) -
-             static_cast<std::byte*>(outputs[i - 1].data());
-    };
-    const std::ptrdiff_t step = from_last(1);
-    for (std::size_t i = 2; i < outputs.size(); ++i)
-      if (from_last(i) != step) return false;
-    args.c_batch = step / element;
-    return step % element == 0 && args.c_batch >= args.m * args.n;
-  }
-
   void multiply_each(cuda::GemmArgs args, const KernelRun& run) const {
     const auto at = [&](const Tensor& all, std::size_t i) {
       return static_cast<const std::byte*>(all.data()) +
@@ -218,6 +220,8 @@ class MatMulKernel final : public ProductKernel {
   }
 };
 
+}  // namespace
+
 std::string refuse_weight(const KernelContext& context) {
   if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
   if (context.epilogue.last != Activation::none) return "takes no activation behind a residual";
@@ -257,14 +261,23 @@ std::string refuse_together(const KernelContext& context) {
   return {};
 }
 
-constexpr Implementation kMatMul[] = {{.name = "gemm_weight",
+namespace {
+
+constexpr Implementation kFp8Weight{.name = "gemm_fp8_weight",
+                                    .refuse = refuse_fp8_weight,
+                                    .create = create_fp8_weight,
+                                    .epilogues = true,
+                                    .siblings = true,
+                                    .rounding = true};
+constexpr Implementation kMatMul[] = {kFp8Weight,
+                                      {.name = "gemm_weight",
                                        .refuse = refuse_together,
                                        .create = create_kernel<WeightKernel>,
                                        .epilogues = true,
                                        .siblings = true},
                                       {"gemm", refuse_unless_float, create_kernel<MatMulKernel>}};
 constexpr Implementation kGemm[] = {
-    {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true}};
+    kFp8Weight, {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true}};
 constexpr OperatorKernels kOps[] = {{"", "MatMul", kMatMul}, {"", "Gemm", kGemm}};
 
 }  // namespace

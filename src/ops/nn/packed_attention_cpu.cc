@@ -43,6 +43,8 @@ class PackedAttentionKernel : public CpuKernel {
     args.out = elements<float>(run.outputs[0]);
     args.offsets = elements<int64_t>(run.inputs[3]);
     args.workspace = run.workspace;
+    const int64_t width = run.outputs[0].shape()[1];  // rows of no sequence are zeros
+    std::fill(args.out + args.offsets[args.batch] * width, args.out + run.outputs[0].size(), 0.0F);
     const bool* seen = elements<bool>(valid);
     const bool hides = run.inputs[0].shape()[0] == valid.size() &&
                        std::find(seen, seen + valid.size(), false) != seen + valid.size();
@@ -83,7 +85,7 @@ class PackedAttentionKernel : public CpuKernel {
     const auto offsets = run.inputs[3].values<int64_t>();
     bool fits = run.inputs[1].shape()[0] == rows && run.inputs[2].shape()[0] == rows &&
                 static_cast<int64_t>(offsets.size()) == args.batch + 1 && offsets[0] == 0 &&
-                offsets.back() == rows;
+                offsets.back() <= rows;
     for (std::size_t i = 0; fits && i + 1 < offsets.size(); ++i) {
       fits = offsets[i] <= offsets[i + 1] && offsets[i + 1] - offsets[i] <= args.q_length;
     }

@@ -26,9 +26,21 @@ bool read_mask(const Tensor& mask, Tensor& valid) {
   return plain;
 }
 
+// A few numbers of rows stand for all, so that batches share plans, recordings and the choice of
+// kernels: multiples of 64 below 2,048, then steps of a sixteenth to a thirty-second. A row for
+// every place is left to a batch of which each is real.
+int64_t rows_on_device(int64_t tokens, int64_t places) {
+  int64_t step = 64;
+  while (32 * step <= tokens) step *= 2;
+  const int64_t rows = (tokens + step - 1) / step * step;
+  return tokens == places ? tokens : std::min(rows, places - 1);
+}
+
+// For a device there may be rows behind those of the last sequence: they repeat its last, and
+// nothing reads what becomes of them.
 class PackKernel final : public CpuKernel {
  public:
-  explicit PackKernel(const KernelContext&) {}
+  explicit PackKernel(const KernelContext& context) : for_device_(context.device != nullptr) {}
   bool allocates_outputs() const override { return true; }
 
   void run(const KernelRun& run) const override {
@@ -39,9 +51,10 @@ class PackKernel final : public CpuKernel {
     const bool plain = read_mask(mask, valid);
     const bool* seen = elements<bool>(valid);
     const int64_t tokens = plain ? std::count(seen, seen + valid.size(), true) : valid.size();
-    Tensor rows = make(run, Dtype::i64, {tokens});
+    const int64_t count = for_device_ ? rows_on_device(tokens, valid.size()) : tokens;
+    Tensor rows = make(run, Dtype::i64, {count});
     Tensor offsets = make(run, Dtype::i64, {batch + 1});
-    Tensor positions = make(run, Dtype::i64, {tokens});
+    Tensor positions = make(run, Dtype::i64, {count});
     Tensor first = make(run, Dtype::i64, {batch});
     int64_t at = 0;
     for (int64_t b = 0; b < batch; ++b) {
@@ -53,6 +66,10 @@ class PackKernel final : public CpuKernel {
       }
     }
     elements<int64_t>(offsets)[batch] = at;
+    for (; at < count; ++at) {
+      elements<int64_t>(rows)[at] = elements<int64_t>(rows)[at - 1];
+      elements<int64_t>(positions)[at] = elements<int64_t>(positions)[at - 1];
+    }
     run.outputs[0] = std::move(rows);
     run.outputs[1] = std::move(offsets);
     run.outputs[2] = std::move(positions);
@@ -64,6 +81,8 @@ class PackKernel final : public CpuKernel {
   static Tensor make(const KernelRun& run, Dtype dtype, const Shape& shape) {
     return allocate_tensor(dtype, shape, run.memory, "the index of packed rows");
   }
+
+  bool for_device_;
 };
 
 class UnpackKernel final : public CpuKernel {
@@ -97,11 +116,15 @@ class UnpackKernel final : public CpuKernel {
   }
 
  private:
-  // With as many rows as places, x may lie where the output does: each row is then at its own.
+  // With as many rows as places, x may lie where the output does: each row is then at its own. With
+  // fewer, the last row may be repeated.
   void check(std::span<const int64_t> rows, int64_t count, int64_t places) const {
     bool fits = static_cast<int64_t>(rows.size()) == count;
-    for (std::size_t i = 0; fits && i < rows.size(); ++i)
-      fits = rows[i] > (i == 0 ? -1 : rows[i - 1]) && rows[i] < places;
+    for (std::size_t i = 0; fits && i < rows.size(); ++i) {
+      const int64_t before = i == 0 ? -1 : rows[i - 1];
+      const bool repeated = i > 0 && rows[i] == before && rows[i] == rows.back() && count < places;
+      fits = (rows[i] > before || repeated) && rows[i] < places;
+    }
     if (!fits) {
       fail(Errc::invalid_argument, "{} has {} rows; its {} indices are not theirs among {} places",
            label_, count, rows.size(), places);

@@ -74,8 +74,21 @@ TEST(UnpackedRows, AreZeroWhereThereIsPadding) {
   const auto values = out[0].values<float>();
   EXPECT_EQ((std::vector<float>{values.begin(), values.end()}),
             (std::vector<float>{1, 2, 0, 0, 3, 4, 5, 6}));
-  const auto wrong = Tensor::from(Ints{0, 3, 2}, {3});
-  EXPECT_THROW(run("UnpackedRows", {x, wrong, packed[4]}, 1), Error);
+  for (const Ints& wrong : {Ints{0, 3, 2}, {0, 0, 2}, {-1, -1, -1}, {1, 2, 4}})
+    EXPECT_THROW(run("UnpackedRows", {x, Tensor::from(wrong, {3}), packed[4]}, 1), Error);
+}
+
+TEST(UnpackedRows, TakesALastRowThatIsRepeated) {
+  const auto valid = Tensor::from(Ints{1, 1, 0, 0}, {2, 2});
+  const auto packed = run("PackedRows", {valid}, 5);
+  const auto x = Tensor::from(std::vector<float>{1, 2, 3}, {3, 1});
+  const auto rows = Tensor::from(Ints{0, 1, 1}, {3});
+  const auto out = run("UnpackedRows", {x, rows, packed[4]}, 1);
+  const auto values = out[0].values<float>();
+  EXPECT_EQ((std::vector<float>{values.begin(), values.end()}), (std::vector<float>{1, 2, 0, 0}));
+  // In as many places as rows, each is at its own.
+  const auto few = run("PackedRows", {Tensor::from(Ints{1, 1, 0}, {1, 3})}, 5);
+  EXPECT_THROW(run("UnpackedRows", {x, rows, few[4]}, 1), Error);
 }
 
 TEST(PackedAttention, IsTheAttentionOfEachSequence) {
@@ -112,6 +125,11 @@ TEST(PackedAttention, IsTheAttentionOfEachSequence) {
       at += length;
     }
   }
+  const auto fewer = Tensor::from(Ints{0, 3, 4, 7}, {4});
+  const Tensor y =
+      run("PackedAttention", {q, k, v, fewer, rows[0], rows[4], Tensor::scalar(0.0F)}, 1,
+          {{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}, {"scale", 1.0F}})[0];
+  for (const float x : y.slice(7, 9).values<float>()) EXPECT_EQ(x, 0) << "a row of no sequence";
   const auto wrong = Tensor::from(Ints{0, 4, 3, 9}, {4});
   EXPECT_THROW(run("PackedAttention", {q, k, v, wrong, rows[0], rows[4], Tensor::scalar(0.0F)}, 1,
                    {{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}, {"scale", 1.0F}}),
