@@ -114,7 +114,7 @@ TEST_P(CudaSpread, AnswersAreTheCpus) {
   for (std::size_t room = 1; room < (std::size_t{16} << 20); room *= 2) {
     runtime::Accelerator accelerator("cuda:0", 0, Dtype::f32);
     const CompiledModel model =
-        compile_model({path, "", true, best_cpu_isa(), pool, memory, &accelerator, true, room}, {});
+        compile_model({path, "", true, best_cpu_isa(), pool, memory, &accelerator, false, room}, {});
     std::vector<Tensor> from;
     for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
     const std::vector<bool> wanted(model.outputs.size(), true);
