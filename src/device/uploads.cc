@@ -10,7 +10,7 @@
 namespace tercel {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kPiece = std::size_t{2} << 20;  // larger ones leave the caches
 constexpr std::size_t kMostSlots = 32;
 constexpr std::size_t kKeptSlots = 2;  // between one model and the next
 

@@ -225,10 +225,7 @@ void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
   constexpr int kTileSteps = 16;
   const RowElement* a = args.a;
   const int8_t* b = args.b;
-  const int8_t* ahead = args.ahead;
   for (int64_t k = 0; k < args.steps; k += kTileSteps) {
-    const int8_t* end = ahead + kTileSteps * args.ahead_step;
-    for (; ahead < end; ahead += 64) __builtin_prefetch(ahead, 0, 2);
     _tile_loadd(4, a, args.a_row);
     _tile_loadd(5, a + 16 * args.a_row, args.a_row);
     _tile_loadd(6, b, kStepBytes);
