@@ -113,8 +113,8 @@ TEST_P(CudaSpread, AnswersAreTheCpus) {
   const auto memory = make_cpu_allocator();
   for (std::size_t room = 1; room < (std::size_t{16} << 20); room *= 2) {
     runtime::Accelerator accelerator("cuda:0", 0, Dtype::f32);
-    const CompiledModel model =
-        compile_model({path, "", true, best_cpu_isa(), pool, memory, &accelerator, false, room}, {});
+    const CompiledModel model = compile_model(
+        {path, "", true, best_cpu_isa(), pool, memory, &accelerator, false, room}, {});
     std::vector<Tensor> from;
     for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
     const std::vector<bool> wanted(model.outputs.size(), true);
