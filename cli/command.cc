@@ -151,6 +151,9 @@ void add_running_options(Options& options, SessionOptions& session) {
                 "Most memory for weights and requests: 512M, 2G");
   options.negative_flag("--no-tuning-cache", session.tuning_cache,
                         "Keep no file of which kernels of a GPU were the fastest");
+  options.flag("--deterministic", session.deterministic,
+               "The bits of an answer depend on nothing else in its batch: on a GPU, for f16 and "
+               "bf16; the CPU's never do");
   options.negative_flag("--no-optimize", session.optimize, "Run the graph as it is in the file");
 }
 

@@ -271,7 +271,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
           const std::string& devices, std::size_t memory_limit, bool optimize,
           const std::string& cpu_isa, const std::string& task, bool throughput, bool pin,
           float least_cosine, const std::vector<nb::dict>& samples, bool strict,
-          const std::string& placement, bool tuning_cache) {
+          const std::string& placement, bool tuning_cache, bool deterministic) {
   SessionOptions options;
   options.least_cosine = least_cosine;
   for (const nb::dict& sample : samples) options.samples.push_back(to_tensors(sample));
@@ -287,6 +287,7 @@ Made load(const std::string& path, const std::string& dtype, int threads,
   options.strict = strict;
   options.placement = placement;
   options.tuning_cache = tuning_cache;
+  options.deterministic = deterministic;
   const nb::gil_scoped_release released;
   if constexpr (std::is_same_v<Made, Session>) {
     return Session::load(path, options);
@@ -307,7 +308,8 @@ nb::class_<Made> add_class(nb::module_& module, const char* name) {
                   "task"_a = defaults.task, "throughput"_a = defaults.throughput,
                   "pin"_a = defaults.pin, "least_cosine"_a = defaults.least_cosine,
                   "samples"_a = std::vector<nb::dict>(), "strict"_a = defaults.strict,
-                  "placement"_a = defaults.placement, "tuning_cache"_a = defaults.tuning_cache);
+                  "placement"_a = defaults.placement, "tuning_cache"_a = defaults.tuning_cache,
+                  "deterministic"_a = defaults.deterministic);
 }
 
 nb::object embed(const Embedding& model, const std::vector<std::string>& texts) {

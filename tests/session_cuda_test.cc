@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -100,6 +101,60 @@ INSTANTIATE_TEST_SUITE_P(, CudaAnswers,
                                          "electra_mlm", "modernbert_base", "mpnet_qa",
                                          "nomic_bert_base", "roberta_classify", "sentence_mean"),
                          [](const auto& info) { return std::string(info.param); });
+
+class CudaDeterministic : public CudaSession, public testing::WithParamInterface<const char*> {};
+
+TEST_P(CudaDeterministic, EveryRowHasTheBitsOfTheRowAlone) {
+  for (const Dtype dtype : {Dtype::f16, Dtype::bf16}) {
+    SessionOptions options;
+    options.dtype = dtype;
+    options.devices = "cuda:0";
+    options.deterministic = true;
+    const Session session = Session::load(kCheckpoints / GetParam(), options);
+    for (const int64_t batch : {2, 67}) {
+      const NamedTensors given = inputs(session.inputs(), batch, 16, true);
+      NamedTensors together;
+      for (int run = 0; run < 4; ++run) together = session.run(given);  // as it is, tuned, recorded
+      for (int64_t row = 0; row < batch; row += 11) {
+        const auto of_row = [&](const Tensor& all) {
+          Shape shape = all.shape();
+          shape[0] = 1;
+          const auto bytes = all.bytes() / static_cast<std::size_t>(batch);
+          return Tensor::view_of(
+              static_cast<const std::byte*>(all.data()) + static_cast<std::size_t>(row) * bytes,
+              all.dtype(), shape);
+        };
+        NamedTensors one;
+        for (const auto& [name, tensor] : given) one.emplace(name, of_row(tensor));
+        for (const auto& [name, alone] : session.run(one)) {
+          const Tensor expected = of_row(together.at(name));
+          ASSERT_EQ(alone.bytes(), expected.bytes());
+          EXPECT_EQ(std::memcmp(alone.data(), expected.data(), alone.bytes()), 0)
+              << name << " row " << row << " of " << batch << " in " << to_string(dtype);
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, CudaDeterministic,
+                         testing::Values("bert_classify", "bert_qa", "deberta_v3_qa",
+                                         "modernbert_base", "mpnet_qa", "roberta_classify",
+                                         "sentence_mean"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(CudaSession, DeterministicIsForHalfPrecision) {
+  SessionOptions options;
+  options.devices = "cuda:0";
+  options.deterministic = true;
+  try {
+    Session::load(kCheckpoints / "bert_qa", options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::unsupported);
+    EXPECT_NE(std::string(error.what()).find("f16"), std::string::npos) << error.what();
+  }
+}
 
 class CudaSpread : public CudaSession, public testing::WithParamInterface<const char*> {};
 

@@ -37,7 +37,7 @@ class Session:
     (a thread for each request instead of all for one), pin (keep each worker on one CPU), strict (refuse a model of
     which something would run on the CPU though a GPU was asked for), placement ("auto": the layers that the GPU has no
     room for lie on the CPU), tuning_cache (keep which kernels of a GPU were the fastest, in $TERCEL_CACHE_DIR or the
-    user's cache).
+    user's cache), deterministic (on a GPU too, the bits of a row's answer depend on nothing else in its batch).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

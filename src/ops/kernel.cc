@@ -69,6 +69,7 @@ KernelContext KernelContext::of(const Sibling& sibling) const {
   KernelContext other{sibling.node,     facts,   isa,   pool, memory, weight_dtype,
                       sibling.epilogue, layouts, device};
   other.product_dtype = product_dtype;
+  other.batch_invariant = batch_invariant;
   return other;
 }
 

@@ -101,6 +101,8 @@ struct KernelContext {
   // On a device: what both sides of a product with a constant weight are rounded to where that is
   // worth it, f8e4m3fn; undefined: they stay as they are kept.
   Dtype product_dtype = Dtype::undefined;
+  // On a device: the bits of a product's row may not depend on the number of rows.
+  bool batch_invariant = false;
 
   KernelContext of(const Sibling& sibling) const;  // of the sibling alone
 

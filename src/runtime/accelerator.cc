@@ -5,10 +5,12 @@
 
 namespace tercel::runtime {
 
-Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype)
+Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype,
+                         bool batch_invariant)
     : device_(find_device(device)),
       library_(*cuda_devices().api),
       float_dtype_(float_dtype),
+      batch_invariant_(batch_invariant),
       memory_(device_.make_allocator(limit)),
       host_memory_(device_.make_host_allocator(limit)),
       uploads_(make_uploads(device_, library_.convert)) {

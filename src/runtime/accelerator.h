@@ -17,7 +17,9 @@ class Accelerator {
   // `limit`: bytes of the device's memory that may be held, 0 for all. `float_dtype`: what f32
   // values become there: f32, f16 or bf16; or f8e4m3fn: f16, and products of fp8, for which
   // Errc::unsupported is thrown where the device has none.
-  Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype);
+  // `batch_invariant`: as ops::KernelContext has it; f16 and bf16 alone.
+  Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype,
+              bool batch_invariant = false);
   // Of a device that is no machine's: programs are made for it with the library's kernels, not run.
   Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype);
 
@@ -29,6 +31,7 @@ class Accelerator {
   Dtype float_dtype() const { return float_dtype_; }
   // As ops::KernelContext has it.
   Dtype product_dtype() const { return product_dtype_; }
+  bool batch_invariant() const { return batch_invariant_; }
   // The type that elements have in the device's memory.
   Dtype kept_as(Dtype declared) const { return declared == Dtype::f32 ? float_dtype_ : declared; }
   // Whether tensors of this type can lie there: numbers and booleans of whole bytes.
@@ -54,6 +57,7 @@ class Accelerator {
   const CudaLibrary& library_;
   Dtype float_dtype_;
   Dtype product_dtype_ = Dtype::undefined;
+  bool batch_invariant_ = false;
   std::shared_ptr<Allocator> memory_;
   std::shared_ptr<Allocator> host_memory_;
   std::unique_ptr<Uploads> uploads_;

@@ -303,7 +303,8 @@ ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
           {},
           rounding(node, output),
           {},
-          accelerator.product_dtype()};
+          accelerator.product_dtype(),
+          accelerator.batch_invariant()};
 }
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,

@@ -91,7 +91,14 @@ std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& opt
          : options.dtype == Dtype::i8 ? "int8"
                                       : "int4");
   }
-  return std::make_shared<runtime::Accelerator>(device, options.memory_limit, options.dtype);
+  if (options.deterministic && options.dtype != Dtype::f16 && options.dtype != Dtype::bf16) {
+    fail(Errc::unsupported,
+         "devices = {}: deterministic is for dtype f16 and bf16 on a GPU, not for {}; choose one "
+         "of them, or devices = cpu",
+         options.devices, to_string(options.dtype));
+  }
+  return std::make_shared<runtime::Accelerator>(device, options.memory_limit, options.dtype,
+                                                options.deterministic);
 }
 
 WeightTypes types_of_weights(Dtype chosen) {

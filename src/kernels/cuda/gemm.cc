@@ -137,6 +137,15 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
   if (gemm_narrow_takes(args)) return gemm_narrow(args, stream);
   if (needs_tiles(args)) return gemm_tile(args, nullptr, 1, stream);
   if (args.k == 0) return product_of_nothing(args, stream);
+  if (args.batch_invariant) {
+    for (int64_t i = 0; i < args.batch; ++i) {
+      const GemmArgs item = item_of(args, i);
+      const LtProduct product(state_->handle, item);
+      state_->run_first(product, stream);
+      if (product.has_rest()) finish_product(item, product.rest(), stream);
+    }
+    return;
+  }
   const LtProduct product(state_->handle, args);
   Choice choice;
   const bool known = state_->find(product.key(), choice) && takes(choice.engine, args);
@@ -153,6 +162,7 @@ void GemmLibrary::gemm(const GemmArgs& args, cudaStream_t stream) {
 
 void GemmLibrary::tune(const GemmArgs& args, cudaStream_t stream) {
   if (empty(args) || args.k == 0 || gemm_narrow_takes(args) || needs_tiles(args)) return;
+  if (args.batch_invariant) return;
   const LtProduct product(state_->handle, args);
   if (state_->has_measured(product.key())) return;
   Race<Choice> race(stream, margin_of(args));
@@ -248,7 +258,7 @@ void GemmLibrary::gemm_norm(const GemmNormArgs& args, cudaStream_t stream) {
 }
 
 void GemmLibrary::tune(const GemmNormArgs& args, cudaStream_t stream) {
-  if (empty(args.gemm) || args.gemm.k == 0) return;
+  if (empty(args.gemm) || args.gemm.k == 0 || args.gemm.batch_invariant) return;
   const GemmArgs gemm_args = whole_gemm(args);
   tune(gemm_args, stream);
   if (state_->has_measured(norm_key(gemm_args))) return;

@@ -45,6 +45,7 @@ struct GemmArgs {
   int64_t batch = 1;
   int64_t a_batch = 0, b_batch = 0, c_batch = 0;
 
+  // A row's bits do not depend on M (for products that no kernel of tiles takes: on `batch` alone).
   bool batch_invariant = false;
   // B was written long before: it may be read while the kernels in front of this one still run.
   bool b_is_weight = false;

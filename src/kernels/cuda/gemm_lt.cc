@@ -1,5 +1,6 @@
 #include "src/kernels/cuda/gemm_lt.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "src/base/fail.h"
@@ -156,17 +157,21 @@ LtProduct::~LtProduct() {
   if (desc_ != nullptr) lt_.destroy_desc(desc_);
 }
 
-std::vector<cublasLtMatmulAlgo_t> LtProduct::algorithms(int most) const {
+std::vector<cublasLtMatmulAlgo_t> LtProduct::algorithms(int most,
+                                                        uint32_t alignment_at_most) const {
   cublasLtMatmulPreference_t preference = nullptr;
   check(lt_.create_preference(&preference), "cublasLtMatmulPreferenceCreate");
   const auto give = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
     return lt_.set_preference(preference, attribute, &value, sizeof value);
   };
+  const auto assumed = [&](const void* pointer) {
+    return std::min(alignment_at_most, uint32_t{alignment(pointer)});
+  };
   give(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, scratch_bytes_);
-  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, uint32_t{alignment(a_)});
-  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, uint32_t{alignment(b_)});
-  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, uint32_t{alignment(c_)});
-  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, uint32_t{alignment(d_)});
+  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, assumed(a_));
+  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, assumed(b_));
+  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, assumed(c_));
+  give(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, assumed(d_));
   std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<std::size_t>(most));
   int count = 0;
   const auto status = lt_.heuristic(handle_, desc_, a_layout_, b_layout_, c_layout_, d_layout_,

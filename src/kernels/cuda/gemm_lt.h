@@ -21,8 +21,9 @@ class LtProduct {
   // Types, layouts, sizes, alignments and epilogue: what decides which algorithms may run.
   const std::string& key() const { return key_; }
 
-  // At most `most`, the best first by cuBLASLt's model; empty when it takes no such product.
-  std::vector<cublasLtMatmulAlgo_t> algorithms(int most) const;
+  // At most `most`, the best first by cuBLASLt's model; empty when it takes no such product. They
+  // rely on the pointers' alignment, up to `alignment_at_most` bytes.
+  std::vector<cublasLtMatmulAlgo_t> algorithms(int most, uint32_t alignment_at_most = 256) const;
 
   // False when cuBLASLt refuses the algorithm.
   bool run(const cublasLtMatmulAlgo_t& algorithm, cudaStream_t stream) const;

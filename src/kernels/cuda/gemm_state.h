@@ -30,6 +30,14 @@ struct GemmLibrary::State : Choices<Choice> {
       fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
   }
 
+  // The first choice of the heuristics for a product that may lie anywhere, whatever was measured.
+  static void run_first(const LtProduct& product, cudaStream_t stream) {
+    constexpr uint32_t kAnywhere = 2;
+    const auto algorithms = product.algorithms(1, kAnywhere);
+    if (algorithms.empty() || !product.run(algorithms[0], stream))
+      fail(Errc::unsupported, "cuBLASLt takes no product {}", product.key());
+  }
+
   // The first choice of the heuristics; false when cuBLASLt takes no such product.
   bool choose_lt(const LtProduct& product, Choice& choice) {
     const auto algorithms = product.algorithms(1);

@@ -28,11 +28,14 @@ namespace {
 class ProductKernel : public Kernel {
  public:
   explicit ProductKernel(const KernelContext& context)
-      : device_(*context.device), type_(context.input_dtype(0)) {}
+      : device_(*context.device),
+        type_(context.input_dtype(0)),
+        batch_invariant_(context.batch_invariant) {}
 
  protected:
   void multiply(cuda::GemmArgs args, const KernelRun& run) const {
     args.type = type_;
+    args.batch_invariant = batch_invariant_;
     args.scratch = run.workspace;
     args.scratch_bytes = cuda::GemmLibrary::scratch(args);
     if (run.tune) library().tune(args, stream_of(run));
@@ -44,10 +47,12 @@ class ProductKernel : public Kernel {
   }
   cuda::GemmLibrary& library() const { return gemm_library(device_); }
   Dtype type() const { return type_; }
+  bool batch_invariant() const { return batch_invariant_; }
 
  private:
   Device& device_;
   Dtype type_;
+  bool batch_invariant_;
 };
 
 // The right side is constant. C of a Gemm is a row that is added, if any. With its siblings, whose
@@ -144,6 +149,7 @@ class WeightKernel final : public ProductKernel {
   void multiply_and_normalize(cuda::GemmArgs product, const KernelRun& run) const {
     cuda::GemmNormArgs args;
     args.gemm = product;
+    args.gemm.batch_invariant = batch_invariant();
     args.gemm.c = nullptr;
     args.epsilon = epsilon_;
     args.scale = scale_.data();
@@ -198,7 +204,7 @@ class MatMulKernel final : public ProductKernel {
 
  private:
   // All in one call where each side is one matrix, or goes on evenly; otherwise one product.
-  static cuda::GemmArgs sizes(const MatmulShape& shape) {
+  cuda::GemmArgs sizes(const MatmulShape& shape) const {
     cuda::GemmArgs args;
     args.m = shape.m;
     args.n = shape.n;
@@ -207,7 +213,7 @@ class MatMulKernel final : public ProductKernel {
     args.b_row = args.c_row = shape.n;
     const int64_t a = element_count(shape.a_batch);
     const int64_t b = element_count(shape.b_batch);
-    if (b == 1 && a == shape.batches) {
+    if (b == 1 && a == shape.batches && !batch_invariant()) {
       args.m *= shape.batches;  // one matrix on the right serves all rows on the left
       return args;
     }
@@ -222,8 +228,28 @@ class MatMulKernel final : public ProductKernel {
 
 }  // namespace
 
-std::string refuse_weight(const KernelContext& context) {
+namespace {
+
+// A weight that the kernels whose rows' bits do not depend on M do not take (gemm_tile.h,
+// gemm_narrow.h).
+std::string refuse_dependent_rows(const KernelContext& context) {
   if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
+  const auto source = constant_source(context, 1);
+  if (!context.batch_invariant || !source) return {};
+  const bool swapped = context.node.is("Gemm") && context.node.int_or("transB", 0) != 0;
+  const bool transposed = source->transposed != swapped;
+  const Shape& shape = source->tensor.shape();
+  const int64_t k = shape[transposed ? 1 : 0], n = shape[transposed ? 0 : 1];
+  constexpr int64_t kChunk = 8;  // elements in 16 bytes; a narrow product has as many columns
+  if (k % kChunk == 0 && (n <= kChunk || n % kChunk == 0)) return {};
+  return fmt::format("deterministic products take weights of multiples of {}, not of {}", kChunk,
+                     to_string(shape));
+}
+
+}  // namespace
+
+std::string refuse_weight(const KernelContext& context) {
+  if (std::string reason = refuse_dependent_rows(context); !reason.empty()) return reason;
   if (context.epilogue.last != Activation::none) return "takes no activation behind a residual";
   if (context.epilogue.norm && context.epilogue.activation != Activation::none)
     return "normalises no activation";
@@ -275,7 +301,7 @@ constexpr Implementation kMatMul[] = {kFp8Weight,
                                        .create = create_kernel<WeightKernel>,
                                        .epilogues = true,
                                        .siblings = true},
-                                      {"gemm", refuse_unless_float, create_kernel<MatMulKernel>}};
+                                      {"gemm", refuse_dependent_rows, create_kernel<MatMulKernel>}};
 constexpr Implementation kGemm[] = {
     kFp8Weight, {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true}};
 constexpr OperatorKernels kOps[] = {{"", "MatMul", kMatMul}, {"", "Gemm", kGemm}};

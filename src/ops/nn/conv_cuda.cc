@@ -154,6 +154,7 @@ class ConvKernel final : public Kernel {
 
 std::string refuse_conv(const KernelContext& context) {
   if (std::string reason = refuse_unless_float(context); !reason.empty()) return reason;
+  if (context.batch_invariant) return "is not deterministic: cuDNN's kernels go by the batch";
   const Tensor* weight = context.constant(1);
   if (weight == nullptr) return "the weight is not constant";
   if (weight->size() == 0) return "the weight is empty";
