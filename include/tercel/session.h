@@ -62,9 +62,9 @@ struct SessionOptions {
   // Keep which kernels of a GPU were measured to be the fastest, from one process to the next: in
   // $TERCEL_CACHE_DIR, $XDG_CACHE_HOME/tercel or ~/.cache/tercel.
   bool tuning_cache = true;
-  // The bits of a row's answer depend on nothing else in its batch, nor on the device of a kind that
-  // runs it. On the CPU they never do; on a GPU this is for f16 and bf16: large batches take longer,
-  // and convolutions run on the CPU.
+  // The bits of a row's answer depend on nothing else in its batch, nor on the device of a kind
+  // that runs it. On the CPU they never do; on a GPU this is for f16 and bf16: large batches take
+  // longer, and convolutions run on the CPU.
   bool deterministic = false;
   // The best instruction set to use: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni",
   // "avx2", "generic"; empty: the machine's best. A machine that lacks the one that is named
