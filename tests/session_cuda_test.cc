@@ -13,60 +13,10 @@
 #include "src/device/cuda_library.h"
 #include "src/session/compile_model.h"
 #include "tercel/session.h"
-#include "tests/source_folder.h"
+#include "tests/session_cuda_test_util.h"
 
 namespace tercel {
 namespace {
-
-const std::filesystem::path kCheckpoints =
-    source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints";
-
-class CudaSession : public testing::Test {
- protected:
-  void SetUp() override {
-    if (cuda_devices().devices.empty()) GTEST_SKIP() << cuda_devices().missing;
-    ::setenv("TERCEL_CACHE_DIR", kCache.c_str(), 1);
-  }
-  static inline const std::string kCache = testing::TempDir() + "session_cuda_test";
-
-  // Rows of random tokens, padded on the right; without padding when `full`.
-  NamedTensors inputs(const std::vector<TensorInfo>& wanted, int64_t batch, int64_t length,
-                      bool full) {
-    std::vector<int64_t> lengths;
-    for (int64_t b = 0; b < batch; ++b)
-      lengths.push_back(full || b == 0 ? length : 1 + static_cast<int64_t>(random_()) % length);
-    NamedTensors all;
-    for (const TensorInfo& info : wanted) {
-      Tensor tensor(Dtype::i64, {batch, length});
-      for (int64_t i = 0; i < tensor.size(); ++i) {
-        const bool real = i % length < lengths[static_cast<std::size_t>(i / length)];
-        const auto token = static_cast<int64_t>(2 + random_() % 20);
-        tensor.values<int64_t>()[static_cast<std::size_t>(i)] =
-            info.name == "attention_mask"   ? int64_t{real}
-            : info.name == "token_type_ids" ? int64_t{real} * (token % 2)
-            : real                          ? token
-                                            : 1;
-      }
-      all.emplace(info.name, tensor);
-    }
-    return all;
-  }
-
-  std::mt19937 random_{std::random_device{}()};
-};
-
-// The greatest difference over the greatest element; infinite where there is no number.
-double distance(const Tensor& a, const Tensor& b) {
-  double most = 0, size = 1e-6;
-  if (a.shape() != b.shape()) return INFINITY;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(a.size()); ++i) {
-    const double x = a.values<float>()[i], y = b.values<float>()[i];
-    if (!std::isfinite(x)) return INFINITY;
-    most = std::max(most, std::fabs(x - y));
-    size = std::max(size, std::fabs(y));
-  }
-  return most / size;
-}
 
 struct Precision {
   Dtype dtype;
@@ -100,93 +50,6 @@ INSTANTIATE_TEST_SUITE_P(, CudaAnswers,
                                          "deberta_v2_tokens", "deberta_v3_qa", "distilbert_tokens",
                                          "electra_mlm", "modernbert_base", "mpnet_qa",
                                          "nomic_bert_base", "roberta_classify", "sentence_mean"),
-                         [](const auto& info) { return std::string(info.param); });
-
-class CudaDeterministic : public CudaSession, public testing::WithParamInterface<const char*> {};
-
-TEST_P(CudaDeterministic, EveryRowHasTheBitsOfTheRowAlone) {
-  for (const Dtype dtype : {Dtype::f16, Dtype::bf16}) {
-    SessionOptions options;
-    options.dtype = dtype;
-    options.devices = "cuda:0";
-    options.deterministic = true;
-    const Session session = Session::load(kCheckpoints / GetParam(), options);
-    for (const int64_t batch : {2, 67}) {
-      const NamedTensors given = inputs(session.inputs(), batch, 16, true);
-      NamedTensors together;
-      for (int run = 0; run < 4; ++run) together = session.run(given);  // as it is, tuned, recorded
-      for (int64_t row = 0; row < batch; row += 11) {
-        const auto of_row = [&](const Tensor& all) {
-          Shape shape = all.shape();
-          shape[0] = 1;
-          const auto bytes = all.bytes() / static_cast<std::size_t>(batch);
-          return Tensor::view_of(
-              static_cast<const std::byte*>(all.data()) + static_cast<std::size_t>(row) * bytes,
-              all.dtype(), shape);
-        };
-        NamedTensors one;
-        for (const auto& [name, tensor] : given) one.emplace(name, of_row(tensor));
-        for (const auto& [name, alone] : session.run(one)) {
-          const Tensor expected = of_row(together.at(name));
-          ASSERT_EQ(alone.bytes(), expected.bytes());
-          EXPECT_EQ(std::memcmp(alone.data(), expected.data(), alone.bytes()), 0)
-              << name << " row " << row << " of " << batch << " in " << to_string(dtype);
-        }
-      }
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(, CudaDeterministic,
-                         testing::Values("bert_classify", "bert_qa", "deberta_v3_qa",
-                                         "modernbert_base", "mpnet_qa", "roberta_classify",
-                                         "sentence_mean"),
-                         [](const auto& info) { return std::string(info.param); });
-
-TEST_F(CudaSession, DeterministicIsForHalfPrecision) {
-  SessionOptions options;
-  options.devices = "cuda:0";
-  options.deterministic = true;
-  try {
-    Session::load(kCheckpoints / "bert_qa", options);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), Errc::unsupported);
-    EXPECT_NE(std::string(error.what()).find("f16"), std::string::npos) << error.what();
-  }
-}
-
-class CudaSpread : public CudaSession, public testing::WithParamInterface<const char*> {};
-
-// The more room there is, the more layers are the GPU's.
-TEST_P(CudaSpread, AnswersAreTheCpus) {
-  const auto path = kCheckpoints / GetParam();
-  const Session cpu = Session::load(path, {.threads = 1});
-  const NamedTensors given = inputs(cpu.inputs(), 3, 16, false);
-  const NamedTensors expected = cpu.run(given);
-  ThreadPool pool(1);
-  const auto memory = make_cpu_allocator();
-  for (std::size_t room = 1; room < (std::size_t{16} << 20); room *= 2) {
-    runtime::Accelerator accelerator("cuda:0", 0, Dtype::f32);
-    const CompiledModel model = compile_model(
-        {path, "", true, best_cpu_isa(), pool, memory, &accelerator, false, room}, {});
-    std::vector<Tensor> from;
-    for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
-    const std::vector<bool> wanted(model.outputs.size(), true);
-    for (int run = 0; run < 4; ++run) {  // queued, measured, recorded, replayed
-      std::vector<Tensor> to(model.outputs.size());
-      model.executor->run(from, to, wanted, {});
-      for (std::size_t i = 0; i < to.size(); ++i)
-        EXPECT_LE(distance(to[i], expected.at(model.outputs[i].name)), 2e-4)
-            << model.outputs[i].name << " " << room << " run " << run << "\n"
-            << model.placement;
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(, CudaSpread,
-                         testing::Values("bert_qa", "deberta_v3_qa", "modernbert_base",
-                                         "sentence_mean"),
                          [](const auto& info) { return std::string(info.param); });
 
 class CudaSteadyState : public CudaSession, public testing::WithParamInterface<const char*> {};

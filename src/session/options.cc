@@ -1,0 +1,97 @@
+#include "src/session/options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "src/base/fail.h"
+
+namespace tercel {
+
+CpuIsa choose_isa(const std::string& wanted) {
+  if (wanted.empty()) return best_cpu_isa();
+  const CpuIsa isa = parse_cpu_isa(wanted);
+  if (!cpu_has(isa)) {
+    fail(Errc::unsupported, "this CPU has no {}; its best is {}", wanted,
+         to_string(best_cpu_isa()));
+  }
+  return isa;
+}
+
+bool multiplies_bytes(CpuIsa isa) { return isa == CpuIsa::avx2_vnni || isa >= CpuIsa::avx512_vnni; }
+
+void check_options(const SessionOptions& options) {
+  constexpr std::array kDtypes{Dtype::f32, Dtype::f16,      Dtype::bf16,     Dtype::i8,
+                               Dtype::i4,  Dtype::f8e4m3fn, Dtype::undefined};
+  if (std::find(kDtypes.begin(), kDtypes.end(), options.dtype) == kDtypes.end()) {
+    fail(Errc::invalid_argument,
+         "dtype {} cannot be chosen for a session; choose f32, f16, bf16, int8, int4, f8e4m3fn or "
+         "auto",
+         to_string(options.dtype));
+  }
+  if (!(options.least_cosine <= 1)) {
+    fail(Errc::invalid_argument, "least_cosine = {}: expected a number of at most 1",
+         options.least_cosine);
+  }
+  if (!options.placement.empty() && options.placement != "auto") {
+    fail(Errc::invalid_argument, "placement = \"{}\": expected \"auto\", or nothing",
+         options.placement);
+  }
+  constexpr int kMaxThreads = 1024;
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    fail(Errc::invalid_argument, "threads = {}: expected 0 (all that the process may use) to {}",
+         options.threads, kMaxThreads);
+  }
+}
+
+std::string one_device(const SessionOptions& options) {
+  std::string devices = options.devices;
+  const bool spread = options.placement == "auto";
+  if (spread && devices.ends_with(",cpu")) devices.resize(devices.size() - 4);
+  if (spread && devices.find(',') != std::string::npos) {
+    fail(Errc::unsupported,
+         "devices = \"{}\": placement = auto spreads a model over one GPU and the CPU",
+         options.devices);
+  }
+  if (devices.find(',') != std::string::npos) {
+    fail(Errc::invalid_argument,
+         "devices = \"{}\": a session runs on one device; tercel::Replicas runs a model on several",
+         devices);
+  }
+  return devices;
+}
+
+std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
+  const std::string device = one_device(options);
+  if (find_device(device).kind() == DeviceKind::cpu) {
+    if (options.dtype != Dtype::f8e4m3fn) return nullptr;
+    fail(
+        Errc::unsupported,
+        "devices = {}: dtype f8e4m3fn is for GPUs of compute capability 9.0 (Hopper); choose int8, "
+        "bf16, f16, f32 or auto, or devices = cuda",
+        options.devices);
+  }
+  const bool integers = options.dtype == Dtype::i8 || options.dtype == Dtype::i4;
+  if (integers || options.dtype == Dtype::undefined) {
+    fail(Errc::unsupported,
+         "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16 or f8e4m3fn",
+         options.devices,
+         !integers                    ? "auto"
+         : options.dtype == Dtype::i8 ? "int8"
+                                      : "int4");
+  }
+  if (options.deterministic && options.dtype != Dtype::f16 && options.dtype != Dtype::bf16) {
+    fail(Errc::unsupported,
+         "devices = {}: deterministic is for dtype f16 and bf16 on a GPU, not for {}; choose one "
+         "of them, or devices = cpu",
+         options.devices, to_string(options.dtype));
+  }
+  return std::make_shared<runtime::Accelerator>(device, options.memory_limit, options.dtype,
+                                                options.deterministic);
+}
+
+WeightTypes types_of_weights(Dtype chosen) {
+  if (is_integer(chosen)) return {Dtype::f32, chosen, {}};
+  return {chosen == Dtype::f8e4m3fn ? Dtype::f16 : chosen, Dtype::undefined, {}};
+}
+
+}  // namespace tercel
