@@ -10,6 +10,18 @@
 
 namespace tercel::ops {
 
+ProductConstants::ProductConstants(const KernelContext& context)
+    : weights{constant_source(context, 1)->tensor}, biases{context.epilogue.bias} {
+  for (const Sibling& sibling : context.siblings) {
+    weights.push_back(constant_source(context.of(sibling), 1)->tensor);
+    biases.push_back(sibling.epilogue.bias);
+  }
+}
+
+bool ProductConstants::any_bias() const {
+  return std::any_of(biases.begin(), biases.end(), [](const auto& bias) { return bias.defined(); });
+}
+
 bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs) {
   const auto element = static_cast<std::ptrdiff_t>(bytes_of(args.type, 1));
   const auto from_last = [&](std::size_t i) {
@@ -63,16 +75,10 @@ class WeightKernel final : public ProductKernel {
       : ProductKernel(context),
         residual_(context.epilogue.residual),
         activation_(to_device(context.epilogue.activation)) {
-    std::vector<Tensor> weights{constant_source(context, 1)->tensor};
-    std::vector<Tensor> biases{context.epilogue.bias};
-    for (const Sibling& sibling : context.siblings) {
-      weights.push_back(constant_source(context.of(sibling), 1)->tensor);
-      biases.push_back(sibling.epilogue.bias);
-    }
-    count_ = static_cast<int64_t>(weights.size());
-    weight_ = keep_stacked(context, weights, type());
-    if (std::any_of(biases.begin(), biases.end(), [](const auto& bias) { return bias.defined(); }))
-      bias_ = keep_stacked(context, biases, type());
+    const ProductConstants constants(context);
+    count_ = static_cast<int64_t>(constants.weights.size());
+    weight_ = keep_stacked(context, constants.weights, type());
+    if (constants.any_bias()) bias_ = keep_stacked(context, constants.biases, type());
     transposed_ = constant_source(context, 1)->transposed;
     if (context.node.is("Gemm")) {
       alpha_ = context.node.float_or("alpha", 1.0F);

@@ -3,10 +3,19 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "src/ops/cuda_util.h"
 
 namespace tercel::ops {
+
+// The right sides and biases of the node and its siblings, in their order.
+struct ProductConstants {
+  std::vector<Tensor> weights, biases;  // a bias is undefined where there is none
+
+  explicit ProductConstants(const KernelContext& context);
+  bool any_bias() const;
+};
 
 // Sets c_batch to where each output lies behind the one before; false when they do not lie evenly.
 bool set_distance(cuda::GemmArgs& args, std::span<Tensor> outputs);

@@ -52,20 +52,14 @@ class Fp8WeightKernel final : public Kernel {
         rounding_(context.rounding),
         residual_(context.epilogue.residual),
         activation_(to_device(context.epilogue.activation)) {
-    std::vector<Tensor> weights{constant_source(context, 1)->tensor};
-    std::vector<Tensor> biases{context.epilogue.bias};
-    for (const Sibling& sibling : context.siblings) {
-      weights.push_back(constant_source(context.of(sibling), 1)->tensor);
-      biases.push_back(sibling.epilogue.bias);
-    }
+    const ProductConstants constants(context);
     bool transposed = constant_source(context, 1)->transposed;
     if (context.node.is("Gemm")) {
       transposed = transposed != (context.node.int_or("transB", 0) != 0);
       has_row_ = context.node.input(2) != nullptr;
     }
-    keep_weights(context, weights, transposed);
-    if (std::any_of(biases.begin(), biases.end(), [](const auto& bias) { return bias.defined(); }))
-      bias_ = keep_stacked(context, biases, type_);
+    keep_weights(context, constants.weights, transposed);
+    if (constants.any_bias()) bias_ = keep_stacked(context, constants.biases, type_);
     if (const auto& norm = context.epilogue.norm) {
       scale_ = keep(context, norm->scale, type_);
       if (norm->bias.defined()) shift_ = keep(context, norm->bias, type_);
