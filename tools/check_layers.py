@@ -212,6 +212,9 @@ def compile_alone(header):
         command += ISA
     if needs_cuda(header):
         command += ["-isystem", str(CUDA_HEADERS)]
+    # As cmake/TercelLayer.cmake compiles every test.
+    if header.is_relative_to("tests"):
+        command += ['-DTERCEL_SOURCE_DIR="."']
     command += ["-Iinclude", "-I.", "-x", "c++", "-"]
     source = f'#include "{name_in_includes(header)}"\n'
     done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)
