@@ -134,7 +134,7 @@ float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* s
   const Vec shift = splat(top == kMinusInfinity ? 0.0F : top);
   Vec sums[kSums] = {};
   for_vectors(scores, begin, end, [&](int64_t, float* at, int part) {
-    const Vec weight = exp(load(at) - shift);
+    const Vec weight = exp_of_negative(load(at) - shift);
     store(at, weight);
     sums[part] += weight;
   });

@@ -56,14 +56,14 @@ inline void finish_rows(const float* sums, int64_t stride, C* c, int64_t c_row, 
                         int64_t rows, int64_t column, int64_t columns, const GemmEpilogue& e,
                         Gelu own_gelu, Put put) {
   const float* bias = e.bias == nullptr ? nullptr : e.bias + column;
-  for (int64_t r = 0; r < rows; ++r, c += c_row, sums += stride) {
-    const float* row_bias = e.row_bias == nullptr ? nullptr : e.row_bias + row + r;
-    const float* residual =
-        e.residual == nullptr ? nullptr : e.residual + (row + r) * e.residual_stride + column;
-    with_activation(e.activation, own_gelu, [&](auto activation) {
+  with_activation(e.activation, own_gelu, [&](auto activation) {
+    for (int64_t r = 0; r < rows; ++r, c += c_row, sums += stride) {
+      const float* row_bias = e.row_bias == nullptr ? nullptr : e.row_bias + row + r;
+      const float* residual =
+          e.residual == nullptr ? nullptr : e.residual + (row + r) * e.residual_stride + column;
       finish_row(sums, c, bias, row_bias, residual, columns, activation, put);
-    });
-  }
+    }
+  });
 }
 
 // In place.
