@@ -49,16 +49,6 @@ struct Row {
   }
 };
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> words;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    words.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return words;
-}
-
 int64_t parse_size(const std::string& text, std::string_view option, std::string_view expected) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -215,7 +205,7 @@ std::string plot_of(const std::vector<Row>& rows, const BenchCommand& command) {
 // The batches that were asked for, or the one that the model's inputs allow.
 std::vector<int64_t> batches_of(const Session& session, const std::string& list) {
   std::vector<int64_t> batches;
-  for (const std::string& word : split(list)) {
+  for (const std::string& word : split_list(list)) {
     batches.push_back(parse_size(word, "--batches", "numbers of at least 1, as in 1,8,32"));
   }
   for (const TensorInfo& info : session.inputs()) {
@@ -230,8 +220,8 @@ std::vector<std::string> mixes_of(const Session& session, const std::string& lis
     if (list.empty()) return {""};
     reject("--lengths {}: no input of the model has an open dimension beside the batch", list);
   }
-  if (list.empty()) return split(has_mask(session) ? "16,128,mixed" : "16,128");
-  auto mixes = split(list);
+  if (list.empty()) return split_list(has_mask(session) ? "16,128,mixed" : "16,128");
+  auto mixes = split_list(list);
   for (const std::string& mix : mixes) {
     if (mix != "mixed") {
       parse_size(mix, "--lengths", "numbers of at least 1, or mixed");

@@ -52,6 +52,16 @@ std::optional<std::size_t> parse_bytes(const std::string& text) {
   return fits ? std::optional(static_cast<std::size_t>(value)) : std::nullopt;
 }
 
+std::vector<std::string> split_list(const std::string& list) {
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    words.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
 void Options::flag(const std::string& name, bool& value, const std::string& help) {
   app_.add_flag(name, value, help);
 }

@@ -63,6 +63,9 @@ void add_answering_options(Options& options, tasks::QuestionAnsweringOptions& an
 // "1.5G" in bytes, by powers of 1024; nothing when it is no size.
 std::optional<std::size_t> parse_bytes(const std::string& text);
 
+// The words between the commas of a list; one that is empty where nothing stands between two.
+std::vector<std::string> split_list(const std::string& list);
+
 class CommandLine {
  public:
   CommandLine();

@@ -32,16 +32,6 @@ std::optional<double> parse_rate(const std::string& text) {
   return whole && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> entries;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    entries.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return entries;
-}
-
 // "cuda:0=8GB" into the map; `read` is of what stands behind the device.
 template <class Map, class Read>
 void add_each(const std::vector<std::string>& given, const char* option, Map& map,
@@ -114,7 +104,7 @@ std::string plain_text(const ModelPlan& plan) {
 
 void run(const PlanCommand& command) {
   PlanOptions options = command.plan;
-  options.devices = split(command.devices);
+  options.devices = split_list(command.devices);
   options.dimensions = parse_dimensions(command.dimensions);
   add_each(command.memory, "--memory", options.memory, parse_bytes);
   add_each(command.bandwidth, "--bandwidth", options.bandwidth, parse_rate);

@@ -21,6 +21,9 @@ set(TERCEL_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)
 foreach(option -Wall -Wextra -Werror -Wno-missing-field-initializers -ffunction-sections -fdata-sections)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:${option}>)
 endforeach()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)  # a source looks like a header in a unit
+endif()
 add_link_options(-Wl,--gc-sections -Wl,--as-needed)
 
 find_program(CCACHE ccache)

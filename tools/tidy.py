@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clang-tidy (checks in .clang-tidy, all of them errors) over the project's translation units that changed since
 they last passed. Needs a configured build, whose compile_commands.json has the flags: the preset `lint` puts up to
-eight files into a unit, and so parses and matches the standard library an eighth as often."""
+sixteen files into a unit, and so parses and matches the standard library as much less often."""
 
 import argparse
 import json

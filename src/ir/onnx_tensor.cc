@@ -19,8 +19,6 @@ using tercel::to_string;  // of shapes, beside this namespace's own
 
 namespace {
 
-constexpr std::size_t kMaxRank = 64;
-
 Dtype checked_dtype(int64_t number, const std::string& place) {
   if (number < 0 || number > static_cast<int64_t>(Dtype::f6e3m2)) {
     fail(Errc::unsupported, "{}: element type {} is not known to this version of Tercel", place,
@@ -32,8 +30,9 @@ Dtype checked_dtype(int64_t number, const std::string& place) {
 
 // Bytes and elements of a shape from a file; its overflows are the file's mistake.
 int64_t checked_count(Dtype dtype, const Shape& shape, const std::string& place) {
-  if (shape.size() > kMaxRank) {
-    fail(Errc::invalid_file, "{}: rank {}; at most {} is read", place, shape.size(), kMaxRank);
+  if (shape.size() > kMostDimensions) {
+    fail(Errc::invalid_file, "{}: rank {}; at most {} is read", place, shape.size(),
+         kMostDimensions);
   }
   try {
     const int64_t count = element_count(shape);

@@ -8,7 +8,6 @@ namespace tercel::ir {
 namespace {
 
 constexpr int kMaxDepth = 64;
-constexpr std::size_t kMaxRank = 64;
 constexpr std::size_t kMaxSymbol = 1024;  // bytes; every value that has the dimension repeats it
 
 Dtype read_dtype(WireReader& fields, const std::string& place) {
@@ -58,8 +57,8 @@ Type read_tensor_type(WireReader fields, Type::Kind kind, const std::string& pla
         } else {
           shape.skip();
         }
-        if (type.dims->size() > kMaxRank) {
-          fail(Errc::invalid_file, "{}: the type has a rank over {}", place, kMaxRank);
+        if (type.dims->size() > kMostDimensions) {
+          fail(Errc::invalid_file, "{}: the type has a rank over {}", place, kMostDimensions);
         }
       }
     } else {

@@ -11,6 +11,8 @@
 
 namespace tercel::ir {
 
+constexpr std::size_t kMostDimensions = 64;  // of a tensor that is read
+
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 // `place` begins messages. Throws Errc::invalid_file; Errc::unsupported for opaque types.

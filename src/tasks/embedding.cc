@@ -9,7 +9,7 @@ namespace {
 
 // Texts whose tokens are held at a time, from which batches of similar length are made.
 constexpr std::size_t kTextsAtOnce = 4096;
-constexpr int kBatchSize = 1024;
+constexpr int kEmbeddingRows = 1024;
 
 }  // namespace
 
@@ -31,7 +31,7 @@ Tensor Embedding::embed(std::span<const std::string> texts, const RunOptions& ru
   for (std::size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
     const std::vector<TokenRow> rows =
         model.rows_of(texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin)));
-    model.run(rows, pooling.outputs(), kBatchSize, run,
+    model.run(rows, pooling.outputs(), kEmbeddingRows, run,
               [&](std::size_t index, std::span<const Tensor> outputs, int64_t at) {
                 const std::size_t tokens = rows[index].ids.size();
                 const std::size_t size = pooling.size(outputs[0], tokens);

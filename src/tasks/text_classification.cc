@@ -11,7 +11,7 @@ namespace tercel::tasks {
 namespace {
 
 constexpr std::size_t kTextsAtOnce = 256;
-constexpr int kBatchSize = 16;
+constexpr int kTextRows = 16;
 
 std::vector<std::vector<Label>> classify_rows(const TextModel& model,
                                               std::span<const std::string> texts,
@@ -25,7 +25,7 @@ std::vector<std::vector<Label>> classify_rows(const TextModel& model,
          texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin))) {
       rows.push_back(row_of(text));
     }
-    model.run(rows, logits_output(), kBatchSize, run,
+    model.run(rows, logits_output(), kTextRows, run,
               [&](std::size_t index, std::span<const Tensor> outputs, int64_t at) {
                 const auto scores = label_scores(model, outputs[0], at);
                 if (names.empty()) names = label_names(model, static_cast<int64_t>(scores.size()));

@@ -8,7 +8,7 @@
 namespace tercel::tasks {
 namespace {
 
-constexpr int kBatchSize = 8;
+constexpr int kTokenRows = 8;
 constexpr std::size_t kRowsAtOnce = 256;
 
 }  // namespace
@@ -33,7 +33,7 @@ std::vector<EntityToken> TokenClassification::classify(std::string_view text,
     for (std::size_t i = first; i < std::min(first + kRowsAtOnce, windows.count()); ++i) {
       rows.push_back(windows.row(i));
     }
-    model.run(rows, logits_output(), kBatchSize, run,
+    model.run(rows, logits_output(), kTokenRows, run,
               [&](std::size_t index, std::span<const Tensor> outputs, int64_t at) {
                 tagging.add(first + index, outputs[0], at);
               });

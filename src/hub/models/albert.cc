@@ -31,7 +31,8 @@ struct AlbertConfig : EncoderConfig {
   int64_t width, groups, inner_layers;
 };
 
-Value* layer(Net& net, const AlbertConfig& c, const std::string& part, Value* x, Value* mask) {
+Value* albert_layer(Net& net, const AlbertConfig& c, const std::string& part, Value* x,
+                    Value* mask) {
   const std::string attention = part + ".attention";
   Value* mixed = net.self_attention(
       x, mask, attention,
@@ -43,14 +44,15 @@ Value* layer(Net& net, const AlbertConfig& c, const std::string& part, Value* x,
   return net.layer_norm(net.b.add(narrow, x), part + ".full_layer_layer_norm", c.hidden, c.epsilon);
 }
 
-Value* encoder(Net& net, const AlbertConfig& c, const std::string& part, Value* x, Value* mask) {
+Value* albert_encoder(Net& net, const AlbertConfig& c, const std::string& part, Value* x,
+                      Value* mask) {
   x = net.linear(x, part + ".embedding_hidden_mapping_in", c.hidden, c.width);
   for (int64_t i = 0; i < c.layers; ++i) {
     const std::string group = std::to_string(i * c.groups / c.layers);
     for (int64_t j = 0; j < c.inner_layers; ++j) {
-      x = layer(net, c,
-                part + ".albert_layer_groups." + group + ".albert_layers." + std::to_string(j), x,
-                mask);
+      x = albert_layer(
+          net, c, part + ".albert_layer_groups." + group + ".albert_layers." + std::to_string(j), x,
+          mask);
     }
   }
   return x;
@@ -67,7 +69,7 @@ void build_albert(Net& net) {
 
   Value* mask = net.padding_mask(attention_mask);
   Value* x = encoder_embeddings(net, c, prefix + "embeddings", ids, segments, c.width);
-  x = encoder(net, c, prefix + "encoder", x, mask);
+  x = albert_encoder(net, c, prefix + "encoder", x, mask);
   pooled_heads(net, x, attention_mask, prefix + "pooler",
                {{"predictions.dense", "predictions.LayerNorm", c.act, c.epsilon},
                 "predictions",

@@ -29,7 +29,7 @@ struct ClipConfig {
   std::string act;
 };
 
-Value* layer(Net& net, const ClipConfig& c, const std::string& part, Value* x, Value* mask) {
+Value* clip_layer(Net& net, const ClipConfig& c, const std::string& part, Value* x, Value* mask) {
   const std::string attention = part + ".self_attn";
   Value* normed = net.layer_norm(x, part + ".layer_norm1", c.hidden, c.epsilon);
   Value* mixed = net.self_attention(normed, mask, attention,
@@ -75,7 +75,7 @@ void build_clip_text(Net& net) {
   net.scope(part);
   Value* x = net.b.add(words, places);
   for (int64_t i = 0; i < c.layers; ++i) {
-    x = layer(net, c, prefix + "encoder.layers." + std::to_string(i), x, mask);
+    x = clip_layer(net, c, prefix + "encoder.layers." + std::to_string(i), x, mask);
   }
   x = net.layer_norm(x, prefix + "final_layer_norm", c.hidden, c.epsilon);
   if (net.checkpoint().task == Task::sentence_similarity) {

@@ -68,7 +68,7 @@ struct DebertaConfig : EncoderConfig {
 };
 
 // Distances are exact up to half of the buckets, then logarithmic.
-int64_t bucket(const DebertaConfig& c, int64_t distance) {
+int64_t deberta_bucket(const DebertaConfig& c, int64_t distance) {
   const int64_t middle = c.buckets / 2;
   const int64_t steps = std::abs(distance);
   if (c.buckets <= 0 || steps <= middle) return distance;
@@ -83,7 +83,7 @@ int64_t bucket(const DebertaConfig& c, int64_t distance) {
 Value* distance_rows(Net& net, const DebertaConfig& c, Value* ids) {
   std::vector<int64_t> rows;
   for (int64_t d = -c.farthest; d <= c.farthest; ++d) {
-    rows.push_back(std::clamp<int64_t>(c.span() + bucket(c, d), 0, 2 * c.span() - 1));
+    rows.push_back(std::clamp<int64_t>(c.span() + deberta_bucket(c, d), 0, 2 * c.span() - 1));
   }
   net.scope("distances");
   Value* length = net.sequence_scalar(ids);
@@ -132,8 +132,8 @@ Value* by_distance(Net& net, const DebertaConfig& c, const Distances& d, Value* 
   return net.b.op("Slice", {square, net.b.ints({0}), d.length, net.b.ints({3})});
 }
 
-Value* attention(Net& net, const DebertaConfig& c, const std::string& part, Value* x,
-                 const Distances& d) {
+Value* deberta_attention(Net& net, const DebertaConfig& c, const std::string& part, Value* x,
+                         const Distances& d) {
   const std::string in = part + ".self.";
   Value* query = net.linear(x, in + "query_proj", c.hidden, c.hidden);
   Value* key = net.linear(x, in + "key_proj", c.hidden, c.hidden);
@@ -161,10 +161,10 @@ Value* attention(Net& net, const DebertaConfig& c, const std::string& part, Valu
   return net.linear(joined, part + ".output.dense", c.hidden, c.hidden);
 }
 
-Value* layer(Net& net, const DebertaConfig& c, const std::string& part, Value* x,
-             const Distances& d) {
+Value* deberta_layer(Net& net, const DebertaConfig& c, const std::string& part, Value* x,
+                     const Distances& d) {
   const std::string attending = part + ".attention";
-  Value* mixed = attention(net, c, attending, x, d);
+  Value* mixed = deberta_attention(net, c, attending, x, d);
   x = net.layer_norm(net.b.add(mixed, x), attending + ".output.LayerNorm", c.hidden, c.epsilon);
   return feed_forward(net, c, part, x);
 }
@@ -205,8 +205,8 @@ Value* convolved(Net& net, const DebertaConfig& c, const std::string& part, Valu
   return net.b.mul(net.layer_norm(sum, part + ".LayerNorm", c.hidden, c.epsilon), mask);
 }
 
-Value* embeddings(Net& net, const DebertaConfig& c, const std::string& part, Value* ids,
-                  Value* mask) {
+Value* deberta_embeddings(Net& net, const DebertaConfig& c, const std::string& part, Value* ids,
+                          Value* mask) {
   Value* x = net.embedding(ids, part + ".word_embeddings", c.vocabulary, c.width);
   if (c.absolute) {
     Value* places = net.positions(ids, part + ".position_embeddings", c.positions, c.width);
@@ -240,16 +240,16 @@ Distances distances(Net& net, const DebertaConfig& c, const std::string& part, V
   return d;
 }
 
-Value* encoder(Net& net, const DebertaConfig& c, const std::string& prefix, Value* ids,
-               Value* attention_mask) {
+Value* deberta_encoder(Net& net, const DebertaConfig& c, const std::string& prefix, Value* ids,
+                       Value* attention_mask) {
   const std::string part = prefix + "encoder";
   net.scope("mask");
   Value* mask = net.b.unsqueeze(net.b.cast(attention_mask, Dtype::f32), {2});
-  Value* x = embeddings(net, c, prefix + "embeddings", ids, mask);
+  Value* x = deberta_embeddings(net, c, prefix + "embeddings", ids, mask);
   const Distances d = distances(net, c, part, ids, attention_mask);
   for (int64_t i = 0; i < c.layers; ++i) {
     Value* before = x;
-    x = layer(net, c, part + ".layer." + std::to_string(i), x, d);
+    x = deberta_layer(net, c, part + ".layer." + std::to_string(i), x, d);
     if (i == 0 && c.kernel > 0) x = convolved(net, c, part + ".conv", before, x, mask);
   }
   return x;
@@ -282,7 +282,7 @@ void build_deberta_v2(Net& net) {
   const std::string prefix = encoder_prefix(net, "deberta.", "embeddings.word_embeddings.weight");
   Value* ids = net.input("input_ids");
   Value* attention_mask = net.input("attention_mask");
-  Value* x = encoder(net, c, prefix, ids, attention_mask);
+  Value* x = deberta_encoder(net, c, prefix, ids, attention_mask);
   if (common_head(net, x, attention_mask, c.hidden)) return;
   switch (net.checkpoint().task) {
     case Task::text_classification: {

@@ -28,14 +28,16 @@ struct DistilBertConfig {
   std::string act;
 };
 
-Value* embeddings(Net& net, const DistilBertConfig& c, const std::string& part, Value* ids) {
+Value* distilbert_embeddings(Net& net, const DistilBertConfig& c, const std::string& part,
+                             Value* ids) {
   Value* words = net.embedding(ids, part + ".word_embeddings", c.vocabulary, c.hidden);
   Value* places = net.positions(ids, part + ".position_embeddings", c.positions, c.hidden);
   net.scope(part);
   return net.layer_norm(net.b.add(words, places), part + ".LayerNorm", c.hidden, kEpsilon);
 }
 
-Value* layer(Net& net, const DistilBertConfig& c, const std::string& part, Value* x, Value* mask) {
+Value* distilbert_layer(Net& net, const DistilBertConfig& c, const std::string& part, Value* x,
+                        Value* mask) {
   const std::string attention = part + ".attention";
   Value* mixed = net.self_attention(
       x, mask, attention,
@@ -54,7 +56,8 @@ void classification(Net& net, const DistilBertConfig& c, Value* tokens) {
   classification_head(net, x, "classifier", c.hidden);
 }
 
-void masked_lm(Net& net, const DistilBertConfig& c, const std::string& prefix, Value* tokens) {
+void distilbert_masked_lm(Net& net, const DistilBertConfig& c, const std::string& prefix,
+                          Value* tokens) {
   Value* x = lm_transform(net, tokens, {"vocab_transform", "vocab_layer_norm", c.act, kEpsilon},
                           c.hidden, c.hidden);
   net.scope("vocab_projector");
@@ -74,16 +77,16 @@ void build_distilbert(Net& net) {
   Value* attention_mask = net.input("attention_mask");
 
   Value* mask = net.padding_mask(attention_mask);
-  Value* x = embeddings(net, c, prefix + "embeddings", ids);
+  Value* x = distilbert_embeddings(net, c, prefix + "embeddings", ids);
   for (int64_t i = 0; i < c.layers; ++i) {
-    x = layer(net, c, prefix + "transformer.layer." + std::to_string(i), x, mask);
+    x = distilbert_layer(net, c, prefix + "transformer.layer." + std::to_string(i), x, mask);
   }
   if (common_head(net, x, attention_mask, c.hidden)) return;
   switch (net.checkpoint().task) {
     case Task::text_classification:
       return classification(net, c, x);
     case Task::fill_mask:
-      return masked_lm(net, c, prefix, x);
+      return distilbert_masked_lm(net, c, prefix, x);
     case Task::feature_extraction:
       return encoder_head(net, x, nullptr, c.hidden);
     default:

@@ -15,8 +15,8 @@ namespace {
 
 using ir::Value;
 
-void masked_lm(Net& net, const EncoderConfig& c, const std::string& prefix, int64_t width,
-               Value* tokens) {
+void electra_masked_lm(Net& net, const EncoderConfig& c, const std::string& prefix, int64_t width,
+                       Value* tokens) {
   const std::string head = "generator_predictions";
   Value* x = lm_transform(net, tokens, {head + ".dense", head + ".LayerNorm", "gelu", c.epsilon},
                           width, c.hidden);
@@ -59,7 +59,7 @@ void build_electra(Net& net) {
       return classification_head(net, pooled, "classifier.out_proj", c.hidden);
     }
     case Task::fill_mask:
-      return masked_lm(net, c, prefix, width, x);
+      return electra_masked_lm(net, c, prefix, width, x);
     case Task::replaced_token_detection:
       return discriminator(net, c, x);
     case Task::feature_extraction:

@@ -63,19 +63,19 @@ double theta_of(const Net& net, std::string_view kind, std::string_view old_key,
 }
 
 // What the layers of one kind share.
-struct Kind {
+struct AttentionKind {
   Rotary rotary;
   Value* mask;
 };
 
-Kind global_kind(Net& net, const ModernBertConfig& c, Value* ids, Value* attention_mask) {
+AttentionKind global_kind(Net& net, const ModernBertConfig& c, Value* ids, Value* attention_mask) {
   const double theta = theta_of(net, "full_attention", "global_rope_theta", 160'000);
   return {rotary(net, ids, net.head_size(c.hidden, c.heads), theta),
           net.padding_mask(attention_mask)};
 }
 
 // Tokens at most `window` apart see each other. A row of padding may see nothing at all.
-Kind local_kind(Net& net, const ModernBertConfig& c, Value* ids, Value* attention_mask) {
+AttentionKind local_kind(Net& net, const ModernBertConfig& c, Value* ids, Value* attention_mask) {
   const double theta = theta_of(net, "sliding_attention", "local_rope_theta", 10'000);
   const Rotary turned = rotary(net, ids, net.head_size(c.hidden, c.heads), theta);
   net.scope("local_mask");
@@ -90,8 +90,8 @@ Value* norm(Net& net, const ModernBertConfig& c, const std::string& layer, Value
   return net.layer_norm(x, layer, c.hidden, c.epsilon, c.norm_bias);
 }
 
-Value* attention(Net& net, const ModernBertConfig& c, const std::string& part, Value* x,
-                 const Kind& kind) {
+Value* modernbert_attention(Net& net, const ModernBertConfig& c, const std::string& part, Value* x,
+                            const AttentionKind& kind) {
   Value* all = net.linear(x, part + ".Wqkv", 3 * c.hidden, c.hidden, c.attention_bias);
   net.scope(part);
   ir::Node* split =
@@ -112,16 +112,17 @@ Value* gated_units(Net& net, const ModernBertConfig& c, const std::string& part,
   return net.linear(open, part + ".Wo", c.hidden, c.inner, c.mlp_bias);
 }
 
-Value* encoder(Net& net, const ModernBertConfig& c, const std::string& prefix, Value* ids,
-               Value* attention_mask) {
+Value* modernbert_encoder(Net& net, const ModernBertConfig& c, const std::string& prefix,
+                          Value* ids, Value* attention_mask) {
   Value* x = net.embedding(ids, prefix + "embeddings.tok_embeddings", c.vocabulary, c.hidden);
   x = norm(net, c, prefix + "embeddings.norm", x);
-  const Kind global = global_kind(net, c, ids, attention_mask);
-  const Kind local = local_kind(net, c, ids, attention_mask);
+  const AttentionKind global = global_kind(net, c, ids, attention_mask);
+  const AttentionKind local = local_kind(net, c, ids, attention_mask);
   for (int64_t i = 0; i < c.layers; ++i) {
     const std::string part = prefix + "layers." + std::to_string(i);
     Value* in = i == 0 ? x : norm(net, c, part + ".attn_norm", x);
-    x = net.b.add(x, attention(net, c, part + ".attn", in, c.is_local(net, i) ? local : global));
+    x = net.b.add(
+        x, modernbert_attention(net, c, part + ".attn", in, c.is_local(net, i) ? local : global));
     x = net.b.add(x, gated_units(net, c, part + ".mlp", norm(net, c, part + ".mlp_norm", x)));
   }
   return norm(net, c, prefix + "final_norm", x);
@@ -143,7 +144,8 @@ Value* pooled(Net& net, Value* tokens, Value* attention_mask) {
        net.config_path(), pooling);
 }
 
-void masked_lm(Net& net, const ModernBertConfig& c, const std::string& prefix, Value* tokens) {
+void modernbert_masked_lm(Net& net, const ModernBertConfig& c, const std::string& prefix,
+                          Value* tokens) {
   const std::string table = prefix + "embeddings.tok_embeddings.weight";
   Value* x = head(net, c, tokens);
   net.scope("decoder");
@@ -159,7 +161,7 @@ void build_modernbert(Net& net) {
   const std::string prefix = encoder_prefix(net, "model.", "embeddings.tok_embeddings.weight");
   Value* ids = net.input("input_ids");
   Value* attention_mask = net.input("attention_mask");
-  Value* x = encoder(net, c, prefix, ids, attention_mask);
+  Value* x = modernbert_encoder(net, c, prefix, ids, attention_mask);
   switch (net.checkpoint().task) {
     case Task::question_answering:
       return question_answering_head(net, head(net, c, x), "classifier", c.hidden);
@@ -169,7 +171,7 @@ void build_modernbert(Net& net) {
     case Task::token_classification:
       return classification_head(net, head(net, c, x), "classifier", c.hidden);
     case Task::fill_mask:
-      return masked_lm(net, c, prefix, x);
+      return modernbert_masked_lm(net, c, prefix, x);
     case Task::feature_extraction:
       return encoder_head(net, x, nullptr, c.hidden);
     case Task::sentence_similarity:

@@ -21,7 +21,7 @@ constexpr int64_t kBuckets = 32;    // half of them for the tokens after a query
 constexpr int64_t kFarthest = 128;  // from here on all distances share a bucket
 
 // The bucket of a key `distance` after its query: exact for the nearest, then logarithmic.
-int64_t bucket(int64_t distance) {
+int64_t mpnet_bucket(int64_t distance) {
   constexpr int64_t kSide = kBuckets / 2;
   constexpr int64_t kExact = kSide / 2;
   const int64_t side = distance > 0 ? kSide : 0;
@@ -40,7 +40,7 @@ Value* distance_bias(Net& net, const EncoderConfig& c, const std::string& layer,
          net.config_path(), kBuckets);
   }
   std::vector<int64_t> buckets;
-  for (int64_t d = -kFarthest; d <= kFarthest; ++d) buckets.push_back(bucket(d));
+  for (int64_t d = -kFarthest; d <= kFarthest; ++d) buckets.push_back(mpnet_bucket(d));
   Value* by_distance = net.embedding(net.b.ints(buckets), layer, kBuckets, c.heads);
   net.scope(layer);
   Value* places = net.places(ids);
@@ -52,7 +52,7 @@ Value* distance_bias(Net& net, const EncoderConfig& c, const std::string& layer,
   return net.b.unsqueeze(net.b.transpose(bias, {2, 0, 1}), {0});
 }
 
-Value* embeddings(Net& net, const EncoderConfig& c, const std::string& part, Value* ids) {
+Value* mpnet_embeddings(Net& net, const EncoderConfig& c, const std::string& part, Value* ids) {
   constexpr int64_t kPadding = 1;  // whatever config.json says
   limit_positions(net, kPadding, c.positions);
   Value* words = net.embedding(ids, part + ".word_embeddings", c.vocabulary, c.hidden);
@@ -62,7 +62,8 @@ Value* embeddings(Net& net, const EncoderConfig& c, const std::string& part, Val
   return net.layer_norm(net.b.add(words, places), part + ".LayerNorm", c.hidden, c.epsilon);
 }
 
-Value* layer(Net& net, const EncoderConfig& c, const std::string& part, Value* x, Value* bias) {
+Value* mpnet_layer(Net& net, const EncoderConfig& c, const std::string& part, Value* x,
+                   Value* bias) {
   const std::string attention = part + ".attention";
   const std::string in = attention + ".attn.";
   Value* mixed = net.self_attention(x, bias, attention, {in + "q", in + "k", in + "v", in + "o"},
@@ -79,12 +80,12 @@ void build_mpnet(Net& net) {
   Value* ids = net.input("input_ids");
   Value* attention_mask = net.input("attention_mask");
 
-  Value* x = embeddings(net, c, prefix + "embeddings", ids);
+  Value* x = mpnet_embeddings(net, c, prefix + "embeddings", ids);
   Value* bias = distance_bias(net, c, prefix + "encoder.relative_attention_bias", ids);
   Value* keys = net.b.unsqueeze(net.b.cast(attention_mask, Dtype::boolean), {1, 2});
   bias = net.masked(keys, bias);
   for (int64_t i = 0; i < c.layers; ++i) {
-    x = layer(net, c, prefix + "encoder.layer." + std::to_string(i), x, bias);
+    x = mpnet_layer(net, c, prefix + "encoder.layer." + std::to_string(i), x, bias);
   }
   fairseq_heads(net, c, prefix, x, attention_mask);
 }

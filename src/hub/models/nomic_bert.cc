@@ -69,8 +69,8 @@ struct NomicBertConfig {
   }
 };
 
-Value* attention(Net& net, const NomicBertConfig& c, const std::string& part, Value* x,
-                 const Rotary& turned, Value* mask) {
+Value* nomic_bert_attention(Net& net, const NomicBertConfig& c, const std::string& part, Value* x,
+                            const Rotary& turned, Value* mask) {
   Value* all = net.linear(x, part + ".Wqkv", 3 * c.hidden, c.hidden, false);
   net.scope(part);
   ir::Node* split =
@@ -82,9 +82,9 @@ Value* attention(Net& net, const NomicBertConfig& c, const std::string& part, Va
   return net.linear(mixed, part + ".out_proj", c.hidden, c.hidden, false);
 }
 
-Value* layer(Net& net, const NomicBertConfig& c, const std::string& part, Value* x,
-             const Rotary& turned, Value* mask) {
-  Value* mixed = attention(net, c, part + ".attn", x, turned, mask);
+Value* nomic_bert_layer(Net& net, const NomicBertConfig& c, const std::string& part, Value* x,
+                        const Rotary& turned, Value* mask) {
+  Value* mixed = nomic_bert_attention(net, c, part + ".attn", x, turned, mask);
   x = net.layer_norm(net.b.add(mixed, x), part + ".norm1", c.hidden, c.epsilon);
   Value* up = net.linear(x, part + ".mlp.fc11", c.inner, c.hidden, false);
   Value* gate = net.linear(x, part + ".mlp.fc12", c.inner, c.hidden, false);
@@ -93,8 +93,8 @@ Value* layer(Net& net, const NomicBertConfig& c, const std::string& part, Value*
   return net.layer_norm(net.b.add(narrow, x), part + ".norm2", c.hidden, c.epsilon);
 }
 
-Value* encoder(Net& net, const NomicBertConfig& c, const std::string& prefix, Value* ids,
-               Value* attention_mask) {
+Value* nomic_bert_encoder(Net& net, const NomicBertConfig& c, const std::string& prefix, Value* ids,
+                          Value* attention_mask) {
   Value* x = net.embedding(ids, prefix + "embeddings.word_embeddings", c.vocabulary, c.hidden);
   if (c.segments > 0) {
     Value* types = net.embedding(net.input("token_type_ids"),
@@ -106,7 +106,7 @@ Value* encoder(Net& net, const NomicBertConfig& c, const std::string& prefix, Va
   Value* mask = net.padding_mask(attention_mask);
   const Rotary turned = rotary(net, ids, net.head_size(c.hidden, c.heads), c.theta);
   for (int64_t i = 0; i < c.layers; ++i) {
-    x = layer(net, c, prefix + "encoder.layers." + std::to_string(i), x, turned, mask);
+    x = nomic_bert_layer(net, c, prefix + "encoder.layers." + std::to_string(i), x, turned, mask);
   }
   return x;
 }
@@ -121,7 +121,7 @@ void build_nomic_bert(Net& net) {
   if (prefix.empty()) prefix = encoder_prefix(net, "bert.", probe);
   Value* ids = net.input("input_ids");
   Value* attention_mask = net.input("attention_mask");
-  Value* x = encoder(net, c, prefix, ids, attention_mask);
+  Value* x = nomic_bert_encoder(net, c, prefix, ids, attention_mask);
   const std::string head = "cls.predictions";
   const std::string transform = head + ".transform";
   pooled_heads(net, x, attention_mask, prefix + "pooler.dense",

@@ -20,7 +20,7 @@ Value* segments(Net& net, const EncoderConfig& c, const std::string& layer) {
   return net.embedding(net.b.int_scalar(0), layer, kinds, c.hidden);
 }
 
-Value* embeddings(Net& net, const EncoderConfig& c, const std::string& part, Value* ids) {
+Value* roberta_embeddings(Net& net, const EncoderConfig& c, const std::string& part, Value* ids) {
   const int64_t padding = net.config().integer_or("pad_token_id", 1);
   limit_positions(net, padding, c.positions);
   Value* words = net.embedding(ids, part + ".word_embeddings", c.vocabulary, c.hidden);
@@ -41,7 +41,7 @@ void build_roberta(Net& net) {
   Value* attention_mask = net.input("attention_mask");
 
   Value* mask = net.padding_mask(attention_mask);
-  Value* x = embeddings(net, c, prefix + "embeddings", ids);
+  Value* x = roberta_embeddings(net, c, prefix + "embeddings", ids);
   for (int64_t i = 0; i < c.layers; ++i) {
     x = encoder_layer(net, c, prefix + "encoder.layer." + std::to_string(i), x, mask);
   }

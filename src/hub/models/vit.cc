@@ -79,7 +79,7 @@ Value* patches(Net& net, const ViTConfig& c, const std::string& layer, Value* pi
   return net.b.add(product, net.f32(net.weight(layer + ".bias", {c.hidden})));
 }
 
-Value* embeddings(Net& net, const ViTConfig& c, const std::string& part, Value* pixels) {
+Value* vit_embeddings(Net& net, const ViTConfig& c, const std::string& part, Value* pixels) {
   Value* x = patches(net, c, part + ".patch_embeddings.projection", pixels);
   const int64_t count = checked_mul(c.image.height / c.patch.height, c.image.width / c.patch.width);
   Value* first = net.f32(net.weight(part + ".cls_token", {1, 1, c.hidden}));
@@ -92,7 +92,7 @@ Value* embeddings(Net& net, const ViTConfig& c, const std::string& part, Value* 
   return net.b.add(net.b.op("Concat", {each, x}, {{"axis", int64_t{1}}}), places);
 }
 
-Value* layer(Net& net, const ViTConfig& c, const std::string& part, Value* x) {
+Value* vit_layer(Net& net, const ViTConfig& c, const std::string& part, Value* x) {
   const std::string attention = part + ".attention";
   const std::string in = attention + ".attention";
   Value* normed = net.layer_norm(x, part + ".layernorm_before", c.hidden, c.epsilon);
@@ -119,9 +119,9 @@ void build_vit(Net& net) {
   const std::string prefix = encoder_prefix(net, "vit.", "embeddings.cls_token");
   Value* pixels = net.input("pixel_values", Dtype::f32,
                             {Dim("batch"), c.channels, c.image.height, c.image.width});
-  Value* x = embeddings(net, c, prefix + "embeddings", pixels);
+  Value* x = vit_embeddings(net, c, prefix + "embeddings", pixels);
   for (int64_t i = 0; i < c.layers; ++i) {
-    x = layer(net, c, prefix + "encoder.layer." + std::to_string(i), x);
+    x = vit_layer(net, c, prefix + "encoder.layer." + std::to_string(i), x);
   }
   x = net.layer_norm(x, prefix + "layernorm", c.hidden, c.epsilon);
   switch (net.checkpoint().task) {

@@ -4,7 +4,7 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {
+constexpr AttributeDef kConstantAttributes[] = {
     {"value", AttributeKind::tensor},         {"value_int", AttributeKind::integer},
     {"value_ints", AttributeKind::integers},  {"value_float", AttributeKind::number},
     {"value_floats", AttributeKind::numbers}, {"value_string", AttributeKind::string},
@@ -28,7 +28,7 @@ Tensor tensor_of(const ir::Attribute& attribute) {
   return {};
 }
 
-void infer(InferContext& context) {
+void infer_constant(InferContext& context) {
   // Inside a function the value may be one of the caller's.
   for (const ir::Attribute& attribute : context.node().attributes()) {
     if (!attribute.ref.empty()) return;
@@ -85,8 +85,8 @@ const OpDef constant{.name = "Constant",
                      .max_inputs = 0,
                      .min_outputs = 1,
                      .max_outputs = 1,
-                     .attributes = kAttributes,
-                     .infer = infer};
+                     .attributes = kConstantAttributes,
+                     .infer = infer_constant};
 
 const OpDef constant_of_shape{.name = "ConstantOfShape",
                               .since = 25,

@@ -56,7 +56,7 @@ class AffineKernel final : public CpuKernel {
 };
 
 enum class Padding { zeros, border, reflection };
-enum class Mode { nearest, linear, cubic };
+enum class GridMode { nearest, linear, cubic };
 
 double reflected(double x, double low, double high) {
   const double range = high - low;
@@ -75,7 +75,9 @@ class SampleKernel final : public CpuKernel {
       : label_(context.node.label()), corners_(context.node.int_or("align_corners", 0) != 0) {
     const std::string mode = context.node.string_or("mode", "linear");
     const std::string padding = context.node.string_or("padding_mode", "zeros");
-    mode_ = mode == "nearest" ? Mode::nearest : mode == "cubic" ? Mode::cubic : Mode::linear;
+    mode_ = mode == "nearest" ? GridMode::nearest
+            : mode == "cubic" ? GridMode::cubic
+                              : GridMode::linear;
     padding_ = padding == "border"       ? Padding::border
                : padding == "reflection" ? Padding::reflection
                                          : Padding::zeros;
@@ -122,11 +124,11 @@ class SampleKernel final : public CpuKernel {
     constexpr double kFar = 1e9;
     x = std::isnan(x) ? -kFar : std::clamp(x, -kFar, kFar);
     double at = corners_ ? (x + 1) / 2 * (length - 1) : ((x + 1) * length - 1) / 2;
-    if (mode_ == Mode::nearest) at = std::nearbyint(at);
+    if (mode_ == GridMode::nearest) at = std::nearbyint(at);
     const double low = corners_ ? 0 : -0.5;
     const double high = corners_ ? length - 1 : length - 0.5;
     // The pixels of a cubic are folded back each for itself.
-    if (mode_ != Mode::cubic && (at < low || at > high)) {
+    if (mode_ != GridMode::cubic && (at < low || at > high)) {
       if (padding_ == Padding::border) at = std::clamp(at, 0.0, length - 1);
       if (padding_ == Padding::reflection) at = reflected(at, low, high);
     }
@@ -138,9 +140,9 @@ class SampleKernel final : public CpuKernel {
       taps.index[taps.count] = pixel(index, size, low, high);
       taps.weight[taps.count++] = weight;
     };
-    if (mode_ == Mode::nearest) {
+    if (mode_ == GridMode::nearest) {
       add(first, 1);
-    } else if (mode_ == Mode::linear) {
+    } else if (mode_ == GridMode::linear) {
       add(first, 1 - part);
       add(first + 1, part);
     } else {
@@ -200,7 +202,7 @@ class SampleKernel final : public CpuKernel {
 
   std::string label_;
   bool corners_;
-  Mode mode_ = Mode::linear;
+  GridMode mode_ = GridMode::linear;
   Padding padding_ = Padding::zeros;
 };
 

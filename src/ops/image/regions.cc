@@ -55,7 +55,7 @@ void infer_align(InferContext& context) {
   infer_regions(context, 4, node.int_or("output_height", 1), node.int_or("output_width", 1));
 }
 
-void infer_pool(InferContext& context) {
+void infer_pool_regions(InferContext& context) {
   const auto shape = context.node().ints_or("pooled_shape", {});
   if (shape.size() != 2) context.reject("pooled_shape has {} values; expected 2", shape.size());
   infer_regions(context, 5, shape[0], shape[1]);
@@ -84,7 +84,7 @@ constinit const OpDef max_roi_pool{.name = "MaxRoiPool",
                                    .min_outputs = 1,
                                    .max_outputs = 1,
                                    .attributes = kPool,
-                                   .infer = infer_pool};
+                                   .infer = infer_pool_regions};
 
 constinit const OpDef non_max_suppression{.name = "NonMaxSuppression",
                                           .since = 11,

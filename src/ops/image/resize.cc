@@ -11,15 +11,16 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"antialias", AttributeKind::integer},
-                                        {"axes", AttributeKind::integers},
-                                        {"coordinate_transformation_mode", AttributeKind::string},
-                                        {"cubic_coeff_a", AttributeKind::number},
-                                        {"exclude_outside", AttributeKind::integer},
-                                        {"extrapolation_value", AttributeKind::number},
-                                        {"keep_aspect_ratio_policy", AttributeKind::string},
-                                        {"mode", AttributeKind::string},
-                                        {"nearest_mode", AttributeKind::string}};
+constexpr AttributeDef kResizeAttributes[] = {
+    {"antialias", AttributeKind::integer},
+    {"axes", AttributeKind::integers},
+    {"coordinate_transformation_mode", AttributeKind::string},
+    {"cubic_coeff_a", AttributeKind::number},
+    {"exclude_outside", AttributeKind::integer},
+    {"extrapolation_value", AttributeKind::number},
+    {"keep_aspect_ratio_policy", AttributeKind::string},
+    {"mode", AttributeKind::string},
+    {"nearest_mode", AttributeKind::string}};
 
 template <std::size_t N>
 void expect_one_of(const InferContext& context, std::string_view attribute,
@@ -29,7 +30,7 @@ void expect_one_of(const InferContext& context, std::string_view attribute,
     context.reject("{} \"{}\" is not known", attribute, given);
 }
 
-void check_modes(const InferContext& context) {
+void check_modes_resize(const InferContext& context) {
   expect_one_of<3>(context, "mode", "nearest", {"nearest", "linear", "cubic"});
   expect_one_of<4>(context, "nearest_mode", "round_prefer_floor",
                    {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"});
@@ -54,8 +55,8 @@ std::vector<int64_t> axes_of(const ir::Node& node, std::size_t rank) {
   return node.ints_or("axes", axes);
 }
 
-void infer(InferContext& context) {
-  check_modes(context);
+void infer_resize(InferContext& context) {
+  check_modes_resize(context);
   const bool by_scales = given(context, 2);
   const bool by_sizes = given(context, 3);
   if (by_scales == by_sizes)
@@ -153,7 +154,7 @@ constinit const OpDef resize{.name = "Resize",
                              .max_inputs = 4,
                              .min_outputs = 1,
                              .max_outputs = 1,
-                             .attributes = kAttributes,
-                             .infer = infer};
+                             .attributes = kResizeAttributes,
+                             .infer = infer_resize};
 
 }  // namespace tercel::ops

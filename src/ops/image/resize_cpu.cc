@@ -24,7 +24,7 @@ class Scratch {
   std::shared_ptr<Buffer> buffer_;
 };
 
-enum class Mode { nearest, linear, cubic };
+enum class ResizeMode { nearest, linear, cubic };
 
 struct Settings {
   explicit Settings(const ir::Node& node)
@@ -35,11 +35,13 @@ struct Settings {
         cubic_a(node.float_or("cubic_coeff_a", -0.75F)),
         extrapolation(node.float_or("extrapolation_value", 0.0F)) {
     const std::string name = node.string_or("mode", "nearest");
-    mode = name == "nearest" ? Mode::nearest : name == "linear" ? Mode::linear : Mode::cubic;
+    mode = name == "nearest"  ? ResizeMode::nearest
+           : name == "linear" ? ResizeMode::linear
+                              : ResizeMode::cubic;
   }
   bool crops() const { return transformation == "tf_crop_and_resize"; }
 
-  Mode mode;
+  ResizeMode mode;
   std::string transformation, nearest;
   bool antialias, exclude_outside;
   double cubic_a, extrapolation;
@@ -113,7 +115,7 @@ class Weights {
     return settings.antialias ? std::min(axis.resized.scale, 1.0) : 1.0;
   }
   static int64_t first_tap(const Settings& settings, const Axis& axis) {
-    const double reach = settings.mode == Mode::linear ? 1 : 2;
+    const double reach = settings.mode == ResizeMode::linear ? 1 : 2;
     return static_cast<int64_t>(std::floor(-reach / spread(settings, axis))) + 1;
   }
   static int64_t taps_of(const Settings& settings, const Axis& axis) {
@@ -136,8 +138,8 @@ class Weights {
     for (int64_t t = 0; t < taps; ++t) {
       const int64_t step = first_tap(settings, axis) + t;
       const double distance = scale * (static_cast<double>(step) - (x - base));
-      double w = settings.mode == Mode::linear ? linear_weight(distance)
-                                               : cubic_weight(distance, settings.cubic_a);
+      double w = settings.mode == ResizeMode::linear ? linear_weight(distance)
+                                                     : cubic_weight(distance, settings.cubic_a);
       const int64_t at = static_cast<int64_t>(base) + step;
       if (settings.exclude_outside && (at < 0 || at >= axis.in)) w = 0;
       index[t] = std::clamp<int64_t>(at, 0, axis.in - 1);

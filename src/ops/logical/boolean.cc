@@ -22,7 +22,7 @@ Known known_boolean(const Known& a, const Known& b) {
 }
 
 template <Function kFunction>
-void infer(InferContext& context) {
+void infer_boolean(InferContext& context) {
   require_boolean(context);
   infer_broadcast_boolean(context);
   follow_binary(context, known_boolean<kFunction>);
@@ -54,9 +54,9 @@ constexpr OpDef boolean(std::string_view name, int since, int inputs, void (*rul
 
 }  // namespace
 
-constinit const OpDef op_and = boolean("And", 7, 2, infer<both>);
+constinit const OpDef op_and = boolean("And", 7, 2, infer_boolean<both>);
 constinit const OpDef op_not = boolean("Not", 1, 1, infer_not);
-constinit const OpDef op_or = boolean("Or", 7, 2, infer<either>);
-constinit const OpDef op_xor = boolean("Xor", 7, 2, infer<one>);
+constinit const OpDef op_or = boolean("Or", 7, 2, infer_boolean<either>);
+constinit const OpDef op_xor = boolean("Xor", 7, 2, infer_boolean<one>);
 
 }  // namespace tercel::ops

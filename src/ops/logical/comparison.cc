@@ -30,7 +30,7 @@ constexpr bool less(int64_t a, int64_t b) { return a < b; }
 constexpr bool less_or_equal(int64_t a, int64_t b) { return a <= b; }
 
 template <Compare kCompare>
-void infer(InferContext& context) {
+void infer_comparison(InferContext& context) {
   infer_broadcast_boolean(context);
   follow_binary(context, known_compare<kCompare>);
 }
@@ -50,11 +50,12 @@ constexpr OpDef comparison(std::string_view name, int since, int compatible_sinc
 
 }  // namespace
 
-constinit const OpDef op_equal = comparison("Equal", 19, 7, infer<equal>);
-constinit const OpDef op_greater = comparison("Greater", 13, 7, infer<greater>);
+constinit const OpDef op_equal = comparison("Equal", 19, 7, infer_comparison<equal>);
+constinit const OpDef op_greater = comparison("Greater", 13, 7, infer_comparison<greater>);
 constinit const OpDef op_greater_or_equal =
-    comparison("GreaterOrEqual", 16, 12, infer<greater_or_equal>);
-constinit const OpDef op_less = comparison("Less", 13, 7, infer<less>);
-constinit const OpDef op_less_or_equal = comparison("LessOrEqual", 16, 12, infer<less_or_equal>);
+    comparison("GreaterOrEqual", 16, 12, infer_comparison<greater_or_equal>);
+constinit const OpDef op_less = comparison("Less", 13, 7, infer_comparison<less>);
+constinit const OpDef op_less_or_equal =
+    comparison("LessOrEqual", 16, 12, infer_comparison<less_or_equal>);
 
 }  // namespace tercel::ops

@@ -6,7 +6,7 @@ namespace {
 constexpr AttributeDef kIsInf[] = {{"detect_negative", AttributeKind::integer},
                                    {"detect_positive", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_is_special(InferContext& context) {
   if (const ir::Dims* dims = context.dims(0))
     context.set_output(0, Dtype::boolean, *dims);
   else
@@ -23,7 +23,7 @@ constexpr OpDef predicate(std::string_view name, int compatible_since,
           .min_outputs = 1,
           .max_outputs = 1,
           .attributes = attributes,
-          .infer = infer};
+          .infer = infer_is_special};
 }
 
 }  // namespace

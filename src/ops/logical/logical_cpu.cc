@@ -121,7 +121,7 @@ std::string refuse_strings(const KernelContext& context) {
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_logical(const KernelContext& context) {
   if constexpr (std::is_constructible_v<Kernel, const KernelContext&>)
     return std::make_unique<Kernel>(context);
   else
@@ -129,20 +129,20 @@ std::unique_ptr<CpuKernel> create(const KernelContext& context) {
 }
 
 constexpr CpuImplementation kBoolean[] = {
-    {"elementwise_generic", refuse_input0<BooleanTypes>, create<ComparisonKernel>}};
+    {"elementwise_generic", refuse_input0<BooleanTypes>, create_logical<ComparisonKernel>}};
 constexpr CpuImplementation kOrder[] = {
-    {"elementwise_generic", refuse_input0<NumericTypes>, create<ComparisonKernel>}};
+    {"elementwise_generic", refuse_input0<NumericTypes>, create_logical<ComparisonKernel>}};
 constexpr CpuImplementation kEqual[] = {
-    {"elementwise_generic", refuse_input0<AllTypes>, create<ComparisonKernel>},
-    {"equal_strings", refuse_strings, create<EqualStringsKernel>}};
+    {"elementwise_generic", refuse_input0<AllTypes>, create_logical<ComparisonKernel>},
+    {"equal_strings", refuse_strings, create_logical<EqualStringsKernel>}};
 constexpr CpuImplementation kNot[] = {
-    {"elementwise_generic", refuse_input0<BooleanTypes>, create<NotKernel>}};
+    {"elementwise_generic", refuse_input0<BooleanTypes>, create_logical<NotKernel>}};
 constexpr CpuImplementation kIsNan[] = {
-    {"elementwise_generic", refuse_input0<FloatTypes>, create<IsNanKernel>}};
+    {"elementwise_generic", refuse_input0<FloatTypes>, create_logical<IsNanKernel>}};
 constexpr CpuImplementation kIsInf[] = {
-    {"elementwise_generic", refuse_input0<FloatTypes>, create<IsInfKernel>}};
+    {"elementwise_generic", refuse_input0<FloatTypes>, create_logical<IsInfKernel>}};
 
-constexpr CpuOp kOps[] = {
+constexpr CpuOp kLogicalOps[] = {
     {"", "And", kBoolean},          {"", "Equal", kEqual},       {"", "Greater", kOrder},
     {"", "GreaterOrEqual", kOrder}, {"", "IsInf", kIsInf},       {"", "IsNaN", kIsNan},
     {"", "Less", kOrder},           {"", "LessOrEqual", kOrder}, {"", "Not", kNot},
@@ -150,6 +150,6 @@ constexpr CpuOp kOps[] = {
 
 }  // namespace
 
-CpuFamily logical_cpu_ops() { return kOps; }
+CpuFamily logical_cpu_ops() { return kLogicalOps; }
 
 }  // namespace tercel::ops

@@ -4,7 +4,7 @@
 namespace tercel::ops {
 namespace {
 
-void infer(InferContext& context) {
+void infer_clip(InferContext& context) {
   for (int bound = 1; bound <= 2; ++bound) {
     require_same_dtype(context, 0, bound);
     const auto rank = context.rank(bound);
@@ -26,6 +26,6 @@ constinit const OpDef op_clip{.name = "Clip",
                               .min_outputs = 1,
                               .max_outputs = 1,
                               .attributes = {},
-                              .infer = infer};
+                              .infer = infer_clip};
 
 }  // namespace tercel::ops

@@ -18,9 +18,9 @@ ComputeType<T> bound(const KernelRun& run, std::size_t index) {
   return index == 1 ? Limits::lowest() : Limits::max();
 }
 
-class VectorKernel final : public CpuKernel {
+class ClipVectorKernel final : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit ClipVectorKernel(const KernelContext& context)
       : kernels_(kernels::cpu_kernels(context.isa)) {}
 
   bool in_place(int input) const override { return input == 0; }
@@ -38,7 +38,7 @@ class VectorKernel final : public CpuKernel {
   const kernels::CpuKernels& kernels_;
 };
 
-class GenericKernel final : public CpuKernel {
+class ClipGenericKernel final : public CpuKernel {
  public:
   bool in_place(int input) const override { return input == 0; }
   void run(const KernelRun& run) const override {
@@ -54,20 +54,20 @@ class GenericKernel final : public CpuKernel {
   }
 };
 
-std::unique_ptr<CpuKernel> create_f32(const KernelContext& context) {
-  return std::make_unique<VectorKernel>(context);
+std::unique_ptr<CpuKernel> create_f32_clip(const KernelContext& context) {
+  return std::make_unique<ClipVectorKernel>(context);
 }
-std::unique_ptr<CpuKernel> create_generic(const KernelContext&) {
-  return std::make_unique<GenericKernel>();
+std::unique_ptr<CpuKernel> create_generic_clip(const KernelContext&) {
+  return std::make_unique<ClipGenericKernel>();
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"elementwise_f32", refuse_unless_f32, create_f32},
-    {"elementwise_generic", refuse_input0<NumericTypes>, create_generic}};
-constexpr CpuOp kOps[] = {{"", "Clip", kImplementations}};
+constexpr CpuImplementation kClipImplementations[] = {
+    {"elementwise_f32", refuse_unless_f32, create_f32_clip},
+    {"elementwise_generic", refuse_input0<NumericTypes>, create_generic_clip}};
+constexpr CpuOp kClipOps[] = {{"", "Clip", kClipImplementations}};
 
 }  // namespace
 
-CpuFamily clip_cpu_ops() { return kOps; }
+CpuFamily clip_cpu_ops() { return kClipOps; }
 
 }  // namespace tercel::ops

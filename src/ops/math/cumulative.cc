@@ -4,10 +4,10 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"exclusive", AttributeKind::integer},
-                                        {"reverse", AttributeKind::integer}};
+constexpr AttributeDef kCumulativeAttributes[] = {{"exclusive", AttributeKind::integer},
+                                                  {"reverse", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_cumulative(InferContext& context) {
   const auto axis = context.numbers(1);
   const auto rank = context.rank(0);
   if (axis && axis->size() == 1 && rank) context.axis(axis->front(), *rank);
@@ -22,8 +22,8 @@ constexpr OpDef cumulative(std::string_view name, int since, int compatible_sinc
           .max_inputs = 2,
           .min_outputs = 1,
           .max_outputs = 1,
-          .attributes = kAttributes,
-          .infer = infer};
+          .attributes = kCumulativeAttributes,
+          .infer = infer_cumulative};
 }
 
 }  // namespace

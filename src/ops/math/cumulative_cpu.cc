@@ -6,9 +6,9 @@ namespace {
 
 using SumTypes = decltype(FloatTypes{} + Types<int32_t, int64_t, uint32_t, uint64_t>{});
 
-class Kernel final : public CpuKernel {
+class CumulativeKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit CumulativeKernel(const KernelContext& context)
       : product_(context.node.is("CumProd")),
         exclusive_(context.node.int_or("exclusive", 0) != 0),
         reverse_(context.node.int_or("reverse", 0) != 0),
@@ -69,12 +69,13 @@ class Kernel final : public CpuKernel {
   std::string label_;
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"cumulative", refuse_input0<SumTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "CumProd", kImplementations}, {"", "CumSum", kImplementations}};
+constexpr CpuImplementation kCumulativeImplementations[] = {
+    {"cumulative", refuse_input0<SumTypes>, create_kernel<CumulativeKernel>}};
+constexpr CpuOp kCumulativeOps[] = {{"", "CumProd", kCumulativeImplementations},
+                                    {"", "CumSum", kCumulativeImplementations}};
 
 }  // namespace
 
-CpuFamily cumulative_cpu_ops() { return kOps; }
+CpuFamily cumulative_cpu_ops() { return kCumulativeOps; }
 
 }  // namespace tercel::ops

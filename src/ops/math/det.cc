@@ -4,7 +4,7 @@
 namespace tercel::ops {
 namespace {
 
-void infer(InferContext& context) {
+void infer_det(InferContext& context) {
   const ir::Dims* x = context.dims(0);
   if (x == nullptr) {
     context.set_output(0, context.dtype(0));
@@ -25,6 +25,6 @@ constinit const OpDef op_det{.name = "Det",
                              .min_outputs = 1,
                              .max_outputs = 1,
                              .attributes = {},
-                             .infer = infer};
+                             .infer = infer_det};
 
 }  // namespace tercel::ops

@@ -29,9 +29,9 @@ double determinant(double* a, int64_t n) {
   return result;
 }
 
-class Kernel final : public CpuKernel {
+class DetKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext&) {}
+  explicit DetKernel(const KernelContext&) {}
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>, int) const override {
     const int64_t n = inputs[0].back();
@@ -51,12 +51,12 @@ class Kernel final : public CpuKernel {
   }
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"det", refuse_input0<FloatTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "Det", kImplementations}};
+constexpr CpuImplementation kDetImplementations[] = {
+    {"det", refuse_input0<FloatTypes>, create_kernel<DetKernel>}};
+constexpr CpuOp kDetOps[] = {{"", "Det", kDetImplementations}};
 
 }  // namespace
 
-CpuFamily det_cpu_ops() { return kOps; }
+CpuFamily det_cpu_ops() { return kDetOps; }
 
 }  // namespace tercel::ops

@@ -10,7 +10,7 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"equation", AttributeKind::string, true}};
+constexpr AttributeDef kEinsumAttributes[] = {{"equation", AttributeKind::string, true}};
 constexpr std::string_view kDots = "...";
 
 class Parser {
@@ -121,7 +121,7 @@ class Parser {
   Einsum result_;
 };
 
-void infer(InferContext& context) {
+void infer_einsum(InferContext& context) {
   const int count = context.node().num_inputs();
   std::vector<int> ranks;
   for (int i = 0; i < count; ++i) {
@@ -167,7 +167,7 @@ constinit const OpDef op_einsum{.name = "Einsum",
                                 .max_inputs = kVariadic,
                                 .min_outputs = 1,
                                 .max_outputs = 1,
-                                .attributes = kAttributes,
-                                .infer = infer};
+                                .attributes = kEinsumAttributes,
+                                .infer = infer_einsum};
 
 }  // namespace tercel::ops

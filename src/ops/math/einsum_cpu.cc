@@ -57,9 +57,9 @@ struct Problem {
 };
 
 // One output after the other, each a sum over all labels that it does not have.
-class GenericKernel final : public CpuKernel {
+class EinsumGenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context) : node_(context.node) {}
+  explicit EinsumGenericKernel(const KernelContext& context) : node_(context.node) {}
 
   void run(const KernelRun& run) const override {
     std::vector<Shape> shapes;
@@ -225,13 +225,13 @@ std::string refuse_product(const KernelContext& context) {
   return {};
 }
 
-constexpr CpuImplementation kImplementations[] = {
+constexpr CpuImplementation kEinsumImplementations[] = {
     {"einsum_gemm", refuse_product, create_kernel<ProductKernel>},
-    {"einsum_generic", refuse_input0<ProductTypes>, create_kernel<GenericKernel>}};
-constexpr CpuOp kOps[] = {{"", "Einsum", kImplementations}};
+    {"einsum_generic", refuse_input0<ProductTypes>, create_kernel<EinsumGenericKernel>}};
+constexpr CpuOp kEinsumOps[] = {{"", "Einsum", kEinsumImplementations}};
 
 }  // namespace
 
-CpuFamily einsum_cpu_ops() { return kOps; }
+CpuFamily einsum_cpu_ops() { return kEinsumOps; }
 
 }  // namespace tercel::ops

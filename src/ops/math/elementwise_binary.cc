@@ -9,7 +9,7 @@ constexpr AttributeDef kFmod[] = {{"fmod", AttributeKind::integer}};
 constexpr AttributeDef kDirection[] = {{"direction", AttributeKind::string, true}};
 
 template <KnownFunction kFunction>
-void infer_followed(InferContext& context) {
+void infer_followed_binary(InferContext& context) {
   infer_broadcast(context);
   follow_binary(context, kFunction);
 }
@@ -75,16 +75,16 @@ constexpr OpDef binary(std::string_view name, int since, int compatible_since,
 
 }  // namespace
 
-constinit const OpDef op_add = binary("Add", 14, 7, infer_followed<known_add>);
+constinit const OpDef op_add = binary("Add", 14, 7, infer_followed_binary<known_add>);
 constinit const OpDef op_bit_shift = binary("BitShift", 28, 11, infer_bit_shift, kDirection);
 constinit const OpDef op_bitwise_and = binary("BitwiseAnd", 18, 18, infer_broadcast);
 constinit const OpDef op_bitwise_or = binary("BitwiseOr", 18, 18, infer_broadcast);
 constinit const OpDef op_bitwise_xor = binary("BitwiseXor", 18, 18, infer_broadcast);
-constinit const OpDef op_div = binary("Div", 14, 7, infer_followed<known_div>);
+constinit const OpDef op_div = binary("Div", 14, 7, infer_followed_binary<known_div>);
 constinit const OpDef op_mod = binary("Mod", 28, 10, infer_mod, kFmod);
-constinit const OpDef op_mul = binary("Mul", 14, 7, infer_followed<known_mul>);
+constinit const OpDef op_mul = binary("Mul", 14, 7, infer_followed_binary<known_mul>);
 constinit const OpDef op_pow = binary("Pow", 15, 12, infer_pow);
 constinit const OpDef op_prelu = binary("PRelu", 16, 9, infer_prelu);
-constinit const OpDef op_sub = binary("Sub", 14, 7, infer_followed<known_sub>);
+constinit const OpDef op_sub = binary("Sub", 14, 7, infer_followed_binary<known_sub>);
 
 }  // namespace tercel::ops

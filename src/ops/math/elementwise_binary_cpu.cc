@@ -10,7 +10,7 @@ namespace {
 using kernels::BinaryOp;
 
 // One operator for all element types: see elementwise_unary_cpu.cc.
-struct Function {
+struct BinaryFunction {
   std::string_view name;
   std::optional<BinaryOp> vector;
   double (*real)(double a, double b) = nullptr;
@@ -38,7 +38,7 @@ double floor_mod(double a, double b) {
 }
 
 // clang-format off
-constexpr Function kFunctions[] = {
+constexpr BinaryFunction kBinaryFunctions[] = {
     {"Add", BinaryOp::add, [](double a, double b) { return a + b; },
      [](int64_t a, int64_t b) { return wrap(raw(a) + raw(b)); },
      [](uint64_t a, uint64_t b) { return a + b; }},
@@ -63,11 +63,11 @@ constexpr Function kFunctions[] = {
 };
 // clang-format on
 
-Function function_of(const ir::Node& node) {
-  const auto* row = std::find_if(std::begin(kFunctions), std::end(kFunctions),
-                                 [&](const Function& f) { return f.name == node.op_type(); });
-  TERCEL_CHECK(row != std::end(kFunctions));
-  Function function = *row;
+BinaryFunction function_of_binary(const ir::Node& node) {
+  const auto* row = std::find_if(std::begin(kBinaryFunctions), std::end(kBinaryFunctions),
+                                 [&](const BinaryFunction& f) { return f.name == node.op_type(); });
+  TERCEL_CHECK(row != std::end(kBinaryFunctions));
+  BinaryFunction function = *row;
   if (node.is("Mod") && node.int_or("fmod", 0) != 0) {
     function.real = [](double a, double b) { return std::fmod(a, b); };
     function.integer = remainder;
@@ -75,10 +75,11 @@ Function function_of(const ir::Node& node) {
   return function;
 }
 
-class VectorKernel final : public CpuKernel {
+class BinaryVectorKernel final : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
-      : op_(*function_of(context.node).vector), kernels_(kernels::cpu_kernels(context.isa)) {}
+  explicit BinaryVectorKernel(const KernelContext& context)
+      : op_(*function_of_binary(context.node).vector),
+        kernels_(kernels::cpu_kernels(context.isa)) {}
 
   bool in_place(int) const override { return true; }
   void run(const KernelRun& run) const override {
@@ -90,9 +91,10 @@ class VectorKernel final : public CpuKernel {
   const kernels::CpuKernels& kernels_;
 };
 
-class GenericKernel final : public CpuKernel {
+class BinaryGenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context) : function_(function_of(context.node)) {}
+  explicit BinaryGenericKernel(const KernelContext& context)
+      : function_(function_of_binary(context.node)) {}
 
   bool in_place(int) const override { return true; }
   void run(const KernelRun& run) const override {
@@ -118,7 +120,7 @@ class GenericKernel final : public CpuKernel {
     else
       return function_.natural;
   }
-  Function function_;
+  BinaryFunction function_;
 };
 
 // The shift's fill depends on the width of the element, which the wide functions do not know.
@@ -153,12 +155,12 @@ class ShiftKernel final : public CpuKernel {
   bool left_;
 };
 
-std::string refuse_f32(const KernelContext& context) {
-  if (!function_of(context.node).vector) return "has no vector form of the operator";
+std::string refuse_f32_binary(const KernelContext& context) {
+  if (!function_of_binary(context.node).vector) return "has no vector form of the operator";
   return refuse_unless_f32(context);
 }
-std::string refuse_generic(const KernelContext& context) {
-  const Function function = function_of(context.node);
+std::string refuse_generic_binary(const KernelContext& context) {
+  const BinaryFunction function = function_of_binary(context.node);
   const Dtype dtype = context.input_dtype(0);
   if (function.real != nullptr && contains(FloatTypes{}, dtype)) return {};
   if (function.integer != nullptr && contains(IntegerTypes{}, dtype)) return {};
@@ -166,23 +168,23 @@ std::string refuse_generic(const KernelContext& context) {
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_binary(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"elementwise_f32", refuse_f32, create<VectorKernel>},
-    {"elementwise_generic", refuse_generic, create<GenericKernel>}};
+constexpr CpuImplementation kBinaryImplementations[] = {
+    {"elementwise_f32", refuse_f32_binary, create_binary<BinaryVectorKernel>},
+    {"elementwise_generic", refuse_generic_binary, create_binary<BinaryGenericKernel>}};
 constexpr CpuImplementation kShift[] = {
-    {"elementwise_shift", refuse_input0<IntegerTypes>, create<ShiftKernel>}};
+    {"elementwise_shift", refuse_input0<IntegerTypes>, create_binary<ShiftKernel>}};
 
 }  // namespace
 
 CpuFamily elementwise_binary_cpu_ops() {
   static const std::vector<CpuOp> ops = [] {
     std::vector<CpuOp> rows;
-    for (const Function& function : kFunctions)
-      rows.push_back({"", function.name, kImplementations});
+    for (const BinaryFunction& function : kBinaryFunctions)
+      rows.push_back({"", function.name, kBinaryImplementations});
     rows.push_back({"", "BitShift", kShift});
     return rows;
   }();

@@ -12,7 +12,7 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-double tolerance(Dtype dtype) {
+double elementwise_tolerance(Dtype dtype) {
   if (dtype == Dtype::f64) return 1e-12;
   if (dtype == Dtype::f32) return 1e-6;
   return dtype == Dtype::f16 ? 2e-3 : 1.6e-2;
@@ -80,7 +80,7 @@ TEST(Elementwise, BroadcastsEveryType) {
         const Tensor product = run_op_with(options, "Mul", {a, b}).outputs[0];
         const auto expected =
             broadcast_oracle(a, b, product.shape(), [](double x, double y) { return x * y; });
-        EXPECT_LE(distance(product, expected), tolerance(dtype))
+        EXPECT_LE(distance(product, expected), elementwise_tolerance(dtype))
             << to_string(dtype) << ' ' << to_string(left) << ' ' << to_string(right);
       }
     }
@@ -126,7 +126,7 @@ TEST(Elementwise, UnaryFunctionsFollowTheirFormulas) {
     for (const auto& [name, function] : functions) {
       std::vector<double> expected;
       for (const double value : to_doubles(x)) expected.push_back(function(value));
-      EXPECT_LE(distance(run_op(name, {x})[0], expected), tolerance(dtype))
+      EXPECT_LE(distance(run_op(name, {x})[0], expected), elementwise_tolerance(dtype))
           << name << ' ' << to_string(dtype);
     }
   }

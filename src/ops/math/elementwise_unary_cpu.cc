@@ -12,7 +12,7 @@ using kernels::UnaryOp;
 
 // One operator for all element types: as a vector kernel where there is one, and as a function of
 // each kind of number that ONNX allows it. alpha and beta are the node's attributes.
-struct Function {
+struct UnaryFunction {
   std::string_view name;
   std::optional<UnaryOp> vector;
   double (*real)(double x, double alpha, double beta);
@@ -34,7 +34,7 @@ double gelu_tanh(double x) {
 int64_t negate(int64_t x) { return static_cast<int64_t>(-static_cast<uint64_t>(x)); }
 
 // clang-format off
-constexpr Function kFunctions[] = {
+constexpr UnaryFunction kUnaryFunctions[] = {
     {"Abs", UnaryOp::abs, [](double x, double, double) { return std::fabs(x); },
      [](int64_t x) { return x < 0 ? negate(x) : x; }, [](uint64_t x) { return x; }},
     {"Acos", {}, [](double x, double, double) { return std::acos(x); }},
@@ -91,11 +91,11 @@ constexpr Function kFunctions[] = {
 // clang-format on
 
 // The node's function, its attributes read.
-Function function_of(const ir::Node& node) {
-  const auto* row = std::find_if(std::begin(kFunctions), std::end(kFunctions),
-                                 [&](const Function& f) { return f.name == node.op_type(); });
-  TERCEL_CHECK(row != std::end(kFunctions));
-  Function function = *row;
+UnaryFunction function_of_unary(const ir::Node& node) {
+  const auto* row = std::find_if(std::begin(kUnaryFunctions), std::end(kUnaryFunctions),
+                                 [&](const UnaryFunction& f) { return f.name == node.op_type(); });
+  TERCEL_CHECK(row != std::end(kUnaryFunctions));
+  UnaryFunction function = *row;
   function.alpha = node.float_or(function.alpha_name, function.alpha);
   function.beta = node.float_or(function.beta_name, function.beta);
   if (node.is("Gelu") && node.string_or("approximate", "none") == "tanh") {
@@ -106,10 +106,10 @@ Function function_of(const ir::Node& node) {
   return function;
 }
 
-class VectorKernel : public CpuKernel {
+class UnaryVectorKernel : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
-      : function_(function_of(context.node)), kernels_(kernels::cpu_kernels(context.isa)) {}
+  explicit UnaryVectorKernel(const KernelContext& context)
+      : function_(function_of_unary(context.node)), kernels_(kernels::cpu_kernels(context.isa)) {}
 
   bool in_place(int input) const override { return input == 0; }
   void run(const KernelRun& run) const override {
@@ -125,14 +125,14 @@ class VectorKernel : public CpuKernel {
   const kernels::CpuKernels& kernels() const { return kernels_; }
 
  private:
-  Function function_;
+  UnaryFunction function_;
   const kernels::CpuKernels& kernels_;
 };
 
 // f16 and bf16, widened piece by piece.
-class HalfKernel final : public VectorKernel {
+class HalfKernel final : public UnaryVectorKernel {
  public:
-  using VectorKernel::VectorKernel;
+  using UnaryVectorKernel::UnaryVectorKernel;
 
   void run(const KernelRun& run) const override {
     const Tensor& x = run.inputs[0];
@@ -153,9 +153,10 @@ class HalfKernel final : public VectorKernel {
   static constexpr int64_t kPiece = 4096;
 };
 
-class GenericKernel final : public CpuKernel {
+class UnaryGenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context) : function_(function_of(context.node)) {}
+  explicit UnaryGenericKernel(const KernelContext& context)
+      : function_(function_of_unary(context.node)) {}
 
   bool in_place(int input) const override { return input == 0; }
   void run(const KernelRun& run) const override {
@@ -168,7 +169,7 @@ class GenericKernel final : public CpuKernel {
  private:
   template <class T>
   void apply(const T* x, T* y, const KernelRun& run) const {
-    const Function& f = function_;
+    const UnaryFunction& f = function_;
     run.pool.parallel_for(run.inputs[0].size(), kGrain / 16, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         if constexpr (std::is_same_v<WideType<T>, double>)
@@ -181,22 +182,23 @@ class GenericKernel final : public CpuKernel {
     });
   }
 
-  Function function_;
+  UnaryFunction function_;
 };
 
 std::string refuse_no_vector(const KernelContext& context) {
-  return function_of(context.node).vector ? std::string() : "has no vector form of the operator";
+  return function_of_unary(context.node).vector ? std::string()
+                                                : "has no vector form of the operator";
 }
-std::string refuse_f32(const KernelContext& context) {
+std::string refuse_f32_unary(const KernelContext& context) {
   const std::string reason = refuse_unless_f32(context);
   return reason.empty() ? refuse_no_vector(context) : reason;
 }
-std::string refuse_half(const KernelContext& context) {
+std::string refuse_half_unary(const KernelContext& context) {
   const std::string reason = refuse_input0<Types<f16, bf16>>(context);
   return reason.empty() ? refuse_no_vector(context) : reason;
 }
-std::string refuse_generic(const KernelContext& context) {
-  const Function function = function_of(context.node);
+std::string refuse_generic_unary(const KernelContext& context) {
+  const UnaryFunction function = function_of_unary(context.node);
   const Dtype dtype = context.input_dtype(0);
   if (function.real != nullptr && contains(FloatTypes{}, dtype)) return {};
   if (function.integer != nullptr && contains(SignedTypes{}, dtype)) return {};
@@ -205,22 +207,22 @@ std::string refuse_generic(const KernelContext& context) {
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_unary(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"elementwise_f32", refuse_f32, create<VectorKernel>},
-    {"elementwise_half", refuse_half, create<HalfKernel>},
-    {"elementwise_generic", refuse_generic, create<GenericKernel>}};
+constexpr CpuImplementation kUnaryImplementations[] = {
+    {"elementwise_f32", refuse_f32_unary, create_unary<UnaryVectorKernel>},
+    {"elementwise_half", refuse_half_unary, create_unary<HalfKernel>},
+    {"elementwise_generic", refuse_generic_unary, create_unary<UnaryGenericKernel>}};
 
 }  // namespace
 
 CpuFamily elementwise_unary_cpu_ops() {
   static const std::vector<CpuOp> ops = [] {
     std::vector<CpuOp> rows;
-    for (const Function& function : kFunctions)
-      rows.push_back({"", function.name, kImplementations});
+    for (const UnaryFunction& function : kUnaryFunctions)
+      rows.push_back({"", function.name, kUnaryImplementations});
     return rows;
   }();
   return ops;

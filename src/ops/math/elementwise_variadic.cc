@@ -7,7 +7,7 @@ namespace {
 
 // Contents are followed for two inputs, which is what shape arithmetic uses.
 template <KnownFunction kFunction>
-void infer_followed(InferContext& context) {
+void infer_followed_variadic(InferContext& context) {
   infer_broadcast(context);
   if (context.node().num_inputs() == 2) follow_binary(context, kFunction);
 }
@@ -27,9 +27,9 @@ constexpr OpDef variadic(std::string_view name, int since, int compatible_since,
 
 }  // namespace
 
-constinit const OpDef op_max = variadic("Max", 13, 8, infer_followed<known_max>);
+constinit const OpDef op_max = variadic("Max", 13, 8, infer_followed_variadic<known_max>);
 constinit const OpDef op_mean = variadic("Mean", 13, 8, infer_broadcast);
-constinit const OpDef op_min = variadic("Min", 13, 8, infer_followed<known_min>);
+constinit const OpDef op_min = variadic("Min", 13, 8, infer_followed_variadic<known_min>);
 constinit const OpDef op_sum = variadic("Sum", 13, 8, infer_broadcast);
 
 }  // namespace tercel::ops

@@ -64,9 +64,9 @@ class FoldKernel : public CpuKernel {
   Fold fold_;
 };
 
-class VectorKernel final : public FoldKernel {
+class VariadicVectorKernel final : public FoldKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit VariadicVectorKernel(const KernelContext& context)
       : FoldKernel(context), kernels_(kernels::cpu_kernels(context.isa)) {}
 
  protected:
@@ -81,27 +81,27 @@ class VectorKernel final : public FoldKernel {
   const kernels::CpuKernels& kernels_;
 };
 
-std::string refuse_generic(const KernelContext& context) {
+std::string refuse_generic_variadic(const KernelContext& context) {
   const Fold fold = fold_of(context.node);
   return fold == Fold::max || fold == Fold::min ? refuse_input0<NumericTypes>(context)
                                                 : refuse_input0<FloatTypes>(context);
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_variadic(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"elementwise_f32", refuse_unless_f32, create<VectorKernel>},
-    {"elementwise_generic", refuse_generic, create<FoldKernel>}};
-constexpr CpuOp kOps[] = {{"", "Max", kImplementations},
-                          {"", "Mean", kImplementations},
-                          {"", "Min", kImplementations},
-                          {"", "Sum", kImplementations}};
+constexpr CpuImplementation kVariadicImplementations[] = {
+    {"elementwise_f32", refuse_unless_f32, create_variadic<VariadicVectorKernel>},
+    {"elementwise_generic", refuse_generic_variadic, create_variadic<FoldKernel>}};
+constexpr CpuOp kVariadicOps[] = {{"", "Max", kVariadicImplementations},
+                                  {"", "Mean", kVariadicImplementations},
+                                  {"", "Min", kVariadicImplementations},
+                                  {"", "Sum", kVariadicImplementations}};
 
 }  // namespace
 
-CpuFamily elementwise_variadic_cpu_ops() { return kOps; }
+CpuFamily elementwise_variadic_cpu_ops() { return kVariadicOps; }
 
 }  // namespace tercel::ops

@@ -4,10 +4,10 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"alpha", AttributeKind::number},
-                                        {"beta", AttributeKind::number},
-                                        {"transA", AttributeKind::integer},
-                                        {"transB", AttributeKind::integer}};
+constexpr AttributeDef kGemmAttributes[] = {{"alpha", AttributeKind::number},
+                                            {"beta", AttributeKind::number},
+                                            {"transA", AttributeKind::integer},
+                                            {"transB", AttributeKind::integer}};
 
 void check_addend(InferContext& context, const ir::Dims& out) {
   const ir::Dims* c = context.dims(2);
@@ -22,7 +22,7 @@ void check_addend(InferContext& context, const ir::Dims& out) {
   }
 }
 
-void infer(InferContext& context) {
+void infer_gemm(InferContext& context) {
   require_same_dtype(context, 0, 1);
   if (context.has_input(2)) require_same_dtype(context, 0, 2);
   const ir::Dims* a = context.dims(0);
@@ -58,7 +58,7 @@ constinit const OpDef op_gemm{.name = "Gemm",
                               .max_inputs = 3,
                               .min_outputs = 1,
                               .max_outputs = 1,
-                              .attributes = kAttributes,
-                              .infer = infer};
+                              .attributes = kGemmAttributes,
+                              .infer = infer_gemm};
 
 }  // namespace tercel::ops

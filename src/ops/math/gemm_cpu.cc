@@ -20,9 +20,9 @@ struct Attributes {
 bool has_addend(const KernelRun& run) { return run.inputs.size() > 2 && run.inputs[2].defined(); }
 
 // The weight is constant, and C, if any, is a bias.
-class PackedKernel final : public CpuKernel {
+class GemmPackedKernel final : public CpuKernel {
  public:
-  explicit PackedKernel(const KernelContext& context)
+  explicit GemmPackedKernel(const KernelContext& context)
       : attributes_(context.node),
         weight_(context, 1, attributes_.b_transposed),
         has_bias_(context.node.input(2) != nullptr),
@@ -75,7 +75,7 @@ std::string refuse_scaled(const KernelContext& context) {
   return is_bias ? std::string() : "C is not one row";
 }
 
-std::string refuse_packed(const KernelContext& context) {
+std::string refuse_packed_gemm(const KernelContext& context) {
   const std::string reason = PackedWeight::refuse(context, 1);
   return reason.empty() ? refuse_scaled(context) : reason;
 }
@@ -86,9 +86,9 @@ std::string refuse_grouped(const KernelContext& context) {
   return reason.empty() ? refuse_scaled(context) : reason;
 }
 
-std::string refuse_bf16(const KernelContext& context) {
+std::string refuse_bf16_gemm(const KernelContext& context) {
   const std::string reason = PackedWeight::refuse_bf16(context);
-  return reason.empty() ? refuse_packed(context) : reason;
+  return reason.empty() ? refuse_packed_gemm(context) : reason;
 }
 
 // y = alpha * y + beta * c, element by element.
@@ -147,9 +147,9 @@ class GeneralKernel final : public CpuKernel {
   Attributes attributes_;
 };
 
-class NaiveKernel final : public CpuKernel {
+class GemmNaiveKernel final : public CpuKernel {
  public:
-  explicit NaiveKernel(const KernelContext& context) : attributes_(context.node) {}
+  explicit GemmNaiveKernel(const KernelContext& context) : attributes_(context.node) {}
 
   void run(const KernelRun& run) const override {
     const int64_t m = run.outputs[0].shape()[0];
@@ -177,20 +177,20 @@ class NaiveKernel final : public CpuKernel {
 };
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_gemm(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"gemm_bf16_packed", refuse_bf16, create<PackedKernel>, true},
-    {"gemm_f32_packed", refuse_packed, create<PackedKernel>, true},
-    {"gemm_f32_grouped", refuse_grouped, create<PackedKernel>, true},
-    {"gemm_f32_general", refuse_unless_f32, create<GeneralKernel>},
-    {"gemm_naive", refuse_input0<ProductTypes>, create<NaiveKernel>}};
-constexpr CpuOp kOps[] = {{"", "Gemm", kImplementations}};
+constexpr CpuImplementation kGemmImplementations[] = {
+    {"gemm_bf16_packed", refuse_bf16_gemm, create_gemm<GemmPackedKernel>, true},
+    {"gemm_f32_packed", refuse_packed_gemm, create_gemm<GemmPackedKernel>, true},
+    {"gemm_f32_grouped", refuse_grouped, create_gemm<GemmPackedKernel>, true},
+    {"gemm_f32_general", refuse_unless_f32, create_gemm<GeneralKernel>},
+    {"gemm_naive", refuse_input0<ProductTypes>, create_gemm<GemmNaiveKernel>}};
+constexpr CpuOp kGemmOps[] = {{"", "Gemm", kGemmImplementations}};
 
 }  // namespace
 
-CpuFamily gemm_cpu_ops() { return kOps; }
+CpuFamily gemm_cpu_ops() { return kGemmOps; }
 
 }  // namespace tercel::ops

@@ -6,7 +6,7 @@
 namespace tercel::ops {
 namespace {
 
-void infer(InferContext& context) {
+void infer_matmul(InferContext& context) {
   require_same_dtype(context, 0, 1);
   infer_product(context, 0, 1, context.dtype(0));
 }
@@ -44,6 +44,6 @@ constinit const OpDef op_matmul{.name = "MatMul",
                                 .min_outputs = 1,
                                 .max_outputs = 1,
                                 .attributes = {},
-                                .infer = infer};
+                                .infer = infer_matmul};
 
 }  // namespace tercel::ops

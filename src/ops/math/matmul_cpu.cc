@@ -32,9 +32,9 @@ MatmulShape::MatmulShape(const Shape& a, const Shape& b) {
 namespace {
 
 // With its siblings.
-class PackedKernel final : public CpuKernel {
+class MatmulPackedKernel final : public CpuKernel {
  public:
-  explicit PackedKernel(const KernelContext& context) : rounding_(context.rounding) {
+  explicit MatmulPackedKernel(const KernelContext& context) : rounding_(context.rounding) {
     add(context);
     for (const Sibling& sibling : context.siblings) add(context.of(sibling));
   }
@@ -126,7 +126,7 @@ class BatchedKernel final : public CpuKernel {
   const kernels::GemmKernels& gemm_;
 };
 
-class NaiveKernel final : public CpuKernel {
+class MatmulNaiveKernel final : public CpuKernel {
  public:
   void run(const KernelRun& run) const override {
     const MatmulShape shape(run.inputs[0].shape(), run.inputs[1].shape());
@@ -147,46 +147,46 @@ class NaiveKernel final : public CpuKernel {
   }
 };
 
-std::string refuse_packed(const KernelContext& context) {
+std::string refuse_packed_matmul(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   if (std::string reason = PackedWeight::refuse(context, 1); !reason.empty()) return reason;
   return PackedWeight::refuse_together(context, 1);
 }
 
-std::string refuse_grouped(const KernelContext& context) {
+std::string refuse_grouped_matmul(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   if (std::string reason = PackedWeight::refuse_grouped(context, 1, false); !reason.empty())
     return reason;
   return PackedWeight::refuse_together(context, 1);
 }
 
-std::string refuse_bf16(const KernelContext& context) {
+std::string refuse_bf16_matmul(const KernelContext& context) {
   if (std::string reason = PackedWeight::refuse_bf16(context); !reason.empty()) return reason;
   if (std::string reason = PackedWeight::refuse_rounding(context, 1); !reason.empty())
     return reason;
-  return refuse_packed(context);
+  return refuse_packed_matmul(context);
 }
 
 std::unique_ptr<CpuKernel> create_packed(const KernelContext& context) {
-  return std::make_unique<PackedKernel>(context);
+  return std::make_unique<MatmulPackedKernel>(context);
 }
 std::unique_ptr<CpuKernel> create_batched(const KernelContext& context) {
   return std::make_unique<BatchedKernel>(context);
 }
 std::unique_ptr<CpuKernel> create_naive(const KernelContext&) {
-  return std::make_unique<NaiveKernel>();
+  return std::make_unique<MatmulNaiveKernel>();
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"gemm_bf16_packed", refuse_bf16, create_packed, true, false, true, true},
-    {"gemm_f32_packed", refuse_packed, create_packed, true, false, true},
-    {"gemm_f32_grouped", refuse_grouped, create_packed, true, false, true},
+constexpr CpuImplementation kMatmulImplementations[] = {
+    {"gemm_bf16_packed", refuse_bf16_matmul, create_packed, true, false, true, true},
+    {"gemm_f32_packed", refuse_packed_matmul, create_packed, true, false, true},
+    {"gemm_f32_grouped", refuse_grouped_matmul, create_packed, true, false, true},
     {"gemm_f32_batched", refuse_unless_f32, create_batched},
     {"gemm_naive", refuse_input0<ProductTypes>, create_naive}};
-constexpr CpuOp kOps[] = {{"", "MatMul", kImplementations}};
+constexpr CpuOp kMatmulOps[] = {{"", "MatMul", kMatmulImplementations}};
 
 }  // namespace
 
-CpuFamily matmul_cpu_ops() { return kOps; }
+CpuFamily matmul_cpu_ops() { return kMatmulOps; }
 
 }  // namespace tercel::ops

@@ -6,9 +6,9 @@
 namespace tercel::ops {
 namespace {
 
-class VectorKernel final : public CpuKernel {
+class PowVectorKernel final : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit PowVectorKernel(const KernelContext& context)
       : kernels_(kernels::cpu_kernels(context.isa)) {}
 
   bool in_place(int) const override { return true; }
@@ -39,7 +39,7 @@ int64_t integer_power(int64_t x, int64_t y) {
 }
 
 // The exponent may have another element type than the base and the result.
-class GenericKernel final : public CpuKernel {
+class PowGenericKernel final : public CpuKernel {
  public:
   bool in_place(int input) const override { return input == 0; }
   void run(const KernelRun& run) const override {
@@ -62,28 +62,28 @@ class GenericKernel final : public CpuKernel {
   using BaseTypes = decltype(FloatTypes{} + Types<int32_t, int64_t>{});
 };
 
-std::string refuse_f32(const KernelContext& context) {
+std::string refuse_f32_pow(const KernelContext& context) {
   const std::string reason = refuse_dtype(Types<float>{}, context.input_dtype(1));
   return reason.empty() ? refuse_unless_f32(context) : reason;
 }
-std::string refuse_generic(const KernelContext& context) {
+std::string refuse_generic_pow(const KernelContext& context) {
   const std::string reason = refuse_dtype(NumericTypes{}, context.input_dtype(1));
-  return reason.empty() ? refuse_input0<GenericKernel::BaseTypes>(context) : reason;
+  return reason.empty() ? refuse_input0<PowGenericKernel::BaseTypes>(context) : reason;
 }
 
 std::unique_ptr<CpuKernel> create_f32(const KernelContext& context) {
-  return std::make_unique<VectorKernel>(context);
+  return std::make_unique<PowVectorKernel>(context);
 }
 std::unique_ptr<CpuKernel> create_generic(const KernelContext&) {
-  return std::make_unique<GenericKernel>();
+  return std::make_unique<PowGenericKernel>();
 }
 
-constexpr CpuImplementation kImplementations[] = {{"pow_f32", refuse_f32, create_f32},
-                                                  {"pow_generic", refuse_generic, create_generic}};
-constexpr CpuOp kOps[] = {{"", "Pow", kImplementations}};
+constexpr CpuImplementation kPowImplementations[] = {
+    {"pow_f32", refuse_f32_pow, create_f32}, {"pow_generic", refuse_generic_pow, create_generic}};
+constexpr CpuOp kPowOps[] = {{"", "Pow", kPowImplementations}};
 
 }  // namespace
 
-CpuFamily pow_cpu_ops() { return kOps; }
+CpuFamily pow_cpu_ops() { return kPowOps; }
 
 }  // namespace tercel::ops

@@ -5,9 +5,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"alpha", AttributeKind::number}};
+constexpr AttributeDef kSwiGluAttributes[] = {{"alpha", AttributeKind::number}};
 
-void infer(InferContext& context) {
+void infer_swi_glu(InferContext& context) {
   require_same_dtype(context, 0, 1);
   infer_same_type(context);
   const ir::Dims* a = context.dims(0);
@@ -29,7 +29,7 @@ constinit const OpDef op_swi_glu{.name = "SwiGLU",
                                  .max_inputs = 2,
                                  .min_outputs = 1,
                                  .max_outputs = 1,
-                                 .attributes = kAttributes,
-                                 .infer = infer};
+                                 .attributes = kSwiGluAttributes,
+                                 .infer = infer_swi_glu};
 
 }  // namespace tercel::ops

@@ -6,9 +6,10 @@
 namespace tercel::ops {
 namespace {
 
-class Kernel final : public CpuKernel {
+class SwiGluKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context) : alpha_(context.node.float_or("alpha", 1.0F)) {}
+  explicit SwiGluKernel(const KernelContext& context)
+      : alpha_(context.node.float_or("alpha", 1.0F)) {}
 
   bool in_place(int) const override { return true; }
   void run(const KernelRun& run) const override {
@@ -26,12 +27,12 @@ class Kernel final : public CpuKernel {
   float alpha_;
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"swi_glu", refuse_input0<FloatTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "SwiGLU", kImplementations}};
+constexpr CpuImplementation kSwiGluImplementations[] = {
+    {"swi_glu", refuse_input0<FloatTypes>, create_kernel<SwiGluKernel>}};
+constexpr CpuOp kSwiGluOps[] = {{"", "SwiGLU", kSwiGluImplementations}};
 
 }  // namespace
 
-CpuFamily swi_glu_cpu_ops() { return kOps; }
+CpuFamily swi_glu_cpu_ops() { return kSwiGluOps; }
 
 }  // namespace tercel::ops

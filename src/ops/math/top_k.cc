@@ -3,11 +3,11 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer},
-                                        {"largest", AttributeKind::integer},
-                                        {"sorted", AttributeKind::integer}};
+constexpr AttributeDef kTopKAttributes[] = {{"axis", AttributeKind::integer},
+                                            {"largest", AttributeKind::integer},
+                                            {"sorted", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_top_k(InferContext& context) {
   const ir::Dims* x = context.dims(0);
   if (x == nullptr) {
     context.set_output(0, context.dtype(0));
@@ -38,7 +38,7 @@ constinit const OpDef op_top_k{.name = "TopK",
                                .max_inputs = 2,
                                .min_outputs = 2,
                                .max_outputs = 2,
-                               .attributes = kAttributes,
-                               .infer = infer};
+                               .attributes = kTopKAttributes,
+                               .infer = infer_top_k};
 
 }  // namespace tercel::ops

@@ -17,9 +17,9 @@ bool less(T a, T b) {
   return a < b;
 }
 
-class Kernel final : public CpuKernel {
+class TopKKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit TopKKernel(const KernelContext& context)
       : axis_(context.node.int_or("axis", -1)), largest_(context.node.int_or("largest", 1) != 0) {}
 
   bool allocates_outputs() const override { return true; }
@@ -73,16 +73,16 @@ class Kernel final : public CpuKernel {
   bool largest_;
 };
 
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
-  return std::make_unique<Kernel>(context);
+std::unique_ptr<CpuKernel> create_top_k(const KernelContext& context) {
+  return std::make_unique<TopKKernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"partial_sort", refuse_input0<NumericTypes>, create}};
-constexpr CpuOp kOps[] = {{"", "TopK", kImplementations}};
+constexpr CpuImplementation kTopKImplementations[] = {
+    {"partial_sort", refuse_input0<NumericTypes>, create_top_k}};
+constexpr CpuOp kTopKOps[] = {{"", "TopK", kTopKImplementations}};
 
 }  // namespace
 
-CpuFamily top_k_cpu_ops() { return kOps; }
+CpuFamily top_k_cpu_ops() { return kTopKOps; }
 
 }  // namespace tercel::ops

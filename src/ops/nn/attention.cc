@@ -4,15 +4,15 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"is_causal", AttributeKind::integer},
-                                        {"kv_num_heads", AttributeKind::integer},
-                                        {"left_window_size", AttributeKind::integer},
-                                        {"q_num_heads", AttributeKind::integer},
-                                        {"qk_matmul_output_mode", AttributeKind::integer},
-                                        {"right_window_size", AttributeKind::integer},
-                                        {"scale", AttributeKind::number},
-                                        {"softcap", AttributeKind::number},
-                                        {"softmax_precision", AttributeKind::integer}};
+constexpr AttributeDef kAttentionAttributes[] = {{"is_causal", AttributeKind::integer},
+                                                 {"kv_num_heads", AttributeKind::integer},
+                                                 {"left_window_size", AttributeKind::integer},
+                                                 {"q_num_heads", AttributeKind::integer},
+                                                 {"qk_matmul_output_mode", AttributeKind::integer},
+                                                 {"right_window_size", AttributeKind::integer},
+                                                 {"scale", AttributeKind::number},
+                                                 {"softcap", AttributeKind::number},
+                                                 {"softmax_precision", AttributeKind::integer}};
 
 // One of Q, K, V or a past tensor as [batch, heads, length, head size].
 struct Heads {
@@ -67,7 +67,7 @@ void check_options(InferContext& context) {
     context.reject("has both past_key and nonpad_kv_seqlen; expected one of them at most");
 }
 
-void infer(InferContext& context) {
+void infer_attention(InferContext& context) {
   check_options(context);
   for (int i = 0; i < 4; ++i) context.set_output(i, context.dtype(i == 2 ? 2 : 0));
   const auto q = heads_of(context, 0, "q_num_heads");
@@ -107,8 +107,8 @@ constinit const OpDef attention{.name = "Attention",
                                 .max_inputs = 7,
                                 .min_outputs = 1,
                                 .max_outputs = 4,
-                                .attributes = kAttributes,
-                                .infer = infer,
+                                .attributes = kAttentionAttributes,
+                                .infer = infer_attention,
                                 .version_of = version_of};
 
 }  // namespace tercel::ops

@@ -52,13 +52,13 @@ class AttentionKernel : public CpuKernel {
   std::size_t element_;
 };
 
-class VectorKernel : public AttentionKernel {
+class AttentionVectorKernel : public AttentionKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
-      : VectorKernel(context, kernels::cpu_kernels(context.isa).attention) {}
+  explicit AttentionVectorKernel(const KernelContext& context)
+      : AttentionVectorKernel(context, kernels::cpu_kernels(context.isa).attention) {}
 
  protected:
-  VectorKernel(const KernelContext& context, const kernels::AttentionKernels& kernels)
+  AttentionVectorKernel(const KernelContext& context, const kernels::AttentionKernels& kernels)
       : AttentionKernel(context), kernels_(kernels) {}
 
  private:
@@ -82,14 +82,14 @@ class VectorKernel : public AttentionKernel {
   const kernels::AttentionKernels& kernels_;
 };
 
-class Bf16Kernel final : public VectorKernel {
+class Bf16Kernel final : public AttentionVectorKernel {
  public:
   explicit Bf16Kernel(const KernelContext& context)
-      : VectorKernel(context, *kernels::attention_bf16_kernels(context.isa)) {}
+      : AttentionVectorKernel(context, *kernels::attention_bf16_kernels(context.isa)) {}
 };
 
 // Any element type and the scores as an output, one row of scores at a time, in f64.
-class NaiveKernel final : public AttentionKernel {
+class AttentionNaiveKernel final : public AttentionKernel {
  public:
   using AttentionKernel::AttentionKernel;
 
@@ -220,7 +220,7 @@ std::string refuse_types(const KernelContext& context) {
   return refuse_dtype(FloatTypes{}, q);
 }
 
-std::string refuse_f32(const KernelContext& context) {
+std::string refuse_f32_attention(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   if (context.node.output(3) != nullptr) return "the scores are an output";
   if (context.node.int_or("softmax_precision", 1) == static_cast<int64_t>(Dtype::f64))
@@ -228,24 +228,24 @@ std::string refuse_f32(const KernelContext& context) {
   return refuse_types(context);
 }
 
-std::string refuse_bf16(const KernelContext& context) {
+std::string refuse_bf16_attention(const KernelContext& context) {
   const std::string reason = PackedWeight::refuse_bf16(context);
-  return reason.empty() ? refuse_f32(context) : reason;
+  return reason.empty() ? refuse_f32_attention(context) : reason;
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_attention(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"attention_bf16", refuse_bf16, create<Bf16Kernel>},
-    {"attention_f32", refuse_f32, create<VectorKernel>},
-    {"attention_naive", refuse_types, create<NaiveKernel>}};
-constexpr CpuOp kOps[] = {{"", "Attention", kImplementations}};
+constexpr CpuImplementation kAttentionImplementations[] = {
+    {"attention_bf16", refuse_bf16_attention, create_attention<Bf16Kernel>},
+    {"attention_f32", refuse_f32_attention, create_attention<AttentionVectorKernel>},
+    {"attention_naive", refuse_types, create_attention<AttentionNaiveKernel>}};
+constexpr CpuOp kAttentionOps[] = {{"", "Attention", kAttentionImplementations}};
 
 }  // namespace
 
-CpuFamily attention_cpu_ops() { return kOps; }
+CpuFamily attention_cpu_ops() { return kAttentionOps; }
 
 }  // namespace tercel::ops

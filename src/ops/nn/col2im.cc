@@ -5,11 +5,11 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"dilations", AttributeKind::integers},
-                                        {"pads", AttributeKind::integers},
-                                        {"strides", AttributeKind::integers}};
+constexpr AttributeDef kCol2imAttributes[] = {{"dilations", AttributeKind::integers},
+                                              {"pads", AttributeKind::integers},
+                                              {"strides", AttributeKind::integers}};
 
-void infer(InferContext& context) {
+void infer_col2im(InferContext& context) {
   const ir::Dims* x = context.dims(0);
   if (x != nullptr && x->size() != 3)
     context.reject("the input has rank {}; expected 3 (batch, channels x block, blocks)",
@@ -50,7 +50,7 @@ constinit const OpDef col2im{.name = "Col2Im",
                              .max_inputs = 3,
                              .min_outputs = 1,
                              .max_outputs = 1,
-                             .attributes = kAttributes,
-                             .infer = infer};
+                             .attributes = kCol2imAttributes,
+                             .infer = infer_col2im};
 
 }  // namespace tercel::ops

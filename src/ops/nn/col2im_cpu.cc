@@ -27,9 +27,9 @@ void add_blocks(const SlideAxes& axes, const T* x, double* image) {
   }
 }
 
-class Kernel final : public CpuKernel {
+class Col2imKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context) : node_(context.node) {}
+  explicit Col2imKernel(const KernelContext& context) : node_(context.node) {}
 
   std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
                         int) const override {
@@ -63,12 +63,12 @@ class Kernel final : public CpuKernel {
   const ir::Node& node_;
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"col2im", refuse_input0<FloatTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "Col2Im", kImplementations}};
+constexpr CpuImplementation kCol2imImplementations[] = {
+    {"col2im", refuse_input0<FloatTypes>, create_kernel<Col2imKernel>}};
+constexpr CpuOp kCol2imOps[] = {{"", "Col2Im", kCol2imImplementations}};
 
 }  // namespace
 
-CpuFamily col2im_cpu_ops() { return kOps; }
+CpuFamily col2im_cpu_ops() { return kCol2imOps; }
 
 }  // namespace tercel::ops

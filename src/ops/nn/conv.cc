@@ -22,8 +22,8 @@ void check_ranks(const InferContext& context, const ir::Dims& x, const ir::Dims&
     context.reject("the weight has rank {} for an input of rank {}", w.size(), x.size());
 }
 
-void expect(const InferContext& context, const ir::Dim& got, const ir::Dim& wanted,
-            std::string_view what) {
+void expect_conv(const InferContext& context, const ir::Dim& got, const ir::Dim& wanted,
+                 std::string_view what) {
   if (got.known() && wanted.known() && got.value() != wanted.value())
     context.reject("{}: {}; expected {}", what, got.value(), wanted.value());
 }
@@ -40,7 +40,7 @@ std::vector<int64_t> kernel_of(const ir::Dims& w) {
   return kernel;
 }
 
-void infer(InferContext& context) {
+void infer_conv(InferContext& context) {
   infer_convolution(context, 1, context.dtype(0));
   require_same_dtype(context, 0, 1);
   if (context.has_input(2)) require_same_dtype(context, 0, 2);
@@ -58,7 +58,7 @@ void infer_transposed(InferContext& context) {
   }
   check_ranks(context, *x, *w);
   const ir::Dim groups(groups_of(context));
-  expect(context, (*x)[1], (*w)[0], "channels of the input");
+  expect_conv(context, (*x)[1], (*w)[0], "channels of the input");
   if ((*w)[0].known() && (*w)[0].value() % groups.value() != 0)
     context.reject("{} channels do not divide into {} groups", (*w)[0].value(), groups.value());
   const Window window = window_of(context.node(), x->size() - 2, kernel_of(*w));
@@ -93,7 +93,7 @@ void infer_convolution(InferContext& context, int weight, Dtype dtype) {
   }
   check_ranks(context, *x, *w);
   const ir::Dim groups(groups_of(context));
-  expect(context, (*x)[1], mul((*w)[1], groups), "channels of the input");
+  expect_conv(context, (*x)[1], mul((*w)[1], groups), "channels of the input");
   if ((*w)[0].known() && (*w)[0].value() % groups.value() != 0)
     context.reject("{} channels do not divide into {} groups", (*w)[0].value(), groups.value());
   const Window window = window_of(context.node(), x->size() - 2, kernel_of(*w));
@@ -111,7 +111,7 @@ constinit const OpDef conv{.name = "Conv",
                            .min_outputs = 1,
                            .max_outputs = 1,
                            .attributes = kConv,
-                           .infer = infer};
+                           .infer = infer_conv};
 
 constinit const OpDef conv_transpose{.name = "ConvTranspose",
                                      .since = 22,

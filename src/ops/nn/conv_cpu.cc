@@ -69,9 +69,9 @@ void turn_weight(const T* w, const kernels::ConvArgs& args, T* out) {
 
 // The weight is the first factor of the product, which the kernel reads in rows where it lies: it
 // needs no packing. That of a ConvTranspose is turned in the workspace.
-class VectorKernel final : public CpuKernel {
+class ConvVectorKernel final : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit ConvVectorKernel(const KernelContext& context)
       : conv_(kernels::cpu_kernels(context.isa).conv),
         settings_(context),
         epilogue_(context.epilogue),
@@ -143,9 +143,9 @@ ComputeType<T> window_sum(const kernels::ConvArgs& args, const T* x, const T* w,
   return sum;
 }
 
-class GenericKernel final : public CpuKernel {
+class ConvGenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context) : settings_(context) {}
+  explicit ConvGenericKernel(const KernelContext& context) : settings_(context) {}
 
   std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape>, int) const override {
     return settings_.transposed() ? bytes_of(Dtype::f64, element_count(inputs[1])) : 0;
@@ -196,7 +196,7 @@ std::string refuse_vector(const KernelContext& context) {
   const std::string reason = refuse_unless_f32(context);
   return reason.empty() ? refuse_many_dimensions(context) : reason;
 }
-std::string refuse_generic(const KernelContext& context) {
+std::string refuse_generic_conv(const KernelContext& context) {
   const std::string reason = refuse_input0<FloatTypes>(context);
   return reason.empty() ? refuse_many_dimensions(context) : reason;
 }
@@ -204,12 +204,12 @@ std::string refuse_generic(const KernelContext& context) {
 constexpr CpuImplementation kConv[] = {
     {"conv_bf16_packed", refuse_conv_bf16, create_packed_conv, true, true},
     {"conv_f32_packed", refuse_packed_conv, create_packed_conv, true, true},
-    {"conv_f32", refuse_vector, create_kernel<VectorKernel>, true},
-    {"conv_generic", refuse_generic, create_kernel<GenericKernel>}};
-constexpr CpuOp kOps[] = {{"", "Conv", kConv}, {"", "ConvTranspose", kConv}};
+    {"conv_f32", refuse_vector, create_kernel<ConvVectorKernel>, true},
+    {"conv_generic", refuse_generic_conv, create_kernel<ConvGenericKernel>}};
+constexpr CpuOp kConvOps[] = {{"", "Conv", kConv}, {"", "ConvTranspose", kConv}};
 
 }  // namespace
 
-CpuFamily conv_cpu_ops() { return kOps; }
+CpuFamily conv_cpu_ops() { return kConvOps; }
 
 }  // namespace tercel::ops

@@ -8,9 +8,9 @@ namespace {
 int64_t area_of(const Shape& shape) { return product(shape, 2, static_cast<int>(shape.size())); }
 
 // Images that do not lie channels last are turned in the workspace, before and behind.
-class PackedKernel final : public CpuKernel {
+class ConvPackedPackedKernel final : public CpuKernel {
  public:
-  explicit PackedKernel(const KernelContext& context)
+  explicit ConvPackedPackedKernel(const KernelContext& context)
       : conv_(kernels::cpu_kernels(context.isa).packed_conv),
         settings_(context),
         weight_shape_(*context.facts.type(context.node.input(1))->shape()),
@@ -178,7 +178,7 @@ std::string refuse_conv_int8(const KernelContext& context) {
 }
 
 std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context) {
-  return create_kernel<PackedKernel>(context);
+  return create_kernel<ConvPackedPackedKernel>(context);
 }
 
 }  // namespace tercel::ops

@@ -6,7 +6,7 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {
+constexpr AttributeDef kDeformConvAttributes[] = {
     {"dilations", AttributeKind::integers},    {"group", AttributeKind::integer},
     {"kernel_shape", AttributeKind::integers}, {"offset_group", AttributeKind::integer},
     {"pads", AttributeKind::integers},         {"strides", AttributeKind::integers}};
@@ -23,7 +23,7 @@ void check_positions(InferContext& context, int index, const ir::Dims& out,
   same_dim(context, (*dims)[3], out[3], "width of the offsets");
 }
 
-void infer(InferContext& context) {
+void infer_deform_conv(InferContext& context) {
   for (int i = 1; i < 5; ++i) {
     if (context.has_input(i)) require_same_dtype(context, 0, i);
   }
@@ -56,7 +56,7 @@ constinit const OpDef deform_conv{.name = "DeformConv",
                                   .max_inputs = 5,
                                   .min_outputs = 1,
                                   .max_outputs = 1,
-                                  .attributes = kAttributes,
-                                  .infer = infer};
+                                  .attributes = kDeformConvAttributes,
+                                  .infer = infer_deform_conv};
 
 }  // namespace tercel::ops

@@ -25,9 +25,9 @@ double between(const T* plane, int64_t height, int64_t width, double y, double x
 }
 
 // Two spatial dimensions (Dai et al., "Deformable Convolutional Networks", 2017).
-class Kernel final : public CpuKernel {
+class DeformConvKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit DeformConvKernel(const KernelContext& context)
       : node_(context.node),
         groups_(context.node.int_or("group", 1)),
         offset_groups_(context.node.int_or("offset_group", 1)) {}
@@ -89,12 +89,12 @@ class Kernel final : public CpuKernel {
   int64_t offset_groups_;
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"deform_conv", refuse_input0<FloatTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "DeformConv", kImplementations}};
+constexpr CpuImplementation kDeformConvImplementations[] = {
+    {"deform_conv", refuse_input0<FloatTypes>, create_kernel<DeformConvKernel>}};
+constexpr CpuOp kDeformConvOps[] = {{"", "DeformConv", kDeformConvImplementations}};
 
 }  // namespace
 
-CpuFamily deform_conv_cpu_ops() { return kOps; }
+CpuFamily deform_conv_cpu_ops() { return kDeformConvOps; }
 
 }  // namespace tercel::ops

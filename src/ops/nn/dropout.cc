@@ -4,9 +4,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"seed", AttributeKind::integer}};
+constexpr AttributeDef kDropoutAttributes[] = {{"seed", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_dropout(InferContext& context) {
   const Dtype mode = context.dtype(2);
   if (mode != Dtype::undefined && mode != Dtype::boolean)
     context.reject("training_mode must be boolean; it has {}", to_string(mode));
@@ -27,7 +27,7 @@ constinit const OpDef dropout{.name = "Dropout",
                               .max_inputs = 3,
                               .min_outputs = 1,
                               .max_outputs = 2,
-                              .attributes = kAttributes,
-                              .infer = infer};
+                              .attributes = kDropoutAttributes,
+                              .infer = infer_dropout};
 
 }  // namespace tercel::ops

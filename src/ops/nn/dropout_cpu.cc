@@ -7,9 +7,9 @@ namespace tercel::ops {
 namespace {
 
 // Inference: every element is kept.
-class Kernel final : public CpuKernel {
+class DropoutKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context) : label_(context.node.label()) {}
+  explicit DropoutKernel(const KernelContext& context) : label_(context.node.label()) {}
 
   bool in_place(int input) const override { return input == 0; }
   void run(const KernelRun& run) const override {
@@ -29,22 +29,22 @@ class Kernel final : public CpuKernel {
   std::string label_;
 };
 
-std::string refuse(const KernelContext& context) {
+std::string refuse_dropout(const KernelContext& context) {
   const Tensor* training = context.constant(2);
   if (training != nullptr && training->size() > 0 && *elements<bool>(*training))
     return "training_mode is true; only inference is supported";
   return refuse_input0<FloatTypes>(context);
 }
 
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
-  return std::make_unique<Kernel>(context);
+std::unique_ptr<CpuKernel> create_dropout(const KernelContext& context) {
+  return std::make_unique<DropoutKernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {{"copy", refuse, create}};
-constexpr CpuOp kOps[] = {{"", "Dropout", kImplementations}};
+constexpr CpuImplementation kDropoutImplementations[] = {{"copy", refuse_dropout, create_dropout}};
+constexpr CpuOp kDropoutOps[] = {{"", "Dropout", kDropoutImplementations}};
 
 }  // namespace
 
-CpuFamily dropout_cpu_ops() { return kOps; }
+CpuFamily dropout_cpu_ops() { return kDropoutOps; }
 
 }  // namespace tercel::ops

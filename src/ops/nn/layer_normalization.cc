@@ -4,9 +4,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer},
-                                        {"epsilon", AttributeKind::number},
-                                        {"stash_type", AttributeKind::integer}};
+constexpr AttributeDef kLayerNormalizationAttributes[] = {{"axis", AttributeKind::integer},
+                                                          {"epsilon", AttributeKind::number},
+                                                          {"stash_type", AttributeKind::integer}};
 
 // Scale and bias broadcast to the normalised dimensions; the output keeps input 0's shape.
 void check_operand(InferContext& context, int index) {
@@ -72,7 +72,7 @@ constinit const OpDef layer_normalization{.name = "LayerNormalization",
                                           .max_inputs = 3,
                                           .min_outputs = 1,
                                           .max_outputs = 3,
-                                          .attributes = kAttributes,
+                                          .attributes = kLayerNormalizationAttributes,
                                           .infer = infer_layer};
 
 constinit const OpDef rms_normalization{.name = "RMSNormalization",
@@ -82,7 +82,7 @@ constinit const OpDef rms_normalization{.name = "RMSNormalization",
                                         .max_inputs = 2,
                                         .min_outputs = 1,
                                         .max_outputs = 1,
-                                        .attributes = kAttributes,
+                                        .attributes = kLayerNormalizationAttributes,
                                         .infer = infer_rms};
 
 }  // namespace tercel::ops

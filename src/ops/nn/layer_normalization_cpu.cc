@@ -32,9 +32,9 @@ float* statistics(const KernelRun& run, std::size_t index) {
              : nullptr;
 }
 
-class VectorKernel final : public CpuKernel {
+class LayerNormalizationVectorKernel final : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit LayerNormalizationVectorKernel(const KernelContext& context)
       : kernels_(kernels::cpu_kernels(context.isa)),
         axis_(context.node.int_or("axis", -1)),
         epsilon_(context.node.float_or("epsilon", 1e-5F)),
@@ -141,9 +141,9 @@ class EmbeddingKernel final : public CpuKernel {
 
 // Any floating-point types; scale and bias broadcast to the input. Sums are in f64, so that the
 // statistics are right in whatever precision stash_type names.
-class GenericKernel final : public CpuKernel {
+class LayerNormalizationGenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context)
+  explicit LayerNormalizationGenericKernel(const KernelContext& context)
       : axis_(context.node.int_or("axis", -1)),
         epsilon_(context.node.float_or("epsilon", 1e-5F)),
         rms_(context.node.is("RMSNormalization")) {}
@@ -232,7 +232,7 @@ bool fills_columns(const KernelContext& context, int index) {
   return true;
 }
 
-std::string refuse_f32(const KernelContext& context) {
+std::string refuse_f32_layer_normalization(const KernelContext& context) {
   if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
   if (context.input_dtype(1) != Dtype::f32) return "the scale is not f32";
   if (context.node.int_or("stash_type", 1) != 1) return "stash_type is not float";
@@ -252,9 +252,9 @@ std::string refuse_embedding(const KernelContext& context) {
     if (type != Dtype::f32 && type != Dtype::f16 && type != Dtype::bf16)
       return fmt::format("a table is {}", to_string(type));
   }
-  return refuse_f32(context);
+  return refuse_f32_layer_normalization(context);
 }
-std::string refuse_generic(const KernelContext& context) {
+std::string refuse_generic_layer_normalization(const KernelContext& context) {
   if (context.node.input(2) != nullptr && context.input_dtype(2) != context.input_dtype(1))
     return "scale and bias have different element types";
   const std::string reason = refuse_dtype(FloatTypes{}, context.input_dtype(1));
@@ -262,22 +262,25 @@ std::string refuse_generic(const KernelContext& context) {
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_layer_normalization(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
+constexpr CpuImplementation kLayerNormalizationImplementations[] = {
     {.name = "embedding_norm",
      .refuse = refuse_embedding,
-     .create = create<EmbeddingKernel>,
+     .create = create_layer_normalization<EmbeddingKernel>,
      .lookups = true},
-    {"norm_f32", refuse_f32, create<VectorKernel>},
-    {"norm_generic", refuse_generic, create<GenericKernel>}};
-constexpr CpuOp kOps[] = {{"", "LayerNormalization", kImplementations},
-                          {"", "RMSNormalization", kImplementations}};
+    {"norm_f32", refuse_f32_layer_normalization,
+     create_layer_normalization<LayerNormalizationVectorKernel>},
+    {"norm_generic", refuse_generic_layer_normalization,
+     create_layer_normalization<LayerNormalizationGenericKernel>}};
+constexpr CpuOp kLayerNormalizationOps[] = {
+    {"", "LayerNormalization", kLayerNormalizationImplementations},
+    {"", "RMSNormalization", kLayerNormalizationImplementations}};
 
 }  // namespace
 
-CpuFamily layer_normalization_cpu_ops() { return kOps; }
+CpuFamily layer_normalization_cpu_ops() { return kLayerNormalizationOps; }
 
 }  // namespace tercel::ops

@@ -6,14 +6,15 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttention[] = {{"chunk_size", AttributeKind::integer},
-                                       {"kv_num_heads", AttributeKind::integer, true},
-                                       {"q_num_heads", AttributeKind::integer, true},
-                                       {"scale", AttributeKind::number},
-                                       {"update_rule", AttributeKind::string}};
-constexpr AttributeDef kConv[] = {{"activation", AttributeKind::string}};
+constexpr AttributeDef kLinearAttentionAttention[] = {
+    {"chunk_size", AttributeKind::integer},
+    {"kv_num_heads", AttributeKind::integer, true},
+    {"q_num_heads", AttributeKind::integer, true},
+    {"scale", AttributeKind::number},
+    {"update_rule", AttributeKind::string}};
+constexpr AttributeDef kLinearAttentionConv[] = {{"activation", AttributeKind::string}};
 
-void expect_rank(const InferContext& context, int index, int wanted) {
+void expect_rank_linear_attention(const InferContext& context, int index, int wanted) {
   const auto rank = context.rank(index);
   if (rank && *rank != wanted)
     context.reject("input {} has rank {}; expected {}", index, *rank, wanted);
@@ -45,14 +46,14 @@ ir::Dim head_of(const InferContext& context, int index, int64_t heads) {
   return div_exact(width, ir::Dim(heads));
 }
 
-void infer_attention(InferContext& context) {
+void infer_attention_linear_attention(InferContext& context) {
   check_rule(context);
   const int64_t q_heads = context.node().int_or("q_num_heads", 0);
   const int64_t kv_heads = context.node().int_or("kv_num_heads", 0);
   if (q_heads < 1 || kv_heads < 1 || q_heads % kv_heads != 0)
     context.reject("q_num_heads {} is no multiple of kv_num_heads {}", q_heads, kv_heads);
-  for (const int i : {0, 1, 2, 4, 5}) expect_rank(context, i, 3);
-  expect_rank(context, 3, 4);
+  for (const int i : {0, 1, 2, 4, 5}) expect_rank_linear_attention(context, i, 3);
+  expect_rank_linear_attention(context, 3, 4);
   require_same_dtype(context, 0, 1);
   require_same_dtype(context, 0, 2);
   ir::Dim batch = dim_of(context, 0, 0);
@@ -79,12 +80,12 @@ void infer_attention(InferContext& context) {
   context.set_output(1, context.has_input(3) ? context.dtype(3) : context.dtype(0), state);
 }
 
-void infer_conv(InferContext& context) {
+void infer_conv_linear_attention(InferContext& context) {
   const std::string activation = context.node().string_or("activation", "none");
   if (activation != "none" && activation != "silu" && activation != "swish")
     context.reject("activation \"{}\": expected none, silu or swish", activation);
-  for (const int i : {0, 1, 3}) expect_rank(context, i, 3);
-  expect_rank(context, 2, 1);
+  for (const int i : {0, 1, 3}) expect_rank_linear_attention(context, i, 3);
+  expect_rank_linear_attention(context, 2, 1);
   for (const int i : {1, 2, 3}) {
     if (context.has_input(i)) require_same_dtype(context, 0, i);
   }
@@ -112,8 +113,8 @@ constinit const OpDef causal_conv_with_state{.name = "CausalConvWithState",
                                              .max_inputs = 4,
                                              .min_outputs = 1,
                                              .max_outputs = 2,
-                                             .attributes = kConv,
-                                             .infer = infer_conv};
+                                             .attributes = kLinearAttentionConv,
+                                             .infer = infer_conv_linear_attention};
 
 constinit const OpDef linear_attention{.name = "LinearAttention",
                                        .since = 27,
@@ -122,7 +123,7 @@ constinit const OpDef linear_attention{.name = "LinearAttention",
                                        .max_inputs = 6,
                                        .min_outputs = 1,
                                        .max_outputs = 2,
-                                       .attributes = kAttention,
-                                       .infer = infer_attention};
+                                       .attributes = kLinearAttentionAttention,
+                                       .infer = infer_attention_linear_attention};
 
 }  // namespace tercel::ops

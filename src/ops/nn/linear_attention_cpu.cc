@@ -14,14 +14,14 @@ bool wanted(const KernelRun& run, std::size_t index) {
 }
 
 // Element `index` of a tensor of any floating-point type, which the state may have for itself.
-float read(const Tensor& tensor, int64_t index) {
+float read_linear_attention(const Tensor& tensor, int64_t index) {
   float value = 0;
   dispatch_dtype(FloatTypes{}, tensor.dtype(), [&](auto tag) {
     value = static_cast<float>(load(elements<typename decltype(tag)::type>(tensor)[index]));
   });
   return value;
 }
-void write(Tensor& tensor, int64_t index, float value) {
+void write_linear_attention(Tensor& tensor, int64_t index, float value) {
   dispatch_dtype(FloatTypes{}, tensor.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     elements<T>(tensor)[index] = store<T>(static_cast<ComputeType<T>>(value));
@@ -29,9 +29,9 @@ void write(Tensor& tensor, int64_t index, float value) {
 }
 
 // Step by step; a head of keys and values has a state of its own, which its queries share.
-class AttentionKernel final : public CpuKernel {
+class LinearAttentionAttentionKernel final : public CpuKernel {
  public:
-  explicit AttentionKernel(const KernelContext& context)
+  explicit LinearAttentionAttentionKernel(const KernelContext& context)
       : q_heads_(context.node.int_or("q_num_heads", 1)),
         kv_heads_(context.node.int_or("kv_num_heads", 1)),
         scale_(context.node.float_or("scale", 0.0F)) {}
@@ -58,7 +58,7 @@ class AttentionKernel final : public CpuKernel {
     head.state.assign(static_cast<std::size_t>(size), 0.0F);
     head.change.resize(static_cast<std::size_t>(head.values));
     for (int64_t i = 0; given(run, 3) && i < size; ++i)
-      head.state[static_cast<std::size_t>(i)] = read(run.inputs[3], first + i);
+      head.state[static_cast<std::size_t>(i)] = read_linear_attention(run.inputs[3], first + i);
     for (int64_t t = 0; t < head.steps; ++t) {
       const int64_t row = b * head.steps + t;
       if (given(run, 4)) decay(run, head, row, h);
@@ -66,14 +66,14 @@ class AttentionKernel final : public CpuKernel {
       answer(run, head, row, h);
     }
     for (int64_t i = 0; wanted(run, 1) && i < size; ++i)
-      write(run.outputs[1], first + i, head.state[static_cast<std::size_t>(i)]);
+      write_linear_attention(run.outputs[1], first + i, head.state[static_cast<std::size_t>(i)]);
   }
 
   void decay(const KernelRun& run, Head& head, int64_t row, int64_t h) const {
     const bool by_key = run.inputs[4].shape()[2] != kv_heads_;
     for (int64_t k = 0; k < head.keys; ++k) {
       const int64_t at = by_key ? (row * kv_heads_ + h) * head.keys + k : row * kv_heads_ + h;
-      const float factor = std::exp(read(run.inputs[4], at));
+      const float factor = std::exp(read_linear_attention(run.inputs[4], at));
       for (int64_t v = 0; v < head.values; ++v)
         head.state[static_cast<std::size_t>(k * head.values + v)] *= factor;
     }
@@ -84,20 +84,21 @@ class AttentionKernel final : public CpuKernel {
     const int64_t key = (row * kv_heads_ + h) * head.keys;
     const int64_t value = (row * kv_heads_ + h) * head.values;
     for (int64_t v = 0; v < head.values; ++v) {
-      float wish = read(run.inputs[2], value + v);
+      float wish = read_linear_attention(run.inputs[2], value + v);
       if (given(run, 5)) {
         float known = 0;
         for (int64_t k = 0; k < head.keys; ++k) {
           known += head.state[static_cast<std::size_t>(k * head.values + v)] *
-                   read(run.inputs[1], key + k);
+                   read_linear_attention(run.inputs[1], key + k);
         }
         const int64_t wide = run.inputs[5].shape()[2];
-        wish = (wish - known) * read(run.inputs[5], row * wide + (wide == 1 ? 0 : h));
+        wish =
+            (wish - known) * read_linear_attention(run.inputs[5], row * wide + (wide == 1 ? 0 : h));
       }
       head.change[static_cast<std::size_t>(v)] = wish;
     }
     for (int64_t k = 0; k < head.keys; ++k) {
-      const float weight = read(run.inputs[1], key + k);
+      const float weight = read_linear_attention(run.inputs[1], key + k);
       for (int64_t v = 0; v < head.values; ++v)
         head.state[static_cast<std::size_t>(k * head.values + v)] +=
             weight * head.change[static_cast<std::size_t>(v)];
@@ -113,9 +114,9 @@ class AttentionKernel final : public CpuKernel {
         float sum = 0;
         for (int64_t k = 0; k < head.keys; ++k) {
           sum += head.state[static_cast<std::size_t>(k * head.values + v)] *
-                 read(run.inputs[0], query + k);
+                 read_linear_attention(run.inputs[0], query + k);
         }
-        write(run.outputs[0], (row * q_heads_ + q) * head.values + v, scale * sum);
+        write_linear_attention(run.outputs[0], (row * q_heads_ + q) * head.values + v, scale * sum);
       }
     }
   }
@@ -125,9 +126,9 @@ class AttentionKernel final : public CpuKernel {
   float scale_;
 };
 
-class ConvKernel final : public CpuKernel {
+class LinearAttentionConvKernel final : public CpuKernel {
  public:
-  explicit ConvKernel(const KernelContext& context)
+  explicit LinearAttentionConvKernel(const KernelContext& context)
       : silu_(context.node.string_or("activation", "none") != "none") {}
 
   void run(const KernelRun& run) const override {
@@ -169,13 +170,14 @@ class ConvKernel final : public CpuKernel {
 };
 
 constexpr CpuImplementation kAttention[] = {
-    {"linear_attention", refuse_input0<FloatTypes>, create_kernel<AttentionKernel>}};
-constexpr CpuImplementation kConv[] = {
-    {"causal_conv", refuse_input0<FloatTypes>, create_kernel<ConvKernel>}};
-constexpr CpuOp kOps[] = {{"", "CausalConvWithState", kConv}, {"", "LinearAttention", kAttention}};
+    {"linear_attention", refuse_input0<FloatTypes>, create_kernel<LinearAttentionAttentionKernel>}};
+constexpr CpuImplementation kLinearAttentionConv[] = {
+    {"causal_conv", refuse_input0<FloatTypes>, create_kernel<LinearAttentionConvKernel>}};
+constexpr CpuOp kLinearAttentionOps[] = {{"", "CausalConvWithState", kLinearAttentionConv},
+                                         {"", "LinearAttention", kAttention}};
 
 }  // namespace
 
-CpuFamily linear_attention_cpu_ops() { return kOps; }
+CpuFamily linear_attention_cpu_ops() { return kLinearAttentionOps; }
 
 }  // namespace tercel::ops

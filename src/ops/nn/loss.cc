@@ -6,10 +6,10 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"ignore_index", AttributeKind::integer},
-                                        {"reduction", AttributeKind::string}};
+constexpr AttributeDef kLossAttributes[] = {{"ignore_index", AttributeKind::integer},
+                                            {"reduction", AttributeKind::string}};
 
-void infer(InferContext& context) {
+void infer_loss(InferContext& context) {
   const std::string reduction = context.node().string_or("reduction", "mean");
   if (reduction != "none" && reduction != "sum" && reduction != "mean")
     context.reject("reduction \"{}\": expected none, sum or mean", reduction);
@@ -46,8 +46,8 @@ constexpr OpDef loss(std::string_view name, int since, int compatible_since, int
           .max_inputs = 3,
           .min_outputs = 1,
           .max_outputs = outputs,
-          .attributes = kAttributes,
-          .infer = infer};
+          .attributes = kLossAttributes,
+          .infer = infer_loss};
 }
 
 }  // namespace

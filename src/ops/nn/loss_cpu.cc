@@ -8,9 +8,9 @@
 namespace tercel::ops {
 namespace {
 
-class Kernel final : public CpuKernel {
+class LossKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit LossKernel(const KernelContext& context)
       : label_(context.node.label()),
         reduction_(context.node.string_or("reduction", "mean")),
         scores_(context.node.is("SoftmaxCrossEntropyLoss")) {
@@ -78,13 +78,13 @@ class Kernel final : public CpuKernel {
   std::optional<int64_t> ignored_;
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"loss", refuse_input0<FloatTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "NegativeLogLikelihoodLoss", kImplementations},
-                          {"", "SoftmaxCrossEntropyLoss", kImplementations}};
+constexpr CpuImplementation kLossImplementations[] = {
+    {"loss", refuse_input0<FloatTypes>, create_kernel<LossKernel>}};
+constexpr CpuOp kLossOps[] = {{"", "NegativeLogLikelihoodLoss", kLossImplementations},
+                              {"", "SoftmaxCrossEntropyLoss", kLossImplementations}};
 
 }  // namespace
 
-CpuFamily loss_cpu_ops() { return kOps; }
+CpuFamily loss_cpu_ops() { return kLossOps; }
 
 }  // namespace tercel::ops

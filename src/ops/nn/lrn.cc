@@ -4,12 +4,12 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"alpha", AttributeKind::number},
-                                        {"beta", AttributeKind::number},
-                                        {"bias", AttributeKind::number},
-                                        {"size", AttributeKind::integer, true}};
+constexpr AttributeDef kLrnAttributes[] = {{"alpha", AttributeKind::number},
+                                           {"beta", AttributeKind::number},
+                                           {"bias", AttributeKind::number},
+                                           {"size", AttributeKind::integer, true}};
 
-void infer(InferContext& context) {
+void infer_lrn(InferContext& context) {
   const int64_t size = context.node().int_or("size", 0);
   if (size < 1) context.reject("size is {}; expected 1 or more", size);
   const auto rank = context.rank(0);
@@ -26,7 +26,7 @@ constinit const OpDef lrn{.name = "LRN",
                           .max_inputs = 1,
                           .min_outputs = 1,
                           .max_outputs = 1,
-                          .attributes = kAttributes,
-                          .infer = infer};
+                          .attributes = kLrnAttributes,
+                          .infer = infer_lrn};
 
 }  // namespace tercel::ops

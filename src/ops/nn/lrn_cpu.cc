@@ -9,9 +9,9 @@ namespace {
 
 constexpr int64_t kStretch = 256;  // elements of a channel that are worked on together
 
-class Kernel final : public CpuKernel {
+class LrnKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit LrnKernel(const KernelContext& context)
       : alpha_(context.node.float_or("alpha", 1e-4F)),
         beta_(context.node.float_or("beta", 0.75F)),
         bias_(context.node.float_or("bias", 1.0F)),
@@ -62,12 +62,12 @@ class Kernel final : public CpuKernel {
   int64_t size_;
 };
 
-constexpr CpuImplementation kImplementations[] = {
-    {"lrn", refuse_input0<FloatTypes>, create_kernel<Kernel>}};
-constexpr CpuOp kOps[] = {{"", "LRN", kImplementations}};
+constexpr CpuImplementation kLrnImplementations[] = {
+    {"lrn", refuse_input0<FloatTypes>, create_kernel<LrnKernel>}};
+constexpr CpuOp kLrnOps[] = {{"", "LRN", kLrnImplementations}};
 
 }  // namespace
 
-CpuFamily lrn_cpu_ops() { return kOps; }
+CpuFamily lrn_cpu_ops() { return kLrnOps; }
 
 }  // namespace tercel::ops

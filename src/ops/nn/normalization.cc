@@ -14,10 +14,11 @@ constexpr AttributeDef kGroup[] = {{"epsilon", AttributeKind::number},
                                    {"num_groups", AttributeKind::integer, true},
                                    {"stash_type", AttributeKind::integer}};
 constexpr AttributeDef kMeanVariance[] = {{"axes", AttributeKind::integers}};
-constexpr AttributeDef kLp[] = {{"axis", AttributeKind::integer}, {"p", AttributeKind::integer}};
+constexpr AttributeDef kNormalizationLp[] = {{"axis", AttributeKind::integer},
+                                             {"p", AttributeKind::integer}};
 
 // Inputs [first, last] are vectors with an element for each channel, axis 1 of input 0.
-void check_channels(InferContext& context, int first, int last) {
+void check_channels_normalization(InferContext& context, int first, int last) {
   const ir::Dims* x = context.dims(0);
   if (x == nullptr) return;
   if (x->size() < 2) context.reject("the input has rank {}; expected 2 or more", x->size());
@@ -35,7 +36,7 @@ void check_channels(InferContext& context, int first, int last) {
 
 void infer_batch(InferContext& context) {
   const ir::Dims* x = context.dims(0);
-  if (x == nullptr || x->size() > 1) check_channels(context, 1, 4);
+  if (x == nullptr || x->size() > 1) check_channels_normalization(context, 1, 4);
   infer_same_type(context);
   for (int i = 1; i <= 2; ++i) {
     if (!context.wants_output(i)) continue;
@@ -46,12 +47,12 @@ void infer_batch(InferContext& context) {
 }
 
 void infer_instance(InferContext& context) {
-  check_channels(context, 1, 2);
+  check_channels_normalization(context, 1, 2);
   infer_same_type(context);
 }
 
 void infer_group(InferContext& context) {
-  check_channels(context, 1, 2);
+  check_channels_normalization(context, 1, 2);
   const int64_t groups = context.node().int_or("num_groups", 0);
   if (groups <= 0) context.reject("num_groups is {}; expected 1 or more", groups);
   const ir::Dims* x = context.dims(0);
@@ -97,7 +98,7 @@ constinit const OpDef group_normalization =
 constinit const OpDef instance_normalization =
     normalization("InstanceNormalization", 22, 6, 3, 1, kInstance, infer_instance);
 constinit const OpDef lp_normalization =
-    normalization("LpNormalization", 22, 1, 1, 1, kLp, infer_lp);
+    normalization("LpNormalization", 22, 1, 1, 1, kNormalizationLp, infer_lp);
 constinit const OpDef mean_variance_normalization =
     normalization("MeanVarianceNormalization", 13, 9, 1, 1, kMeanVariance, infer_mean_variance);
 

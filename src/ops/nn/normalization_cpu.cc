@@ -12,8 +12,8 @@ void affine(const T* x, T* y, int64_t count, double mean, double factor, double 
   for (int64_t i = 0; i < count; ++i) y[i] = narrow<T>((widen(x[i]) - mean) * factor + bias);
 }
 
-// Vectors of another floating-point type than the input's are read by this.
-double read(const Tensor& vector, int64_t index) {
+// Vectors of another floating-point type than the input's are read_normalization by this.
+double read_normalization(const Tensor& vector, int64_t index) {
   double value = 0;
   dispatch_dtype(FloatTypes{}, vector.dtype(), [&](auto tag) {
     value = widen(elements<typename decltype(tag)::type>(vector)[index]);
@@ -39,10 +39,10 @@ class BatchKernel final : public CpuKernel {
           shape[0] * channels, rows_per_grain(area), [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
               const int64_t c = i % channels;
-              const double factor =
-                  read(run.inputs[1], c) / std::sqrt(read(run.inputs[4], c) + epsilon_);
-              affine(x + i * area, y + i * area, area, read(run.inputs[3], c), factor,
-                     read(run.inputs[2], c));
+              const double factor = read_normalization(run.inputs[1], c) /
+                                    std::sqrt(read_normalization(run.inputs[4], c) + epsilon_);
+              affine(x + i * area, y + i * area, area, read_normalization(run.inputs[3], c), factor,
+                     read_normalization(run.inputs[2], c));
             }
           });
     });
@@ -92,8 +92,8 @@ class GroupKernel final : public CpuKernel {
     const double inverse = 1 / std::sqrt(variance + epsilon_);
     for (int64_t at = 0; at < size; at += area) {
       const int64_t channel = (group * size + at) / area;
-      affine(x + at, y + at, area, mean, inverse * read(run.inputs[1], channel),
-             read(run.inputs[2], channel));
+      affine(x + at, y + at, area, mean, inverse * read_normalization(run.inputs[1], channel),
+             read_normalization(run.inputs[2], channel));
     }
   }
 
@@ -188,26 +188,27 @@ std::string refuse_batch(const KernelContext& context) {
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_normalization(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
 constexpr CpuImplementation kBatch[] = {
-    {"batch_normalization_generic", refuse_batch, create<BatchKernel>}};
+    {"batch_normalization_generic", refuse_batch, create_normalization<BatchKernel>}};
 constexpr CpuImplementation kGroup[] = {
-    {"group_normalization_generic", refuse_input0<FloatTypes>, create<GroupKernel>}};
+    {"group_normalization_generic", refuse_input0<FloatTypes>, create_normalization<GroupKernel>}};
 constexpr CpuImplementation kLp[] = {
-    {"lp_normalization_generic", refuse_input0<FloatTypes>, create<LpKernel>}};
-constexpr CpuImplementation kMeanVariance[] = {
-    {"mean_variance_normalization", refuse_input0<FloatTypes>, create<MeanVarianceKernel>}};
-constexpr CpuOp kOps[] = {{"", "BatchNormalization", kBatch},
-                          {"", "GroupNormalization", kGroup},
-                          {"", "InstanceNormalization", kGroup},
-                          {"", "LpNormalization", kLp},
-                          {"", "MeanVarianceNormalization", kMeanVariance}};
+    {"lp_normalization_generic", refuse_input0<FloatTypes>, create_normalization<LpKernel>}};
+constexpr CpuImplementation kMeanVariance[] = {{"mean_variance_normalization",
+                                                refuse_input0<FloatTypes>,
+                                                create_normalization<MeanVarianceKernel>}};
+constexpr CpuOp kNormalizationOps[] = {{"", "BatchNormalization", kBatch},
+                                       {"", "GroupNormalization", kGroup},
+                                       {"", "InstanceNormalization", kGroup},
+                                       {"", "LpNormalization", kLp},
+                                       {"", "MeanVarianceNormalization", kMeanVariance}};
 
 }  // namespace
 
-CpuFamily normalization_cpu_ops() { return kOps; }
+CpuFamily normalization_cpu_ops() { return kNormalizationOps; }
 
 }  // namespace tercel::ops

@@ -131,24 +131,25 @@ class F32Kernel final : public PackedAttentionKernel {
       : PackedAttentionKernel(context, kernels::cpu_kernels(context.isa).attention) {}
 };
 
-class Bf16Kernel final : public PackedAttentionKernel {
+class PackedAttentionBf16Kernel final : public PackedAttentionKernel {
  public:
-  explicit Bf16Kernel(const KernelContext& context)
+  explicit PackedAttentionBf16Kernel(const KernelContext& context)
       : PackedAttentionKernel(context, *kernels::attention_bf16_kernels(context.isa)) {}
 };
 
-std::string refuse_bf16(const KernelContext& context) {
+std::string refuse_bf16_packed_attention(const KernelContext& context) {
   const std::string reason = PackedWeight::refuse_bf16(context);
   return reason.empty() ? refuse_unless_f32(context) : reason;
 }
 
-constexpr CpuImplementation kAttention[] = {
-    {"packed_attention_bf16", refuse_bf16, create_kernel<Bf16Kernel>},
+constexpr CpuImplementation kPackedAttentionAttention[] = {
+    {"packed_attention_bf16", refuse_bf16_packed_attention,
+     create_kernel<PackedAttentionBf16Kernel>},
     {"packed_attention_f32", refuse_unless_f32, create_kernel<F32Kernel>}};
-constexpr CpuOp kOps[] = {{"tercel", "PackedAttention", kAttention}};
+constexpr CpuOp kPackedAttentionOps[] = {{"tercel", "PackedAttention", kPackedAttentionAttention}};
 
 }  // namespace
 
-CpuFamily packed_attention_cpu_ops() { return kOps; }
+CpuFamily packed_attention_cpu_ops() { return kPackedAttentionOps; }
 
 }  // namespace tercel::ops

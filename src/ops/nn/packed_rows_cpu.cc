@@ -138,10 +138,11 @@ constexpr CpuImplementation kPack[] = {
     {"packed_rows", refuse_input0<AllTypes>, create_kernel<PackKernel>}};
 constexpr CpuImplementation kUnpack[] = {
     {"unpacked_rows", refuse_input0<AllTypes>, create_kernel<UnpackKernel>}};
-constexpr CpuOp kOps[] = {{"tercel", "PackedRows", kPack}, {"tercel", "UnpackedRows", kUnpack}};
+constexpr CpuOp kPackedRowsOps[] = {{"tercel", "PackedRows", kPack},
+                                    {"tercel", "UnpackedRows", kUnpack}};
 
 }  // namespace
 
-CpuFamily packed_rows_cpu_ops() { return kOps; }
+CpuFamily packed_rows_cpu_ops() { return kPackedRowsOps; }
 
 }  // namespace tercel::ops

@@ -38,7 +38,7 @@ void infer_global(InferContext& context) {
   context.set_output(0, context.dtype(0), std::move(out));
 }
 
-void infer(InferContext& context) {
+void infer_pool(InferContext& context) {
   if (context.node().int_or("p", 2) < 1)
     context.reject("p is {}; expected 1 or more", context.node().int_or("p", 2));
   const ir::Dims* x = context.dims(0);
@@ -88,7 +88,7 @@ void infer_unpool(InferContext& context) {
 
 constexpr OpDef pool(std::string_view name, int since, int compatible_since,
                      std::span<const AttributeDef> attributes, int outputs = 1,
-                     void (*rule)(InferContext&) = infer) {
+                     void (*rule)(InferContext&) = infer_pool) {
   return {.name = name,
           .since = since,
           .compatible_since = compatible_since,

@@ -381,13 +381,14 @@ constexpr CpuImplementation kSum[] = {
     {"pool_sum", refuse_input0<FloatTypes>, create_kernel<SumKernel>}};
 constexpr CpuImplementation kUnpool[] = {
     {"unpool", refuse_input0<FloatTypes>, create_kernel<UnpoolKernel>}};
-constexpr CpuOp kOps[] = {{"", "AveragePool", kAverage}, {"", "GlobalAveragePool", kGlobalAverage},
-                          {"", "GlobalLpPool", kGlobal}, {"", "GlobalMaxPool", kGlobal},
-                          {"", "LpPool", kSum},          {"", "MaxPool", kMax},
-                          {"", "MaxUnpool", kUnpool}};
+constexpr CpuOp kPoolOps[] = {
+    {"", "AveragePool", kAverage}, {"", "GlobalAveragePool", kGlobalAverage},
+    {"", "GlobalLpPool", kGlobal}, {"", "GlobalMaxPool", kGlobal},
+    {"", "LpPool", kSum},          {"", "MaxPool", kMax},
+    {"", "MaxUnpool", kUnpool}};
 
 }  // namespace
 
-CpuFamily pool_cpu_ops() { return kOps; }
+CpuFamily pool_cpu_ops() { return kPoolOps; }
 
 }  // namespace tercel::ops

@@ -10,14 +10,14 @@ namespace {
 using Ints = std::vector<int64_t>;
 using Attrs = std::vector<ir::Builder::Attr>;
 
-Tensor counting(const Shape& shape, Dtype dtype = Dtype::f32) {
+Tensor counting_of(const Shape& shape, Dtype dtype = Dtype::f32) {
   std::vector<double> values(static_cast<std::size_t>(element_count(shape)));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i + 1);
   return from_doubles(values, dtype, shape);
 }
 
 TEST(Pool, Literals) {
-  const Tensor x = counting({1, 1, 4, 4});
+  const Tensor x = counting_of({1, 1, 4, 4});
   const Attrs two{{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}};
   const auto max = run_op("MaxPool", {x}, two, 2);
   EXPECT_EQ(to_doubles(max[0]), (std::vector<double>{6, 8, 14, 16}));
@@ -32,7 +32,7 @@ TEST(Pool, Literals) {
 }
 
 TEST(Pool, CountsWhatItAverages) {
-  const Tensor x = counting({1, 1, 3});
+  const Tensor x = counting_of({1, 1, 3});
   const Attrs padded{{"kernel_shape", Ints{3}}, {"pads", Ints{1, 1}}};
   EXPECT_EQ(to_doubles(run_op("AveragePool", {x}, padded)[0]), (std::vector<double>{1.5, 2, 2.5}));
   Attrs included = padded;
@@ -105,7 +105,7 @@ TEST(Pool, UnpoolPutsBack) {
 }
 
 TEST(Pool, GreatWindowsTakeNoLongerThanTheirInput) {
-  const Tensor x = counting({1, 1, 5, 5});
+  const Tensor x = counting_of({1, 1, 5, 5});
   const int64_t great = int64_t{1} << 40;
   const Attrs attributes{{"kernel_shape", Ints{great, great}},
                          {"pads", Ints{great - 3, great - 3, 0, 0}}};
@@ -118,7 +118,7 @@ TEST(Pool, EmptyOnesAndRefusals) {
   EXPECT_EQ(run_op("MaxPool", {Tensor(Dtype::f32, {0, 2, 5})}, three)[0].shape(), (Shape{0, 2, 3}));
   EXPECT_EQ(run_op("AveragePool", {Tensor(Dtype::f32, {2, 0, 5})}, three)[0].shape(),
             (Shape{2, 0, 3}));
-  const Tensor x = counting({1, 1, 5});
+  const Tensor x = counting_of({1, 1, 5});
   EXPECT_THROW(run_op("MaxPool", {x}, {{"kernel_shape", Ints{6}}}), Error);
   EXPECT_THROW(run_op("MaxPool", {x}, {{"kernel_shape", Ints{2, 2}}}), Error);
   EXPECT_THROW(run_op("MaxPool", {x}, {{"kernel_shape", Ints{0}}}), Error);

@@ -4,11 +4,12 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"interleaved", AttributeKind::integer},
-                                        {"num_heads", AttributeKind::integer},
-                                        {"rotary_embedding_dim", AttributeKind::integer}};
+constexpr AttributeDef kRotaryEmbeddingAttributes[] = {
+    {"interleaved", AttributeKind::integer},
+    {"num_heads", AttributeKind::integer},
+    {"rotary_embedding_dim", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_rotary_embedding(InferContext& context) {
   require_same_dtype(context, 0, 1);
   require_same_dtype(context, 0, 2);
   infer_same_type(context);
@@ -46,7 +47,7 @@ constinit const OpDef rotary_embedding{.name = "RotaryEmbedding",
                                        .max_inputs = 4,
                                        .min_outputs = 1,
                                        .max_outputs = 1,
-                                       .attributes = kAttributes,
-                                       .infer = infer};
+                                       .attributes = kRotaryEmbeddingAttributes,
+                                       .infer = infer_rotary_embedding};
 
 }  // namespace tercel::ops

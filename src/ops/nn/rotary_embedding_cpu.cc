@@ -32,9 +32,9 @@ struct Layout {
   }
 };
 
-class Kernel final : public CpuKernel {
+class RotaryEmbeddingKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit RotaryEmbeddingKernel(const KernelContext& context)
       : heads_(context.node.int_or("num_heads", 0)),
         rotated_(context.node.int_or("rotary_embedding_dim", 0)),
         interleaved_(context.node.int_or("interleaved", 0) != 0),
@@ -112,16 +112,16 @@ class Kernel final : public CpuKernel {
   std::string label_;
 };
 
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
-  return std::make_unique<Kernel>(context);
+std::unique_ptr<CpuKernel> create_rotary_embedding(const KernelContext& context) {
+  return std::make_unique<RotaryEmbeddingKernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"rotary_embedding", refuse_input0<RotaryTypes>, create}};
-constexpr CpuOp kOps[] = {{"", "RotaryEmbedding", kImplementations}};
+constexpr CpuImplementation kRotaryEmbeddingImplementations[] = {
+    {"rotary_embedding", refuse_input0<RotaryTypes>, create_rotary_embedding}};
+constexpr CpuOp kRotaryEmbeddingOps[] = {{"", "RotaryEmbedding", kRotaryEmbeddingImplementations}};
 
 }  // namespace
 
-CpuFamily rotary_embedding_cpu_ops() { return kOps; }
+CpuFamily rotary_embedding_cpu_ops() { return kRotaryEmbeddingOps; }
 
 }  // namespace tercel::ops

@@ -4,9 +4,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer}};
+constexpr AttributeDef kSoftmaxAttributes[] = {{"axis", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_softmax(InferContext& context) {
   if (const auto rank = context.rank(0)) context.axis(context.node().int_or("axis", -1), *rank);
   infer_same_type(context);
 }
@@ -19,8 +19,8 @@ constexpr OpDef along_axis(std::string_view name) {
           .max_inputs = 1,
           .min_outputs = 1,
           .max_outputs = 1,
-          .attributes = kAttributes,
-          .infer = infer};
+          .attributes = kSoftmaxAttributes,
+          .infer = infer_softmax};
 }
 
 }  // namespace

@@ -8,9 +8,9 @@
 namespace tercel::ops {
 namespace {
 
-class VectorKernel final : public CpuKernel {
+class SoftmaxVectorKernel final : public CpuKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit SoftmaxVectorKernel(const KernelContext& context)
       : kernels_(kernels::cpu_kernels(context.isa)),
         axis_(context.node.int_or("axis", -1)),
         log_(context.node.is("LogSoftmax")) {}
@@ -72,9 +72,9 @@ void hardmax_line(const Line<T>& line) {
   for (int64_t i = 0; i < line.count; ++i) line.set(i, i == best ? 1 : 0);
 }
 
-class GenericKernel final : public CpuKernel {
+class SoftmaxGenericKernel final : public CpuKernel {
  public:
-  explicit GenericKernel(const KernelContext& context)
+  explicit SoftmaxGenericKernel(const KernelContext& context)
       : axis_(context.node.int_or("axis", -1)),
         hard_(context.node.is("Hardmax")),
         log_(context.node.is("LogSoftmax")) {}
@@ -107,20 +107,20 @@ class GenericKernel final : public CpuKernel {
 };
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_softmax(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
 constexpr CpuImplementation kSoftmax[] = {
-    {"softmax_f32", refuse_unless_f32, create<VectorKernel>},
-    {"softmax_generic", refuse_input0<FloatTypes>, create<GenericKernel>}};
+    {"softmax_f32", refuse_unless_f32, create_softmax<SoftmaxVectorKernel>},
+    {"softmax_generic", refuse_input0<FloatTypes>, create_softmax<SoftmaxGenericKernel>}};
 constexpr CpuImplementation kHardmax[] = {
-    {"hardmax_generic", refuse_input0<FloatTypes>, create<GenericKernel>}};
-constexpr CpuOp kOps[] = {
+    {"hardmax_generic", refuse_input0<FloatTypes>, create_softmax<SoftmaxGenericKernel>}};
+constexpr CpuOp kSoftmaxOps[] = {
     {"", "Hardmax", kHardmax}, {"", "LogSoftmax", kSoftmax}, {"", "Softmax", kSoftmax}};
 
 }  // namespace
 
-CpuFamily softmax_cpu_ops() { return kOps; }
+CpuFamily softmax_cpu_ops() { return kSoftmaxOps; }
 
 }  // namespace tercel::ops

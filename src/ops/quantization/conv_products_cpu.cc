@@ -169,7 +169,7 @@ class ConvKernel final : public CpuKernel {
   Places places_;
 };
 
-std::string refuse_packed(const KernelContext& context) {
+std::string refuse_packed_conv_products(const KernelContext& context) {
   if (std::string reason = refuse_bytes(context); !reason.empty()) return reason;
   if (context.node.int_or("group", 1) != 1) return "has several groups";
   const auto weight = constant_factor(context, places_of(context.node));
@@ -182,7 +182,7 @@ std::string refuse_packed(const KernelContext& context) {
 }  // namespace
 
 const CpuImplementation kConvIntegerCpu[2] = {
-    {"conv_int8", refuse_packed, create_kernel<PackedConvKernel>},
+    {"conv_int8", refuse_packed_conv_products, create_kernel<PackedConvKernel>},
     {"conv_integer", refuse_bytes, create_kernel<ConvKernel>}};
 
 }  // namespace tercel::ops

@@ -11,25 +11,25 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kWindow[] = {{"auto_pad", AttributeKind::string},
-                                    {"dilations", AttributeKind::integers},
-                                    {"pads", AttributeKind::integers},
-                                    {"strides", AttributeKind::integers}};
+constexpr AttributeDef kDynamicWindow[] = {{"auto_pad", AttributeKind::string},
+                                           {"dilations", AttributeKind::integers},
+                                           {"pads", AttributeKind::integers},
+                                           {"strides", AttributeKind::integers}};
 
-void infer_matmul(InferContext& context) {
+void infer_matmul_dynamic(InferContext& context) {
   infer_product(context, 0, 1, context.dtype(0));
   require_same_dtype(context, 0, 1);
 }
 
 void infer_block_matmul(InferContext& context) {
-  infer_matmul(context);
+  infer_matmul_dynamic(context);
   const ir::Dims* w = context.dims(1);
   if (w != nullptr && w->size() == 2 && w->front().known() &&
       w->front().value() % kQuantizedBlock != 0)
     context.reject("K is {}; expected a multiple of {}", w->front().value(), kQuantizedBlock);
 }
 
-void infer_conv(InferContext& context) {
+void infer_conv_dynamic(InferContext& context) {
   infer_convolution(context, 1, context.dtype(0));
   for (const int index : {1, 2}) require_same_dtype(context, 0, index);
   if (const ir::Dims* w = context.dims(1)) check_bias(context, 2, w->front());
@@ -54,8 +54,8 @@ constexpr OpDef dynamic(std::string_view name, int inputs, std::span<const Attri
 constinit const OpDef block_quantized_matmul =
     dynamic("BlockQuantizedMatMul", 2, {}, infer_block_matmul);
 constinit const OpDef dynamic_quantized_conv =
-    dynamic("DynamicQuantizedConv", 3, kWindow, infer_conv);
+    dynamic("DynamicQuantizedConv", 3, kDynamicWindow, infer_conv_dynamic);
 constinit const OpDef dynamic_quantized_matmul =
-    dynamic("DynamicQuantizedMatMul", 2, {}, infer_matmul);
+    dynamic("DynamicQuantizedMatMul", 2, {}, infer_matmul_dynamic);
 
 }  // namespace tercel::ops

@@ -40,9 +40,9 @@ struct FourBits {
 
 // With its siblings: rows are quantised once for all of them.
 template <class Bits>
-class PackedKernel final : public CpuKernel {
+class DynamicPackedKernel final : public CpuKernel {
  public:
-  explicit PackedKernel(const KernelContext& context) : gemm_(Bits::gemm(context.isa)) {
+  explicit DynamicPackedKernel(const KernelContext& context) : gemm_(Bits::gemm(context.isa)) {
     add(context);
     for (const Sibling& sibling : context.siblings) add(context.of(sibling));
   }
@@ -217,7 +217,7 @@ std::string refuse_int4_weight(const KernelContext& context) {
 }
 
 template <auto REFUSE_WEIGHT>
-std::string refuse_packed(const KernelContext& context) {
+std::string refuse_packed_dynamic(const KernelContext& context) {
   if (context.siblings.size() >= kMaxTogether) return "too many products for one step";
   std::string reason = REFUSE_WEIGHT(context);
   for (const Sibling& sibling : context.siblings) {
@@ -241,15 +241,15 @@ std::string refuse_plain_conv(const KernelContext& context) {
 }  // namespace
 
 const CpuImplementation kBlockMatMulCpu[2] = {
-    {"gemm_int4_dynamic", refuse_packed<refuse_int4_weight>, create_kernel<PackedKernel<FourBits>>,
-     true, false, true},
+    {"gemm_int4_dynamic", refuse_packed_dynamic<refuse_int4_weight>,
+     create_kernel<DynamicPackedKernel<FourBits>>, true, false, true},
     {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel<round_blocks>>}};
 const CpuImplementation kDynamicConvCpu[2] = {
     {"conv_int8_dynamic", refuse_conv_int8, create_packed_conv, true, true},
     {"conv_f32_rounded", refuse_plain_conv, create_kernel<PlainConvKernel>}};
 const CpuImplementation kDynamicMatMulCpu[2] = {
-    {"gemm_int8_dynamic", refuse_packed<refuse_weight>, create_kernel<PackedKernel<EightBits>>,
-     true, false, true},
+    {"gemm_int8_dynamic", refuse_packed_dynamic<refuse_weight>,
+     create_kernel<DynamicPackedKernel<EightBits>>, true, false, true},
     {"gemm_f32_rounded", refuse_plain, create_kernel<PlainKernel<round_rows>>}};
 
 }  // namespace tercel::ops

@@ -7,7 +7,7 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kConv[] = {
+constexpr AttributeDef kProductsConv[] = {
     {"auto_pad", AttributeKind::string}, {"dilations", AttributeKind::integers},
     {"group", AttributeKind::integer},   {"kernel_shape", AttributeKind::integers},
     {"pads", AttributeKind::integers},   {"strides", AttributeKind::integers}};
@@ -81,8 +81,9 @@ void infer_qlinear_conv(InferContext& context) {
     context.reject("the bias has {}; expected i32", to_string(context.dtype(8)));
 }
 
-constexpr OpDef product(std::string_view name, int since, int min_inputs, int max_inputs,
-                        std::span<const AttributeDef> attributes, void (*rule)(InferContext&)) {
+constexpr OpDef product_products(std::string_view name, int since, int min_inputs, int max_inputs,
+                                 std::span<const AttributeDef> attributes,
+                                 void (*rule)(InferContext&)) {
   return {.name = name,
           .since = since,
           .compatible_since = 10,
@@ -96,9 +97,13 @@ constexpr OpDef product(std::string_view name, int since, int min_inputs, int ma
 
 }  // namespace
 
-constinit const OpDef conv_integer = product("ConvInteger", 10, 2, 4, kConv, infer_conv_integer);
-constinit const OpDef matmul_integer = product("MatMulInteger", 10, 2, 4, {}, infer_matmul_integer);
-constinit const OpDef qlinear_conv = product("QLinearConv", 10, 8, 9, kConv, infer_qlinear_conv);
-constinit const OpDef qlinear_matmul = product("QLinearMatMul", 21, 8, 8, {}, infer_qlinear_matmul);
+constinit const OpDef conv_integer =
+    product_products("ConvInteger", 10, 2, 4, kProductsConv, infer_conv_integer);
+constinit const OpDef matmul_integer =
+    product_products("MatMulInteger", 10, 2, 4, {}, infer_matmul_integer);
+constinit const OpDef qlinear_conv =
+    product_products("QLinearConv", 10, 8, 9, kProductsConv, infer_qlinear_conv);
+constinit const OpDef qlinear_matmul =
+    product_products("QLinearMatMul", 21, 8, 8, {}, infer_qlinear_matmul);
 
 }  // namespace tercel::ops

@@ -119,7 +119,7 @@ class MatMulKernel final : public CpuKernel {
   Places places_;
 };
 
-std::string refuse_packed(const KernelContext& context) {
+std::string refuse_packed_products(const KernelContext& context) {
   if (std::string reason = refuse_bytes(context); !reason.empty()) return reason;
   const Places& places = context.node.is("QLinearMatMul") ? kLinear : kInteger;
   const ir::Type* a = context.facts.type(context.node.input(0));
@@ -133,7 +133,7 @@ std::string refuse_packed(const KernelContext& context) {
 }  // namespace
 
 const CpuImplementation kMatMulIntegerCpu[2] = {
-    {"gemm_int8", refuse_packed, create_kernel<PackedMatMulKernel>},
+    {"gemm_int8", refuse_packed_products, create_kernel<PackedMatMulKernel>},
     {"matmul_integer", refuse_bytes, create_kernel<MatMulKernel>}};
 
 }  // namespace tercel::ops

@@ -195,7 +195,7 @@ std::string refuse_linear(const KernelContext& context) {
   return refuse_element(context.output_dtype(0));
 }
 
-std::string refuse_bytes(const KernelContext& context) {
+std::string refuse_bytes_quantize(const KernelContext& context) {
   const ir::Node& node = context.node;
   const bool quantizes = node.is("QuantizeLinear");
   const Dtype real = quantizes ? context.input_dtype(0) : context.output_dtype(0);
@@ -215,12 +215,12 @@ std::string refuse_bytes(const KernelContext& context) {
 }  // namespace
 
 const CpuImplementation kDequantizeCpu[2] = {
-    {"dequantize_bytes", refuse_bytes, create_kernel<BytesKernel>},
+    {"dequantize_bytes", refuse_bytes_quantize, create_kernel<BytesKernel>},
     {"dequantize", refuse_linear, create_kernel<LinearKernel>}};
 const CpuImplementation kDynamicQuantizeCpu[1] = {
     {"dynamic_quantize", refuse_unless_f32, create_kernel<DynamicKernel>}};
 const CpuImplementation kQuantizeCpu[2] = {
-    {"quantize_bytes", refuse_bytes, create_kernel<BytesKernel>},
+    {"quantize_bytes", refuse_bytes_quantize, create_kernel<BytesKernel>},
     {"quantize", refuse_linear, create_kernel<LinearKernel>}};
 
 }  // namespace tercel::ops

@@ -3,11 +3,11 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer},
-                                        {"keepdims", AttributeKind::integer},
-                                        {"select_last_index", AttributeKind::integer}};
+constexpr AttributeDef kArgAttributes[] = {{"axis", AttributeKind::integer},
+                                           {"keepdims", AttributeKind::integer},
+                                           {"select_last_index", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_arg(InferContext& context) {
   const ir::Dims* data = context.dims(0);
   if (data == nullptr) {
     context.set_output(0, Dtype::i64);
@@ -33,8 +33,8 @@ constexpr OpDef arg(std::string_view name) {
           .max_inputs = 1,
           .min_outputs = 1,
           .max_outputs = 1,
-          .attributes = kAttributes,
-          .infer = infer};
+          .attributes = kArgAttributes,
+          .infer = infer_arg};
 }
 
 }  // namespace

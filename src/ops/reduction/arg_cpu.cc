@@ -6,9 +6,9 @@
 namespace tercel::ops {
 namespace {
 
-class Kernel final : public CpuKernel {
+class ArgKernel final : public CpuKernel {
  public:
-  explicit Kernel(const KernelContext& context)
+  explicit ArgKernel(const KernelContext& context)
       : axis_(context.node.int_or("axis", 0)),
         max_(context.node.is("ArgMax")),
         last_(context.node.int_or("select_last_index", 0) != 0) {}
@@ -57,16 +57,17 @@ class Kernel final : public CpuKernel {
   bool last_;
 };
 
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
-  return std::make_unique<Kernel>(context);
+std::unique_ptr<CpuKernel> create_arg(const KernelContext& context) {
+  return std::make_unique<ArgKernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"arg_generic", refuse_input0<NumericTypes>, create}};
-constexpr CpuOp kOps[] = {{"", "ArgMax", kImplementations}, {"", "ArgMin", kImplementations}};
+constexpr CpuImplementation kArgImplementations[] = {
+    {"arg_generic", refuse_input0<NumericTypes>, create_arg}};
+constexpr CpuOp kArgOps[] = {{"", "ArgMax", kArgImplementations},
+                             {"", "ArgMin", kArgImplementations}};
 
 }  // namespace
 
-CpuFamily arg_cpu_ops() { return kOps; }
+CpuFamily arg_cpu_ops() { return kArgOps; }
 
 }  // namespace tercel::ops

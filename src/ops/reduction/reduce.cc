@@ -5,11 +5,11 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"keepdims", AttributeKind::integer},
-                                        {"noop_with_empty_axes", AttributeKind::integer}};
+constexpr AttributeDef kReduceAttributes[] = {{"keepdims", AttributeKind::integer},
+                                              {"noop_with_empty_axes", AttributeKind::integer}};
 
 // The axes, which may be empty; nothing when they are not known.
-std::optional<std::vector<int64_t>> axes_of(InferContext& context) {
+std::optional<std::vector<int64_t>> axes_of_reduce(InferContext& context) {
   if (!context.has_input(1)) return std::vector<int64_t>{};
   return context.numbers(1);
 }
@@ -28,10 +28,10 @@ void infer_unknown_axes(InferContext& context, const ir::Dims& data, bool keep) 
   }
 }
 
-void infer(InferContext& context) {
+void infer_reduce(InferContext& context) {
   const bool keep = context.node().int_or("keepdims", 1) != 0;
   const ir::Dims* data = context.dims(0);
-  const auto axes = axes_of(context);
+  const auto axes = axes_of_reduce(context);
   if (data == nullptr) {
     context.set_output(0, context.dtype(0));
     return;
@@ -59,10 +59,10 @@ void infer(InferContext& context) {
 
 // The number of elements of a shape is its product.
 template <KnownFunction kFunction>
-void infer_followed(InferContext& context) {
-  infer(context);
+void infer_followed_reduce(InferContext& context) {
+  infer_reduce(context);
   const Contents* data = context.contents(0);
-  const auto axes = axes_of(context);
+  const auto axes = axes_of_reduce(context);
   if (data == nullptr || data->empty() || context.rank(0) != 1 || !axes) return;
   if (axes->empty() && context.node().int_or("noop_with_empty_axes", 0) != 0) return;
   Known result = data->front();
@@ -71,7 +71,7 @@ void infer_followed(InferContext& context) {
 }
 
 constexpr OpDef reduction(std::string_view name, int since, int compatible_since,
-                          void (*rule)(InferContext&) = infer) {
+                          void (*rule)(InferContext&) = infer_reduce) {
   return {.name = name,
           .since = since,
           .compatible_since = compatible_since,
@@ -79,7 +79,7 @@ constexpr OpDef reduction(std::string_view name, int since, int compatible_since
           .max_inputs = 2,
           .min_outputs = 1,
           .max_outputs = 1,
-          .attributes = kAttributes,
+          .attributes = kReduceAttributes,
           .infer = rule};
 }
 
@@ -89,11 +89,12 @@ constinit const OpDef reduce_l1 = reduction("ReduceL1", 18, 18);
 constinit const OpDef reduce_l2 = reduction("ReduceL2", 18, 18);
 constinit const OpDef reduce_log_sum = reduction("ReduceLogSum", 28, 18);
 constinit const OpDef reduce_log_sum_exp = reduction("ReduceLogSumExp", 28, 18);
-constinit const OpDef reduce_max = reduction("ReduceMax", 20, 18, infer_followed<known_max>);
+constinit const OpDef reduce_max = reduction("ReduceMax", 20, 18, infer_followed_reduce<known_max>);
 constinit const OpDef reduce_mean = reduction("ReduceMean", 18, 18);
-constinit const OpDef reduce_min = reduction("ReduceMin", 20, 18, infer_followed<known_min>);
-constinit const OpDef reduce_prod = reduction("ReduceProd", 18, 18, infer_followed<known_mul>);
-constinit const OpDef reduce_sum = reduction("ReduceSum", 13, 13, infer_followed<known_add>);
+constinit const OpDef reduce_min = reduction("ReduceMin", 20, 18, infer_followed_reduce<known_min>);
+constinit const OpDef reduce_prod =
+    reduction("ReduceProd", 18, 18, infer_followed_reduce<known_mul>);
+constinit const OpDef reduce_sum = reduction("ReduceSum", 13, 13, infer_followed_reduce<known_add>);
 constinit const OpDef reduce_sum_square = reduction("ReduceSumSquare", 18, 18);
 
 }  // namespace tercel::ops

@@ -13,15 +13,15 @@ using kernels::ReduceOp;
 
 // How an operator folds elements, by kinds of numbers: enter each element, combine, leave with the
 // number of elements.
-struct Function {
+struct ReduceFunction {
   std::string_view name;
   std::optional<ReduceOp> vector;
   bool log = false;  // of the vector kernel's result
   enum class Kind { sum, mean, max, min, prod, sum_square, l1, l2, log_sum, log_sum_exp } kind;
 };
-using Kind = Function::Kind;
+using Kind = ReduceFunction::Kind;
 
-constexpr Function kFunctions[] = {
+constexpr ReduceFunction kReduceFunctions[] = {
     {"ReduceL1", ReduceOp::l1, false, Kind::l1},
     {"ReduceL2", ReduceOp::l2, false, Kind::l2},
     {"ReduceLogSum", ReduceOp::sum, true, Kind::log_sum},
@@ -34,10 +34,10 @@ constexpr Function kFunctions[] = {
     {"ReduceSumSquare", ReduceOp::sum_square, false, Kind::sum_square},
 };
 
-const Function& function_of(const ir::Node& node) {
-  const auto* row = std::find_if(std::begin(kFunctions), std::end(kFunctions),
-                                 [&](const Function& f) { return f.name == node.op_type(); });
-  TERCEL_CHECK(row != std::end(kFunctions));
+const ReduceFunction& function_of_reduce(const ir::Node& node) {
+  const auto* row = std::find_if(std::begin(kReduceFunctions), std::end(kReduceFunctions),
+                                 [&](const ReduceFunction& f) { return f.name == node.op_type(); });
+  TERCEL_CHECK(row != std::end(kReduceFunctions));
   return *row;
 }
 
@@ -47,7 +47,7 @@ struct Split {
   BroadcastLoop kept, folded;
 };
 
-void append(BroadcastLoop& loop, int64_t size, int64_t stride) {
+void append_reduce(BroadcastLoop& loop, int64_t size, int64_t stride) {
   loop.size *= size;
   if (size == 1) return;
   if (loop.rank > 0) {
@@ -72,7 +72,7 @@ Split split(const Shape& shape, const std::vector<bool>& reduced) {
   std::vector<int64_t> strides(shape.size(), 1);
   for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
   for (std::size_t i = 0; i < shape.size(); ++i)
-    append(reduced[i] ? result.folded : result.kept, shape[i], strides[i]);
+    append_reduce(reduced[i] ? result.folded : result.kept, shape[i], strides[i]);
   for (BroadcastLoop* loop : {&result.kept, &result.folded}) {
     loop->operands = 1;
     if (loop->rank > 0) continue;
@@ -85,7 +85,7 @@ Split split(const Shape& shape, const std::vector<bool>& reduced) {
 class ReduceKernel : public CpuKernel {
  public:
   explicit ReduceKernel(const KernelContext& context)
-      : function_(function_of(context.node)),
+      : function_(function_of_reduce(context.node)),
         noop_(context.node.int_or("noop_with_empty_axes", 0) != 0),
         label_(context.node.label()) {}
 
@@ -104,7 +104,7 @@ class ReduceKernel : public CpuKernel {
   }
 
  protected:
-  const Function& function() const { return function_; }
+  const ReduceFunction& function() const { return function_; }
 
   std::vector<bool> reduced(const KernelRun& run) const {
     const auto rank = static_cast<int64_t>(run.inputs[0].shape().size());
@@ -205,15 +205,15 @@ class ReduceKernel : public CpuKernel {
     return narrow<T>(static_cast<WideType<T>>(std::log(sum) + max));
   }
 
-  const Function& function_;
+  const ReduceFunction& function_;
   bool noop_;
   std::string label_;
 };
 
 // Neighbouring axes of an f32 tensor are one axis to the vector kernel.
-class VectorKernel final : public ReduceKernel {
+class ReduceVectorKernel final : public ReduceKernel {
  public:
-  explicit VectorKernel(const KernelContext& context)
+  explicit ReduceVectorKernel(const KernelContext& context)
       : ReduceKernel(context), kernels_(kernels::cpu_kernels(context.isa)) {}
 
   void run(const KernelRun& run) const override {
@@ -248,33 +248,33 @@ class VectorKernel final : public ReduceKernel {
   const kernels::CpuKernels& kernels_;
 };
 
-std::string refuse_f32(const KernelContext& context) {
-  if (!function_of(context.node).vector) return "has no vector form of the operator";
+std::string refuse_f32_reduce(const KernelContext& context) {
+  if (!function_of_reduce(context.node).vector) return "has no vector form of the operator";
   return refuse_unless_f32(context);
 }
-std::string refuse_generic(const KernelContext& context) {
-  const Kind kind = function_of(context.node).kind;
+std::string refuse_generic_reduce(const KernelContext& context) {
+  const Kind kind = function_of_reduce(context.node).kind;
   if (kind == Kind::max || kind == Kind::min) return refuse_input0<AllTypes>(context);
   if (kind == Kind::log_sum || kind == Kind::log_sum_exp) return refuse_input0<FloatTypes>(context);
   return refuse_input0<NumericTypes>(context);
 }
 
 template <class Kernel>
-std::unique_ptr<CpuKernel> create(const KernelContext& context) {
+std::unique_ptr<CpuKernel> create_reduce(const KernelContext& context) {
   return std::make_unique<Kernel>(context);
 }
 
-constexpr CpuImplementation kImplementations[] = {
-    {"reduce_f32", refuse_f32, create<VectorKernel>},
-    {"reduce_generic", refuse_generic, create<ReduceKernel>}};
+constexpr CpuImplementation kReduceImplementations[] = {
+    {"reduce_f32", refuse_f32_reduce, create_reduce<ReduceVectorKernel>},
+    {"reduce_generic", refuse_generic_reduce, create_reduce<ReduceKernel>}};
 
 }  // namespace
 
 CpuFamily reduce_cpu_ops() {
   static const std::vector<CpuOp> ops = [] {
     std::vector<CpuOp> rows;
-    for (const Function& function : kFunctions)
-      rows.push_back({"", function.name, kImplementations});
+    for (const ReduceFunction& function : kReduceFunctions)
+      rows.push_back({"", function.name, kReduceImplementations});
     return rows;
   }();
   return ops;

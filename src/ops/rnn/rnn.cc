@@ -54,7 +54,7 @@ ir::Dims state_dims(int64_t layout, const ir::Dim& directions, const ir::Dim& ba
 }
 
 template <int kGates>
-void infer(InferContext& context) {
+void infer_rnn(InferContext& context) {
   const int64_t layout = context.node().int_or("layout", 0);
   if (layout != 0 && layout != 1) context.reject("layout is {}; expected 0 or 1", layout);
   const ir::Dim directions(directions_of(context));
@@ -107,9 +107,9 @@ constexpr OpDef recurrent(std::string_view name, int max_inputs, int max_outputs
 
 }  // namespace
 
-constinit const OpDef gru = recurrent("GRU", 6, 2, kGru, infer<3>);
-constinit const OpDef lstm = recurrent("LSTM", 8, 3, kLstm, infer<4>);
-constinit const OpDef rnn = recurrent("RNN", 6, 2, kRnn, infer<1>);
+constinit const OpDef gru = recurrent("GRU", 6, 2, kGru, infer_rnn<3>);
+constinit const OpDef lstm = recurrent("LSTM", 8, 3, kLstm, infer_rnn<4>);
+constinit const OpDef rnn = recurrent("RNN", 6, 2, kRnn, infer_rnn<1>);
 
 Family rnn_ops() {
   static constexpr const OpDef* kOps[] = {&gru, &lstm, &rnn};

@@ -9,26 +9,26 @@
 namespace tercel::ops {
 namespace {
 
-using Complex = Fourier::Complex;
+using FourierOpsComplex = Fourier::Complex;
 
 // About the nanoseconds of a transform.
 int64_t cost_of(int64_t length) { return 20 * length; }
 
 // Buffers of one thread.
-struct Line {
-  explicit Line(int64_t length) : values(static_cast<std::size_t>(length)) {}
-  std::vector<Complex> values;
-  std::vector<Complex> scratch;
+struct FourierOpsLine {
+  explicit FourierOpsLine(int64_t length) : values(static_cast<std::size_t>(length)) {}
+  std::vector<FourierOpsComplex> values;
+  std::vector<FourierOpsComplex> scratch;
 };
 
 // Element `index` of an array of real or complex numbers.
 template <class T>
-Complex read(const T* x, int64_t parts, int64_t index) {
-  return parts == 1 ? Complex(widen(x[index]))
-                    : Complex(widen(x[2 * index]), widen(x[2 * index + 1]));
+FourierOpsComplex read_fourier_ops(const T* x, int64_t parts, int64_t index) {
+  return parts == 1 ? FourierOpsComplex(widen(x[index]))
+                    : FourierOpsComplex(widen(x[2 * index]), widen(x[2 * index + 1]));
 }
 template <class T>
-void write(T* y, int64_t index, Complex value) {
+void write(T* y, int64_t index, FourierOpsComplex value) {
   y[2 * index] = narrow<T>(value.real());
   y[2 * index + 1] = narrow<T>(value.imag());
 }
@@ -60,7 +60,7 @@ class DftKernel final : public CpuKernel {
       run.pool.parallel_for(
           in.outer * in.inner, rows_per_grain(cost_of(fourier.length())),
           [&](int64_t begin, int64_t end) {
-            Line line(fourier.length());
+            FourierOpsLine line(fourier.length());
             for (int64_t i = begin; i < end; ++i) {
               const int64_t outer = i / in.inner;
               const int64_t inner = i % in.inner;
@@ -75,22 +75,22 @@ class DftKernel final : public CpuKernel {
  private:
   template <class T>
   void fill(const T* x, int64_t parts, int64_t first, int64_t stride, int64_t count,
-            Line& line) const {
+            FourierOpsLine& line) const {
     const auto length = static_cast<int64_t>(line.values.size());
     const bool mirrored = inverse_ && onesided_;
     count = std::min(count, mirrored ? length / 2 + 1 : length);
-    std::fill(line.values.begin(), line.values.end(), Complex());
+    std::fill(line.values.begin(), line.values.end(), FourierOpsComplex());
     for (int64_t n = 0; n < count; ++n) {
-      const Complex value = read(x, parts, first + n * stride);
+      const FourierOpsComplex value = read_fourier_ops(x, parts, first + n * stride);
       line.values[static_cast<std::size_t>(n)] = value;
       if (mirrored && n > 0 && 2 * n != length)
         line.values[static_cast<std::size_t>(length - n)] = std::conj(value);
     }
   }
   template <class T>
-  void put(const Line& line, int64_t first, int64_t stride, int64_t count, T* y) const {
+  void put(const FourierOpsLine& line, int64_t first, int64_t stride, int64_t count, T* y) const {
     for (int64_t k = 0; k < count; ++k) {
-      const Complex value = line.values[static_cast<std::size_t>(k)];
+      const FourierOpsComplex value = line.values[static_cast<std::size_t>(k)];
       if (inverse_ && onesided_)
         y[first + k * stride] = narrow<T>(value.real());
       else
@@ -136,13 +136,13 @@ class StftKernel final : public CpuKernel {
     T* y = elements<T>(run.outputs[0]);
     run.pool.parallel_for(shape[0] * frames, rows_per_grain(cost_of(fourier.length())),
                           [&](int64_t begin, int64_t end) {
-                            Line line(fourier.length());
+                            FourierOpsLine line(fourier.length());
                             for (int64_t i = begin; i < end; ++i) {
                               const int64_t first = i / frames * samples + i % frames * step;
                               for (int64_t n = 0; n < fourier.length(); ++n) {
                                 const double weight = window != nullptr ? widen(window[n]) : 1.0;
                                 line.values[static_cast<std::size_t>(n)] =
-                                    read(x, parts, first + n) * weight;
+                                    read_fourier_ops(x, parts, first + n) * weight;
                               }
                               fourier.transform(line.values.data(), false, line.scratch);
                               for (int64_t k = 0; k < bins; ++k)

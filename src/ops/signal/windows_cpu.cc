@@ -25,9 +25,9 @@ Cosines cosines_of(const ir::Node& node) {
   return {0.42, 0.5, 0.08};
 }
 
-class WindowKernel final : public CpuKernel {
+class WindowsWindowKernel final : public CpuKernel {
  public:
-  explicit WindowKernel(const KernelContext& context)
+  explicit WindowsWindowKernel(const KernelContext& context)
       : cosines_(cosines_of(context.node)), periodic_(context.node.int_or("periodic", 1) != 0) {}
 
   void run(const KernelRun& run) const override {
@@ -123,13 +123,14 @@ class MelKernel final : public CpuKernel {
   std::string label_;
 };
 
-std::string refuse_output(const KernelContext& context) {
+std::string refuse_output_windows(const KernelContext& context) {
   return refuse_dtype(NumericTypes{}, context.output_dtype(0));
 }
 
 }  // namespace
 
-const CpuImplementation kMelCpu[1] = {{"mel", refuse_output, create_kernel<MelKernel>}};
-const CpuImplementation kWindowCpu[1] = {{"window", refuse_output, create_kernel<WindowKernel>}};
+const CpuImplementation kMelCpu[1] = {{"mel", refuse_output_windows, create_kernel<MelKernel>}};
+const CpuImplementation kWindowCpu[1] = {
+    {"window", refuse_output_windows, create_kernel<WindowsWindowKernel>}};
 
 }  // namespace tercel::ops

@@ -3,9 +3,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"pattern", AttributeKind::string, true}};
+constexpr AttributeDef kRegexFullMatchAttributes[] = {{"pattern", AttributeKind::string, true}};
 
-void infer(InferContext& context) {
+void infer_regex_full_match(InferContext& context) {
   const Dtype dtype = context.dtype(0);
   if (dtype != Dtype::undefined && dtype != Dtype::string)
     context.reject("the input has {}; expected string", to_string(dtype));
@@ -24,7 +24,7 @@ const OpDef regex_full_match{.name = "RegexFullMatch",
                              .max_inputs = 1,
                              .min_outputs = 1,
                              .max_outputs = 1,
-                             .attributes = kAttributes,
-                             .infer = infer};
+                             .attributes = kRegexFullMatchAttributes,
+                             .infer = infer_regex_full_match};
 
 }  // namespace tercel::ops

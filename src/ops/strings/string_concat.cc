@@ -3,7 +3,7 @@
 namespace tercel::ops {
 namespace {
 
-void infer(InferContext& context) {
+void infer_string_concat(InferContext& context) {
   for (const int i : {0, 1}) {
     const Dtype dtype = context.dtype(i);
     if (dtype != Dtype::undefined && dtype != Dtype::string)
@@ -27,6 +27,6 @@ const OpDef string_concat{.name = "StringConcat",
                           .min_outputs = 1,
                           .max_outputs = 1,
                           .attributes = {},
-                          .infer = infer};
+                          .infer = infer_string_concat};
 
 }  // namespace tercel::ops

@@ -7,9 +7,9 @@
 namespace tercel::ops {
 namespace {
 
-class ConcatKernel final : public TextKernel {
+class StringConcatConcatKernel final : public TextKernel {
  public:
-  explicit ConcatKernel(const KernelContext&) {}
+  explicit StringConcatConcatKernel(const KernelContext&) {}
 
   void run(const KernelRun& run) const override {
     const auto a = run.inputs[0].strings();
@@ -41,6 +41,6 @@ class ConcatKernel final : public TextKernel {
 }  // namespace
 
 const CpuImplementation kStringConcatCpu[1] = {
-    {"concat", refuse_nothing, create_kernel<ConcatKernel>}};
+    {"concat", refuse_nothing, create_kernel<StringConcatConcatKernel>}};
 
 }  // namespace tercel::ops

@@ -3,13 +3,14 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"case_change_action", AttributeKind::string},
-                                        {"is_case_sensitive", AttributeKind::integer},
-                                        {"locale", AttributeKind::string},
-                                        {"stopwords", AttributeKind::strings}};
+constexpr AttributeDef kStringNormalizerAttributes[] = {
+    {"case_change_action", AttributeKind::string},
+    {"is_case_sensitive", AttributeKind::integer},
+    {"locale", AttributeKind::string},
+    {"stopwords", AttributeKind::strings}};
 
 // [C] or [1, C]: how many strings stay depends on them.
-void infer(InferContext& context) {
+void infer_string_normalizer(InferContext& context) {
   const Dtype dtype = context.dtype(0);
   if (dtype != Dtype::undefined && dtype != Dtype::string)
     context.reject("the input has {}; expected string", to_string(dtype));
@@ -38,7 +39,7 @@ const OpDef string_normalizer{.name = "StringNormalizer",
                               .max_inputs = 1,
                               .min_outputs = 1,
                               .max_outputs = 1,
-                              .attributes = kAttributes,
-                              .infer = infer};
+                              .attributes = kStringNormalizerAttributes,
+                              .infer = infer_string_normalizer};
 
 }  // namespace tercel::ops

@@ -3,11 +3,11 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"delimiter", AttributeKind::string},
-                                        {"maxsplit", AttributeKind::integer}};
+constexpr AttributeDef kStringSplitAttributes[] = {{"delimiter", AttributeKind::string},
+                                                   {"maxsplit", AttributeKind::integer}};
 
 // Each string becomes a row of as many parts as the longest one has; and the number of its parts.
-void infer(InferContext& context) {
+void infer_string_split(InferContext& context) {
   const Dtype dtype = context.dtype(0);
   if (dtype != Dtype::undefined && dtype != Dtype::string)
     context.reject("the input has {}; expected string", to_string(dtype));
@@ -32,7 +32,7 @@ const OpDef string_split{.name = "StringSplit",
                          .max_inputs = 1,
                          .min_outputs = 1,
                          .max_outputs = 2,
-                         .attributes = kAttributes,
-                         .infer = infer};
+                         .attributes = kStringSplitAttributes,
+                         .infer = infer_string_split};
 
 }  // namespace tercel::ops

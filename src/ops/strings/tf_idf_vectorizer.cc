@@ -6,18 +6,19 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"max_gram_length", AttributeKind::integer, true},
-                                        {"max_skip_count", AttributeKind::integer, true},
-                                        {"min_gram_length", AttributeKind::integer, true},
-                                        {"mode", AttributeKind::string, true},
-                                        {"ngram_counts", AttributeKind::integers, true},
-                                        {"ngram_indexes", AttributeKind::integers, true},
-                                        {"pool_int64s", AttributeKind::integers},
-                                        {"pool_strings", AttributeKind::strings},
-                                        {"weights", AttributeKind::numbers}};
+constexpr AttributeDef kTfIdfVectorizerAttributes[] = {
+    {"max_gram_length", AttributeKind::integer, true},
+    {"max_skip_count", AttributeKind::integer, true},
+    {"min_gram_length", AttributeKind::integer, true},
+    {"mode", AttributeKind::string, true},
+    {"ngram_counts", AttributeKind::integers, true},
+    {"ngram_indexes", AttributeKind::integers, true},
+    {"pool_int64s", AttributeKind::integers},
+    {"pool_strings", AttributeKind::strings},
+    {"weights", AttributeKind::numbers}};
 
 // Columns of the output: one more than the greatest of ngram_indexes.
-int64_t columns_of(const InferContext& context) {
+int64_t columns_of_tf_idf_vectorizer(const InferContext& context) {
   int64_t greatest = -1;
   for (const int64_t index : context.node().ints_or("ngram_indexes", {})) {
     if (index < 0 || index == std::numeric_limits<int64_t>::max())
@@ -39,12 +40,12 @@ void check_input(const InferContext& context) {
   }
 }
 
-void infer(InferContext& context) {
+void infer_tf_idf_vectorizer(InferContext& context) {
   check_input(context);
   const std::string mode = context.node().string_or("mode", "");
   if (mode != "TF" && mode != "IDF" && mode != "TFIDF")
     context.reject("mode is \"{}\"; expected TF, IDF or TFIDF", mode);
-  const ir::Dim columns(columns_of(context));
+  const ir::Dim columns(columns_of_tf_idf_vectorizer(context));
   const ir::Dims* x = context.dims(0);
   if (x == nullptr) {
     context.set_output(0, Dtype::f32);
@@ -66,7 +67,7 @@ const OpDef tf_idf_vectorizer{.name = "TfIdfVectorizer",
                               .max_inputs = 1,
                               .min_outputs = 1,
                               .max_outputs = 1,
-                              .attributes = kAttributes,
-                              .infer = infer};
+                              .attributes = kTfIdfVectorizerAttributes,
+                              .infer = infer_tf_idf_vectorizer};
 
 }  // namespace tercel::ops

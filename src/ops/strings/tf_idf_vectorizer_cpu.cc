@@ -59,7 +59,7 @@ class Numbers {
 };
 
 template <class T>
-std::vector<T> list_of(const ir::Node& node, std::string_view name) {
+std::vector<T> list_of_tf_idf_vectorizer(const ir::Node& node, std::string_view name) {
   const ir::Attribute* attribute = node.find_attribute(name);
   return attribute != nullptr ? std::get<std::vector<T>>(attribute->data) : std::vector<T>();
 }
@@ -72,7 +72,7 @@ class TfIdfKernel final : public TextKernel {
         longest_(context.node.int_or("max_gram_length", 0)),
         skips_(context.node.int_or("max_skip_count", 0)),
         columns_(context.node.ints_or("ngram_indexes", {})),
-        weights_(list_of<float>(context.node, "weights")) {
+        weights_(list_of_tf_idf_vectorizer<float>(context.node, "weights")) {
     const std::string mode = context.node.string_or("mode", "");
     counts_ = mode != "IDF";
     if (mode == "TF") weights_.clear();
@@ -80,9 +80,9 @@ class TfIdfKernel final : public TextKernel {
       reject(fmt::format("has {} weights; expected one for each of {} n-grams", weights_.size(),
                          columns_.size()));
     std::vector<uint32_t> pool;
-    for (const auto& token : list_of<std::string>(context.node, "pool_strings"))
+    for (const auto& token : list_of_tf_idf_vectorizer<std::string>(context.node, "pool_strings"))
       pool.push_back(strings_.add(token));
-    for (const int64_t token : list_of<int64_t>(context.node, "pool_int64s"))
+    for (const int64_t token : list_of_tf_idf_vectorizer<int64_t>(context.node, "pool_int64s"))
       pool.push_back(integers_.add(token));
     add_grams(context.node, pool);
   }

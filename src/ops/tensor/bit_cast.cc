@@ -3,9 +3,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"to", AttributeKind::integer, true}};
+constexpr AttributeDef kBitCastAttributes[] = {{"to", AttributeKind::integer, true}};
 
-void infer(InferContext& context) {
+void infer_bit_cast(InferContext& context) {
   const auto to = static_cast<Dtype>(context.node().int_or("to", 0));
   const Dtype from = context.dtype(0);
   if (bits_of(to) == 0)
@@ -29,7 +29,7 @@ const OpDef bit_cast{.name = "BitCast",
                      .max_inputs = 1,
                      .min_outputs = 1,
                      .max_outputs = 1,
-                     .attributes = kAttributes,
-                     .infer = infer};
+                     .attributes = kBitCastAttributes,
+                     .infer = infer_bit_cast};
 
 }  // namespace tercel::ops

@@ -16,12 +16,13 @@ class BitCastKernel final : public CpuKernel {
   }
 };
 
-std::string refuse(const KernelContext& context) {
+std::string refuse_bit_cast(const KernelContext& context) {
   return bits_of(context.input_dtype(0)) == 0 ? "the input has no fixed size" : "";
 }
 
 }  // namespace
 
-const CpuImplementation kBitCastCpu[1] = {{"bit_cast", refuse, create_kernel<BitCastKernel>}};
+const CpuImplementation kBitCastCpu[1] = {
+    {"bit_cast", refuse_bit_cast, create_kernel<BitCastKernel>}};
 
 }  // namespace tercel::ops

@@ -1,5 +1,5 @@
-// Numbers are written as Python writes them: the shortest text that reads back, with a point in
-// every float. They are read as decimal numbers, inf and nan in any case.
+// Numbers are written_cast_text as Python writes them: the shortest text that reads back, with a
+// point in every float. They are read_cast_text as decimal numbers, inf and nan in any case.
 
 #include <charconv>
 #include <cmath>
@@ -12,7 +12,7 @@ namespace tercel::ops {
 namespace {
 
 template <class T>
-std::string written(T value) {
+std::string written_cast_text(T value) {
   if constexpr (std::is_integral_v<T>) {
     return fmt::format("{}", +value);
   } else {
@@ -34,7 +34,7 @@ bool parses(std::string_view text, T& value) {
 }
 
 template <class T>
-T read(const std::string& text) {
+T read_cast_text(const std::string& text) {
   std::string_view rest = text;
   if (rest.starts_with('+')) rest.remove_prefix(1);
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
@@ -69,12 +69,14 @@ class TextCast final : public TextKernel {
     if (in.dtype() == Dtype::string) {
       dispatch_dtype(out.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        for (std::size_t i = 0; i < size; ++i) elements<T>(out)[i] = read<T>(in.strings()[i]);
+        for (std::size_t i = 0; i < size; ++i)
+          elements<T>(out)[i] = read_cast_text<T>(in.strings()[i]);
       });
     } else {
       dispatch_dtype(in.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        for (std::size_t i = 0; i < size; ++i) out.strings()[i] = written(load(elements<T>(in)[i]));
+        for (std::size_t i = 0; i < size; ++i)
+          out.strings()[i] = written_cast_text(load(elements<T>(in)[i]));
       });
       out = counted(out, run.memory, "Cast");
     }

@@ -6,9 +6,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axes", AttributeKind::integers}};
+constexpr AttributeDef kCenterCropPadAttributes[] = {{"axes", AttributeKind::integers}};
 
-void infer(InferContext& context) {
+void infer_center_crop_pad(InferContext& context) {
   const ir::Dims* dims = context.dims(0);
   if (dims == nullptr) {
     context.set_output(0, context.dtype(0));
@@ -36,7 +36,7 @@ const OpDef center_crop_pad{.name = "CenterCropPad",
                             .max_inputs = 2,
                             .min_outputs = 1,
                             .max_outputs = 1,
-                            .attributes = kAttributes,
-                            .infer = infer};
+                            .attributes = kCenterCropPadAttributes,
+                            .infer = infer_center_crop_pad};
 
 }  // namespace tercel::ops

@@ -96,7 +96,7 @@ ir::Dims split_lengths(const InferContext& context, const ir::Dim& whole) {
   return lengths;
 }
 
-void infer_split(InferContext& context) {
+void infer_split_concat(InferContext& context) {
   const ir::Dims* dims = context.dims(0);
   const Contents* contents = context.contents(0);
   const int count = context.node().num_outputs();
@@ -123,8 +123,8 @@ void infer_split(InferContext& context) {
 }
 
 constexpr AttributeDef kConcatAttributes[] = {{"axis", AttributeKind::integer, true}};
-constexpr AttributeDef kSplitAttributes[] = {{"axis", AttributeKind::integer},
-                                             {"num_outputs", AttributeKind::integer}};
+constexpr AttributeDef kConcatSplitAttributes[] = {{"axis", AttributeKind::integer},
+                                                   {"num_outputs", AttributeKind::integer}};
 
 }  // namespace
 
@@ -145,7 +145,7 @@ const OpDef split{.name = "Split",
                   .max_inputs = 2,
                   .min_outputs = 1,
                   .max_outputs = kVariadic,
-                  .attributes = kSplitAttributes,
-                  .infer = infer_split};
+                  .attributes = kConcatSplitAttributes,
+                  .infer = infer_split_concat};
 
 }  // namespace tercel::ops

@@ -5,8 +5,8 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"blocksize", AttributeKind::integer, true},
-                                        {"mode", AttributeKind::string}};
+constexpr AttributeDef kDepthSpaceAttributes[] = {{"blocksize", AttributeKind::integer, true},
+                                                  {"mode", AttributeKind::string}};
 
 const ir::Dims* checked_input(const InferContext& context) {
   const std::string mode = context.node().string_or("mode", "DCR");
@@ -57,7 +57,7 @@ const OpDef depth_to_space{.name = "DepthToSpace",
                            .max_inputs = 1,
                            .min_outputs = 1,
                            .max_outputs = 1,
-                           .attributes = kAttributes,
+                           .attributes = kDepthSpaceAttributes,
                            .infer = infer_depth_to_space};
 
 const OpDef space_to_depth{.name = "SpaceToDepth",
@@ -67,7 +67,7 @@ const OpDef space_to_depth{.name = "SpaceToDepth",
                            .max_inputs = 1,
                            .min_outputs = 1,
                            .max_outputs = 1,
-                           .attributes = kAttributes,
+                           .attributes = kDepthSpaceAttributes,
                            .infer = infer_space_to_depth};
 
 }  // namespace tercel::ops

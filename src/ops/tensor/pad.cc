@@ -10,7 +10,7 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"mode", AttributeKind::string}};
+constexpr AttributeDef kPadAttributes[] = {{"mode", AttributeKind::string}};
 
 std::optional<std::vector<int>> padded_axes(const InferContext& context, int rank) {
   if (context.has_input(3)) {
@@ -31,7 +31,7 @@ ir::Dim padded(const InferContext& context, const ir::Dim& dim, const Known& bef
   return both >= 0 ? add(dim, ir::Dim(both)) : sub(dim, ir::Dim(-both));
 }
 
-void infer(InferContext& context) {
+void infer_pad(InferContext& context) {
   constexpr std::array<std::string_view, 4> kModes{"constant", "reflect", "edge", "wrap"};
   const std::string mode = context.node().string_or("mode", "constant");
   if (std::find(kModes.begin(), kModes.end(), mode) == kModes.end())
@@ -67,7 +67,7 @@ const OpDef pad{.name = "Pad",
                 .max_inputs = 4,
                 .min_outputs = 1,
                 .max_outputs = 1,
-                .attributes = kAttributes,
-                .infer = infer};
+                .attributes = kPadAttributes,
+                .infer = infer_pad};
 
 }  // namespace tercel::ops

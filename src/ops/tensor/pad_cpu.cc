@@ -5,23 +5,23 @@
 namespace tercel::ops {
 namespace {
 
-enum class Mode { constant, reflect, edge, wrap };
+enum class PadMode { constant, reflect, edge, wrap };
 
-Mode mode_of(const ir::Node& node) {
+PadMode mode_of(const ir::Node& node) {
   const std::string mode = node.string_or("mode", "constant");
-  if (mode == "reflect") return Mode::reflect;
-  if (mode == "edge") return Mode::edge;
-  return mode == "wrap" ? Mode::wrap : Mode::constant;
+  if (mode == "reflect") return PadMode::reflect;
+  if (mode == "edge") return PadMode::edge;
+  return mode == "wrap" ? PadMode::wrap : PadMode::constant;
 }
 
 constexpr int64_t kFill = -1;
 
 // The element of an axis of `size` that stands at `at`, which may lie outside; kFill for none.
-int64_t source_of(int64_t at, int64_t size, Mode mode) {
+int64_t source_of(int64_t at, int64_t size, PadMode mode) {
   if (at >= 0 && at < size) return at;
-  if (mode == Mode::constant || size == 0) return kFill;
-  if (mode == Mode::edge) return at < 0 ? 0 : size - 1;
-  if (mode == Mode::wrap) return (at % size + size) % size;
+  if (mode == PadMode::constant || size == 0) return kFill;
+  if (mode == PadMode::edge) return at < 0 ? 0 : size - 1;
+  if (mode == PadMode::wrap) return (at % size + size) % size;
   if (size == 1) return 0;
   const int64_t period = 2 * (size - 1);
   const int64_t folded = (at % period + period) % period;
@@ -83,7 +83,7 @@ class PadKernel final : public CpuKernel {
     }
     std::vector<Map> maps(in.size());
     for (std::size_t d = 0; d < in.size(); ++d) {
-      if (mode_ != Mode::constant && in[d] == 0 && out[d] > 0)
+      if (mode_ != PadMode::constant && in[d] == 0 && out[d] > 0)
         fail(Errc::invalid_argument, "{} an empty axis has no elements to pad with", label_);
       for (int64_t i = 0; i < out[d]; ++i)
         maps[d].push_back(source_of(i - before[d], in[d], mode_));
@@ -120,7 +120,7 @@ class PadKernel final : public CpuKernel {
   }
 
   std::string label_;
-  Mode mode_;
+  PadMode mode_;
 };
 
 }  // namespace

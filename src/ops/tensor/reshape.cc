@@ -54,7 +54,7 @@ ir::Dim inferred_dim(const InferContext& context, ir::Dims above, ir::Dims below
   return div_exact(mul(ir::Dim(number), product(above)), mul(ir::Dim(divisor), product(below)));
 }
 
-void check_sizes(const InferContext& context, const ir::Dims& from, const ir::Dims& to) {
+void check_sizes_reshape(const InferContext& context, const ir::Dims& from, const ir::Dims& to) {
   const auto a = ir::to_shape(from);
   const auto b = ir::to_shape(to);
   if (a && b && element_count(*a) != element_count(*b)) {
@@ -95,7 +95,7 @@ void infer_reshape(InferContext& context) {
     others.erase(others.begin() + static_cast<std::ptrdiff_t>(*open));
     dims[*open] = inferred_dim(context, *input, others);
   } else if (input != nullptr) {
-    check_sizes(context, *input, dims);
+    check_sizes_reshape(context, *input, dims);
   }
   set_same_elements(context, std::move(dims));
 }

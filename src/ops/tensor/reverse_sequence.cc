@@ -5,10 +5,10 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"batch_axis", AttributeKind::integer},
-                                        {"time_axis", AttributeKind::integer}};
+constexpr AttributeDef kReverseSequenceAttributes[] = {{"batch_axis", AttributeKind::integer},
+                                                       {"time_axis", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_reverse_sequence(InferContext& context) {
   const int64_t batch = context.node().int_or("batch_axis", 1);
   const int64_t time = context.node().int_or("time_axis", 0);
   if (!(batch == 0 && time == 1) && !(batch == 1 && time == 0))
@@ -34,7 +34,7 @@ const OpDef reverse_sequence{.name = "ReverseSequence",
                              .max_inputs = 2,
                              .min_outputs = 1,
                              .max_outputs = 1,
-                             .attributes = kAttributes,
-                             .infer = infer};
+                             .attributes = kReverseSequenceAttributes,
+                             .infer = infer_reverse_sequence};
 
 }  // namespace tercel::ops

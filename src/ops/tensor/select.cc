@@ -8,7 +8,7 @@ namespace tercel::ops {
 namespace {
 
 constexpr AttributeDef kTriluAttributes[] = {{"upper", AttributeKind::integer}};
-constexpr AttributeDef kAxis[] = {{"axis", AttributeKind::integer}};
+constexpr AttributeDef kSelectAxis[] = {{"axis", AttributeKind::integer}};
 
 void infer_trilu(InferContext& context) {
   const auto rank = context.rank(0);
@@ -102,7 +102,7 @@ const OpDef one_hot{.name = "OneHot",
                     .max_inputs = 3,
                     .min_outputs = 1,
                     .max_outputs = 1,
-                    .attributes = kAxis,
+                    .attributes = kSelectAxis,
                     .infer = infer_one_hot};
 
 const OpDef compress{.name = "Compress",
@@ -112,7 +112,7 @@ const OpDef compress{.name = "Compress",
                      .max_inputs = 2,
                      .min_outputs = 1,
                      .max_outputs = 1,
-                     .attributes = kAxis,
+                     .attributes = kSelectAxis,
                      .infer = infer_compress};
 
 }  // namespace tercel::ops

@@ -7,8 +7,8 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"start", AttributeKind::integer},
-                                        {"end", AttributeKind::integer}};
+constexpr AttributeDef kShapeAttributes[] = {{"start", AttributeKind::integer},
+                                             {"end", AttributeKind::integer}};
 
 void infer_shape(InferContext& context) {
   const ir::Dims* dims = context.dims(0);
@@ -47,7 +47,7 @@ const OpDef shape{.name = "Shape",
                   .max_inputs = 1,
                   .min_outputs = 1,
                   .max_outputs = 1,
-                  .attributes = kAttributes,
+                  .attributes = kShapeAttributes,
                   .infer = infer_shape};
 
 const OpDef size{.name = "Size",

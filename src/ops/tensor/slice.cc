@@ -92,7 +92,7 @@ void slice_contents(InferContext& context) {
   context.set_contents(0, std::move(kept));
 }
 
-void infer(InferContext& context) {
+void infer_slice(InferContext& context) {
   const ir::Dims* dims = context.dims(0);
   if (dims == nullptr) {
     context.set_output(0, context.dtype(0));
@@ -129,6 +129,6 @@ const OpDef slice{.name = "Slice",
                   .max_inputs = 5,
                   .min_outputs = 1,
                   .max_outputs = 1,
-                  .infer = infer};
+                  .infer = infer_slice};
 
 }  // namespace tercel::ops

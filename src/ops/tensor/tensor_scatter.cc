@@ -5,10 +5,10 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer},
-                                        {"mode", AttributeKind::string}};
+constexpr AttributeDef kTensorScatterAttributes[] = {{"axis", AttributeKind::integer},
+                                                     {"mode", AttributeKind::string}};
 
-void infer(InferContext& context) {
+void infer_tensor_scatter(InferContext& context) {
   const std::string mode = context.node().string_or("mode", "linear");
   if (mode != "linear" && mode != "circular")
     context.reject("mode \"{}\": expected linear or circular", mode);
@@ -50,7 +50,7 @@ const OpDef tensor_scatter{.name = "TensorScatter",
                            .max_inputs = 3,
                            .min_outputs = 1,
                            .max_outputs = 1,
-                           .attributes = kAttributes,
-                           .infer = infer};
+                           .attributes = kTensorScatterAttributes,
+                           .infer = infer_tensor_scatter};
 
 }  // namespace tercel::ops

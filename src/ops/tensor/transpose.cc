@@ -7,9 +7,9 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"perm", AttributeKind::integers}};
+constexpr AttributeDef kTransposeAttributes[] = {{"perm", AttributeKind::integers}};
 
-void infer(InferContext& context) {
+void infer_transpose(InferContext& context) {
   const auto perm = context.node().ints_or("perm", {});
   const ir::Dims* dims = context.dims(0);
   if (dims == nullptr) {
@@ -39,7 +39,7 @@ const OpDef transpose{.name = "Transpose",
                       .max_inputs = 1,
                       .min_outputs = 1,
                       .max_outputs = 1,
-                      .attributes = kAttributes,
-                      .infer = infer};
+                      .attributes = kTransposeAttributes,
+                      .infer = infer_transpose};
 
 }  // namespace tercel::ops

@@ -3,10 +3,10 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kAttributes[] = {{"axis", AttributeKind::integer},
-                                        {"sorted", AttributeKind::integer}};
+constexpr AttributeDef kUniqueAttributes[] = {{"axis", AttributeKind::integer},
+                                              {"sorted", AttributeKind::integer}};
 
-void infer(InferContext& context) {
+void infer_unique(InferContext& context) {
   const ir::Dims* dims = context.dims(0);
   const bool flat = !context.node().has_attribute("axis");
   ir::Dims out{ir::Dim()};
@@ -31,7 +31,7 @@ const OpDef unique{.name = "Unique",
                    .max_inputs = 1,
                    .min_outputs = 1,
                    .max_outputs = 4,
-                   .attributes = kAttributes,
-                   .infer = infer};
+                   .attributes = kUniqueAttributes,
+                   .infer = infer_unique};
 
 }  // namespace tercel::ops

@@ -131,13 +131,13 @@ class UniqueKernel final : public TextKernel {
   bool sorted_;
 };
 
-std::string refuse(const KernelContext& context) {
+std::string refuse_unique(const KernelContext& context) {
   if (context.input_dtype(0) == Dtype::string) return {};
   return refuse_dtype(AllTypes{}, context.input_dtype(0));
 }
 
 }  // namespace
 
-const CpuImplementation kUniqueCpu[1] = {{"unique", refuse, create_kernel<UniqueKernel>}};
+const CpuImplementation kUniqueCpu[1] = {{"unique", refuse_unique, create_kernel<UniqueKernel>}};
 
 }  // namespace tercel::ops

@@ -32,7 +32,7 @@ void where_contents(InferContext& context, const ir::Dims& result) {
   context.set_contents(0, std::move(chosen));
 }
 
-void infer(InferContext& context) {
+void infer_where(InferContext& context) {
   require_same_dtype(context, 1, 2);
   const Dtype dtype = context.dtype(1) != Dtype::undefined ? context.dtype(1) : context.dtype(2);
   if (context.dtype(0) != Dtype::boolean && context.dtype(0) != Dtype::undefined)
@@ -56,6 +56,6 @@ const OpDef where{.name = "Where",
                   .max_inputs = 3,
                   .min_outputs = 1,
                   .max_outputs = 1,
-                  .infer = infer};
+                  .infer = infer_where};
 
 }  // namespace tercel::ops

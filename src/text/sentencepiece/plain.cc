@@ -4,16 +4,15 @@
 #include <algorithm>
 
 #include "src/text/sentencepiece/models.h"
+#include "src/text/sentencepiece/stages.h"
 #include "src/text/utf8.h"
 
 namespace tercel::text {
 namespace {
 
-constexpr std::string_view kSpace = "\u2581";
-
 // Length of the text to the next space that is not its first character.
 uint32_t first_word(std::string_view text) {
-  const std::size_t next = text.find(kSpace, 1);
+  const std::size_t next = text.find(kVisibleSpace, 1);
   return static_cast<uint32_t>(std::min(next, text.size()));
 }
 
