@@ -66,7 +66,8 @@ struct PredictOptions {
   bool strict = false;     // end at the first bad record
 
   tasks::QuestionAnsweringOptions answering;
-  // Empty devices: the CPU, with as many replicas as a measurement on the first batch finds best.
+  // Empty devices: the CPU, with as many replicas as a measurement on the first batch finds best,
+  // one for each NUMA node at least.
   SessionOptions session = [] {
     SessionOptions own;
     own.devices.clear();
@@ -89,6 +90,7 @@ struct PredictSummary : PredictProgress {
   bool already_complete = false;  // `resume`, and the output was there
   int replicas = 0;
   int threads = 0;  // of a replica; 0: all of a device
+  int nodes = 0;    // NUMA nodes that they were dealt over, each with a copy of the weights
   double load_seconds = 0;
 };
 

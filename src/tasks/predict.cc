@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "src/base/fail.h"
+#include "src/base/numa.h"
+#include "src/base/thread_pool.h"
 #include "src/tasks/prediction.h"
 #include "src/tasks/result_files.h"
 #include "tercel/version.h"
@@ -146,12 +148,23 @@ void check_new(const PredictOptions& options, bool unfinished) {
                                         error.what(), state->commit.records));
 }
 
+// Only where there is a thread for each.
+std::string a_cpu_for_each_node() {
+  const std::size_t nodes = cpus_by_node().size();
+  std::string devices = "cpu";
+  if (nodes > static_cast<std::size_t>(available_cpus())) return devices;
+  for (std::size_t node = 1; node < nodes; ++node) devices += ",cpu";
+  return devices;
+}
+
 PredictSummary loaded_and_run(const std::filesystem::path& model, PredictOptions options,
                               const RunIdentity* identity,
                               const std::optional<JournalState>& state) {
   const auto start = std::chrono::steady_clock::now();
   const bool measure = options.session.devices.empty() && options.session.threads == 0;
-  if (options.session.devices.empty()) options.session.devices = "cpu";
+  if (options.session.devices.empty()) {
+    options.session.devices = measure ? a_cpu_for_each_node() : "cpu";
+  }
   auto task = tasks::make_record_task(model, options);
   const std::string no_array = task->no_array();
   if (tasks::ResultFiles::format_of(options) == tasks::ResultFormat::npy && !no_array.empty()) {

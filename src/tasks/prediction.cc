@@ -102,6 +102,7 @@ class Prediction {
     static_cast<PredictProgress&>(summary) = progress();
     summary.resumed_at = first_record_;
     summary.replicas = static_cast<int>(replicas_.size());
+    summary.nodes = static_cast<int>(replicas_.nodes());
     summary.threads = replicas_[0].options().threads;
     return summary;
   }
@@ -163,7 +164,7 @@ class Prediction {
     if (!measure_replicas_ || available_cpus() == 1) return;
     first_batch_ = take();
     if (!first_batch_ || first_batch_->complete_up_to) return;
-    replicas_ = fastest_replicas(replicas_[0], [this](const Session& session) {
+    replicas_ = fastest_replicas(replicas_, [this](const Session& session) {
       task_->run(session, first_batch_->inputs, first_batch_->examples.size(), run_options());
     });
   }
