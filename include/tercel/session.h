@@ -166,6 +166,9 @@ class TERCEL_API Session {
   // ONNX's metadata_props, among them what a checkpoint's configuration says ("tercel.task").
   const std::map<std::string, std::string>& metadata() const;
   const SessionOptions& options() const;
+  // How weights are held: "f32", or of what dtype auto chose "i8, others bf16, among them w1, w2".
+  // Sessions of one model, device and instruction set that say the same give the same bits.
+  std::string weight_types() const;
   // What was odd about the model but no reason to refuse it, one sentence each.
   const std::vector<std::string>& warnings() const;
 

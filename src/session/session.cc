@@ -267,6 +267,17 @@ const std::map<std::string, std::string>& Session::metadata() const { return sta
 const SessionOptions& Session::options() const { return state_->options; }
 const std::vector<std::string>& Session::warnings() const { return state_->warnings; }
 
+std::string Session::weight_types() const {
+  const WeightTypes& types = state_->types;
+  std::string text(to_string(state_->options.dtype));
+  if (types.quantized == Dtype::undefined) return text;
+  if (types.dtype != Dtype::f32 || !types.kept.empty()) {
+    text += fmt::format(", others {}", to_string(types.dtype));
+  }
+  if (!types.kept.empty()) text += fmt::format(", among them {}", fmt::join(types.kept, ", "));
+  return text;
+}
+
 NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::string>& wanted,
                           const RunOptions& options) const {
   const ir::Graph& graph = state_->graph();

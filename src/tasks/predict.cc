@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "src/base/fail.h"
 #include "src/base/numa.h"
 #include "src/base/thread_pool.h"
+#include "src/session/options.h"
 #include "src/tasks/prediction.h"
 #include "src/tasks/result_files.h"
 #include "tercel/version.h"
@@ -32,6 +34,8 @@ void check(const PredictOptions& options) {
   at_least("max_tokens", options.max_tokens, 0);
   at_least("workers", options.workers, 1);
   at_least("look_ahead", options.look_ahead, 1);
+  at_least("loader_memory", options.loader_memory > 0 ? 1 : 0, 1);
+  at_least("max_record_bytes", options.max_record_bytes > 0 ? 1 : 0, 1);
   at_least("top_k", options.top_k, options.task == "text-classification" ? 0 : 1);
   if (options.output == "-" && options.resume) {
     fail(Errc::invalid_argument,
@@ -42,6 +46,11 @@ void check(const PredictOptions& options) {
   }
   if (!options.rejects.empty() && options.rejects == options.output) {
     fail(Errc::invalid_argument, "{}: results and rejects need files of their own", options.output);
+  }
+  std::set<std::string> carried{"index", options.id_field};
+  for (const std::string& name : options.keep) {
+    if (carried.insert(name).second) continue;
+    fail(Errc::invalid_argument, "keep: a result has a field \"{}\" already", name);
   }
 }
 
@@ -73,35 +82,47 @@ std::string device_kind(const std::string& devices) {
   return devices.empty() ? "cpu" : devices.substr(0, devices.find_first_of(":,"));
 }
 
-// All that decides the bytes of the output.
+// All that decides the bytes of the output but for a dtype that is to be measured.
 RunIdentity identity_of(const std::filesystem::path& model, const PredictOptions& options) {
   std::vector<std::string> inputs;
   for (const std::string& file : data::expand_inputs(options.inputs)) {
     inputs.push_back(file == "-" ? "standard input" : described(file));
   }
   const auto& answering = options.answering;
-  return {{"model", described_model(model)},
-          {"task", options.task},
-          {"input", joined(inputs)},
-          {"format", std::to_string(static_cast<int>(options.format))},
-          {"max_record_bytes", std::to_string(options.max_record_bytes)},
-          {"fields", joined({options.text_field, options.pair_field, options.question_field,
-                             options.context_field, options.id_field})},
-          {"keep", joined(options.keep)},
-          {"output", std::filesystem::path(options.output).filename().string()},
-          {"rejects", options.rejects},
-          {"tensor", options.tensor},
-          {"top_k", std::to_string(options.top_k)},
-          {"answering",
-           fmt::format("n_best {}, max_answer_tokens {}, max_length {}, stride {}, allow_null {}, "
-                       "null_threshold {}",
-                       answering.n_best, answering.max_answer_tokens, answering.max_length,
-                       answering.stride, answering.allow_null, answering.null_threshold)},
-          {"dtype", std::string(to_string(options.session.dtype))},
-          {"cpu_isa", options.session.cpu_isa},
-          {"optimize", options.session.optimize ? "yes" : "no"},
-          {"device", device_kind(options.session.devices)},
-          {"version", std::string(version())}};
+  RunIdentity identity{
+      {"model", described_model(model)},
+      {"task", options.task},
+      {"input", joined(inputs)},
+      {"format", std::to_string(static_cast<int>(options.format))},
+      {"max_record_bytes", std::to_string(options.max_record_bytes)},
+      {"fields", joined({options.text_field, options.pair_field, options.question_field,
+                         options.context_field, options.id_field})},
+      {"keep", joined(options.keep)},
+      {"output", std::filesystem::path(options.output).filename().string()},
+      {"rejects", options.rejects},
+      {"tensor", options.tensor},
+      {"top_k", std::to_string(options.top_k)},
+      {"answering",
+       fmt::format("n_best {}, max_answer_tokens {}, max_length {}, stride {}, allow_null {}, "
+                   "null_threshold {}",
+                   answering.n_best, answering.max_answer_tokens, answering.max_length,
+                   answering.stride, answering.allow_null, answering.null_threshold)},
+      {"cpu_isa", std::string(to_string(choose_isa(options.session.cpu_isa)))},
+      {"optimize", options.session.optimize ? "yes" : "no"},
+      {"device", device_kind(options.session.devices)},
+      {"version", std::string(version())}};
+  if (options.session.dtype != Dtype::undefined) {
+    identity.emplace("dtype", to_string(options.session.dtype));
+  }
+  return identity;
+}
+
+// Another measurement might choose another dtype: what an unfinished run was begun with is taken.
+SessionOptions with_dtype_of(const JournalState& state, SessionOptions options) {
+  const auto begun = state.identity.find("dtype");
+  if (options.dtype != Dtype::undefined || begun == state.identity.end()) return options;
+  options.dtype = parse_dtype(begun->second).value_or(Dtype::undefined);
+  return options;
 }
 
 void check_same(const RunIdentity& before, const RunIdentity& now, const std::string& output) {
@@ -158,8 +179,7 @@ std::string a_cpu_for_each_node() {
 }
 
 PredictSummary loaded_and_run(const std::filesystem::path& model, PredictOptions options,
-                              const RunIdentity* identity,
-                              const std::optional<JournalState>& state) {
+                              RunIdentity identity, const std::optional<JournalState>& state) {
   const auto start = std::chrono::steady_clock::now();
   const bool measure = options.session.devices.empty() && options.session.threads == 0;
   if (options.session.devices.empty()) {
@@ -171,17 +191,24 @@ PredictSummary loaded_and_run(const std::filesystem::path& model, PredictOptions
     fail(Errc::invalid_argument, "{}: {}", options.output, no_array);
   }
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - start;
+  identity["dtype"] = task->replicas()[0].weight_types();
   std::optional<Journal> journal;
   if (state) {
+    check_same(state->identity, identity, options.output);
     journal.emplace(journal_of(options));
-  } else if (identity != nullptr) {
-    journal.emplace(journal_of(options), *identity);
+  } else if (options.output != "-") {
+    journal.emplace(journal_of(options), identity);
   }
-  auto summary =
-      tasks::run_prediction(options, std::move(task), measure, state ? state->commit : Commit(),
-                            journal ? &*journal : nullptr);
-  summary.load_seconds = load.count();
-  return summary;
+  try {
+    auto summary =
+        tasks::run_prediction(options, std::move(task), measure, state ? state->commit : Commit(),
+                              journal ? &*journal : nullptr);
+    summary.load_seconds = load.count();
+    return summary;
+  } catch (const Error& error) {
+    if (!journal) throw;
+    fail_resumable(error, journal_of(options));
+  }
 }
 
 PredictSummary completed(int64_t records, int64_t rejected) {
@@ -195,14 +222,16 @@ PredictSummary completed(int64_t records, int64_t rejected) {
 
 }  // namespace
 
-PredictSummary predict(const std::filesystem::path& model, const PredictOptions& options) {
-  check(options);
-  tasks::ResultFiles::format_of(options);
-  const RunIdentity identity = identity_of(model, options);
-  if (options.output == "-") return loaded_and_run(model, options, nullptr, std::nullopt);
+PredictSummary predict(const std::filesystem::path& model, const PredictOptions& given) {
+  check(given);
+  tasks::ResultFiles::format_of(given);
+  if (given.output == "-") return loaded_and_run(model, given, {}, std::nullopt);
 
-  const auto path = journal_of(options);
+  const auto path = journal_of(given);
   std::optional<JournalState> state = tasks::read_journal(path);
+  PredictOptions options = given;
+  if (state && options.resume) options.session = with_dtype_of(*state, options.session);
+  const RunIdentity identity = identity_of(model, options);
   if (!options.resume) {
     check_new(options, state.has_value());
     state.reset();
@@ -216,11 +245,7 @@ PredictSummary predict(const std::filesystem::path& model, const PredictOptions&
   } else if (exists(options.output)) {
     return completed(0, 0);
   }
-  try {
-    return loaded_and_run(model, options, &identity, state);
-  } catch (const Error& error) {
-    fail_resumable(error, path);
-  }
+  return loaded_and_run(model, options, identity, state);
 }
 
 }  // namespace tercel

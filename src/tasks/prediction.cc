@@ -162,10 +162,13 @@ class Prediction {
   // Replicas that nobody has chosen are chosen by the first batch, unless it is the only one.
   void choose_replicas() {
     if (!measure_replicas_ || available_cpus() == 1) return;
-    first_batch_ = take();
-    if (!first_batch_ || first_batch_->complete_up_to) return;
+    auto first = take();
+    auto second = first ? take() : std::nullopt;
+    if (first) taken_.push_back(*std::move(first));
+    if (!second) return;
+    taken_.push_back(*std::move(second));
     replicas_ = fastest_replicas(replicas_, [this](const Session& session) {
-      task_->run(session, first_batch_->inputs, first_batch_->examples.size(), run_options());
+      task_->run(session, taken_[0].inputs, taken_[0].examples.size(), run_options());
     });
   }
 
@@ -196,7 +199,11 @@ class Prediction {
   std::optional<data::Batch> take() {
     const auto begin = Clock::now();
     const std::lock_guard order(take_mutex_);  // batches are noted in the loader's order
-    if (first_batch_) return std::exchange(first_batch_, std::nullopt);
+    if (!taken_.empty()) {
+      std::optional<data::Batch> batch(std::move(taken_.front()));
+      taken_.pop_front();
+      return batch;
+    }
     double written = 0;
     {
       constexpr std::size_t kBlocksAhead = 2;
@@ -338,7 +345,7 @@ class Prediction {
   double first_fraction_ = 0;
   std::unique_ptr<data::DataLoader> loader_;
   std::mutex take_mutex_;
-  std::optional<data::Batch> first_batch_;
+  std::deque<data::Batch> taken_;  // to choose the replicas by, not computed yet
   Clock::time_point start_;
 
   std::mutex mutex_;  // guards what follows

@@ -166,6 +166,28 @@ def test_tensors(tmp_path: Path) -> None:
     assert "no array" in lines(tmp_path / "bad.jsonl")[0]["reason"]
 
 
+def test_integers_that_the_model_cannot_take_are_bad(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    info = helper.make_tensor_value_info
+    values = [info(name, onnx.TensorProto.INT8, ["n", "k"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    source = write_lines(tmp_path / "in.jsonl", [{"x": [1, -127]}, {"x": [1, 300]}, {"x": [1, 0.5]}])
+    predict(tmp_path / "m.onnx", "tensors", source, tmp_path / "o.jsonl", "--rejects", tmp_path / "bad.jsonl")
+    assert [row["y"] for row in lines(tmp_path / "o.jsonl")] == [[-1, 127]]
+    assert "300, which is no i8" in lines(tmp_path / "bad.jsonl")[0]["reason"]
+
+
+def test_what_is_kept_is_kept_whole(tmp_path: Path) -> None:
+    record = {"id": 18446744073709551615, "v": [0.123456789012345, 16777217, -0.5], "n": {"a": [None]}, "text": "x"}
+    source = write_lines(tmp_path / "in.jsonl", [record])
+    predict(EMBED, "embedding", source, tmp_path / "o.jsonl", "--keep", "v", "--keep", "n")
+    row = lines(tmp_path / "o.jsonl")[0]
+    assert {name: row[name] for name in ("id", "v", "n")} == {name: record[name] for name in ("id", "v", "n")}
+
+
 def test_bad_records_do_not_stop_the_run(tmp_path: Path) -> None:
     good = json.dumps({"text": "a good one"}).encode()
     bad = [b'{"text": ', b'{"other": 1}', b'{"text": 5}', b'{"text": "\xff"}', b'{"text": "' + b"x" * 3000 + b'"}']
@@ -201,6 +223,11 @@ def test_refusals(tmp_path: Path) -> None:
     assert "tercel ask" in refused("predict", MODEL, "--task", "embedding", "--input", source, "--output", "-")
     assert "missing.jsonl" in refused("predict", EMBED, "--task", "embedding", "--input", "missing.jsonl",
                                       "--output", "-")  # fmt: skip
+    for name in ("id", "index"):
+        assert f'a field "{name}" already' in refused(*command, "-", "--keep", name)
+    assert "loader_memory = 0" in refused(*command, tmp_path / "zero.npy", "--loader-memory", "0")
+    assert "max_record_bytes = 0" in refused(*command, "-", "--max-record", "0")
+    assert not (tmp_path / "zero.npy.journal").exists()
     output(*command, tmp_path / "out.jsonl")
     assert "--overwrite" in refused(*command, tmp_path / "out.jsonl")
     output(*command, tmp_path / "out.jsonl", "--overwrite")
@@ -295,6 +322,33 @@ def test_interrupted_and_continued(job: tuple, tmp_path: Path) -> None:
     output(*again, "--resume")
     assert target.read_bytes() == expected["out.jsonl"]
     assert (tmp_path / "bad.jsonl").read_bytes() == expected["bad.jsonl"]
+
+
+def test_dtype_auto_and_the_instruction_set_stay_what_they_were(job: tuple, tmp_path: Path) -> None:
+    command, _, _ = job
+    target = tmp_path / "out.jsonl"
+    interrupted([*command, "--dtype", "auto", "--commit-seconds", 0], target)
+    begun = json.loads(Path(f"{target}.journal").read_text().splitlines()[0])["run"]
+    assert begun["dtype"].split(",")[0] in ("f32", "bf16", "i8") and begun["cpu_isa"] != ""
+    again = [*command, "--commit-seconds", 0, "--output", target, "--resume"]
+    if begun["cpu_isa"] != "generic":
+        assert "cpu_isa" in refused(*again, "--dtype", "auto", "--cpu-isa", "generic")
+    output(*again, "--dtype", "auto", "--cpu-isa", begun["cpu_isa"])
+    if "," not in begun["dtype"]:
+        output(*command, "--dtype", begun["dtype"], "--output", tmp_path / "whole.jsonl")
+        assert target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_one_process_at_a_run(tmp_path: Path) -> None:
+    target = tmp_path / "o.npy"
+    command = ["predict", EMBED, "--task", "embedding", "--input", "-", "--output", target]
+    process = subprocess.Popen([TERCEL, *map(str, command)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not Path(f"{target}.part").exists():
+        time.sleep(0.01)
+    assert "another process" in refused(*command, "--resume")
+    assert "another process" in refused(*command, "--overwrite")
+    process.communicate(b'{"text": "a"}\n')
+    assert process.returncode == 0 and len(np.load(target)) == 1
 
 
 def test_interrupted_while_a_pipe_has_nothing(tmp_path: Path) -> None:
