@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/models.h"
 
 namespace tercel::cli {
 namespace {
@@ -89,6 +90,7 @@ void run(PredictCommand command) {
   }
   command.predict.commit_seconds = command.commit_seconds;
   command.predict.cancel = &interrupted();
+  command.predict.warn = [](const std::string& warning) { warn({warning}); };
   const bool progress = stderr_is_terminal() && !command.quiet;
   if (progress) command.predict.progress = show;
   PredictSummary summary;

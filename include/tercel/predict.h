@@ -81,6 +81,8 @@ struct PredictOptions {
   double commit_seconds = 1;  // between two moments at which what is written is made safe
 
   const CancelFlag* cancel = nullptr;
+  // Called for each of Session::warnings() once the model is loaded.
+  std::function<void(const std::string& warning)> warn;
   // Called by the thread that called predict, a few times a second.
   std::function<void(const PredictProgress&)> progress;
 };

@@ -186,6 +186,9 @@ PredictSummary loaded_and_run(const std::filesystem::path& model, PredictOptions
     options.session.devices = measure ? a_cpu_for_each_node() : "cpu";
   }
   auto task = tasks::make_record_task(model, options);
+  if (options.warn) {
+    for (const std::string& warning : task->replicas()[0].warnings()) options.warn(warning);
+  }
   const std::string no_array = task->no_array();
   if (tasks::ResultFiles::format_of(options) == tasks::ResultFormat::npy && !no_array.empty()) {
     fail(Errc::invalid_argument, "{}: {}", options.output, no_array);

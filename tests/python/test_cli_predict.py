@@ -166,6 +166,31 @@ def test_tensors(tmp_path: Path) -> None:
     assert "no array" in lines(tmp_path / "bad.jsonl")[0]["reason"]
 
 
+def test_a_model_that_was_exported_in_training_mode(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    info = helper.make_tensor_value_info
+    values = {"scale": [2, 3], "bias": [1, -1], "mean": [0.5, 1], "var": [4, 9], "ratio": 0.5}
+    constants = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in values.items()]
+    constants.append(numpy_helper.from_array(np.array(True), "train"))
+    names = ["x", "scale", "bias", "mean", "var"]
+    nodes = [
+        helper.make_node("BatchNormalization", names, ["b", "m", "v"], training_mode=1),
+        helper.make_node("Dropout", ["b", "ratio", "train"], ["y"]),
+    ]
+    given, result = (info(name, onnx.TensorProto.FLOAT, ["n", 2]) for name in "xy")
+    graph = helper.make_graph(nodes, "g", [given], [result], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), tmp_path / "m.onnx")
+    rows = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    np.save(tmp_path / "in.npy", rows)
+    command = ["predict", tmp_path / "m.onnx", "--task", "tensors", "--input", tmp_path / "in.npy", "--output"]
+    done = tercel(*command, tmp_path / "out.npy", "--batch-size", 7, "--quiet")
+    assert done.returncode == 0 and "training mode: 2 of its operators" in done.stderr.decode()
+    expected = (rows - values["mean"]) / np.sqrt(np.add(values["var"], 1e-5)) * values["scale"] + values["bias"]
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
+
+
 def test_integers_that_the_model_cannot_take_are_bad(tmp_path: Path) -> None:
     import onnx
     from onnx import helper
