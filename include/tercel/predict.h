@@ -26,14 +26,14 @@
 namespace tercel {
 
 struct PredictProgress {
-  int64_t records = 0;   // whose results are written, bad ones included
-  int64_t rejected = 0;  // bad ones
-  int64_t tokens = 0;    // computed in this run
-  double seconds = 0;    // of this run, from the first record on
-  double records_per_second = 0;
+  int64_t records = 0;            // whose results are written, bad ones included
+  int64_t rejected = 0;           // bad ones
+  int64_t tokens = 0;             // computed in this run
+  double seconds = 0;             // of this run, from the first record on
+  double records_per_second = 0;  // computed
   double tokens_per_second = 0;
   double wait_share = 0;    // of the replicas' time: waiting for data
-  double fraction = 0;      // of the input; 0 when its size is unknown
+  double fraction = 0;      // of the input, computed; 0 when its size is unknown
   double seconds_left = 0;  // 0 when unknown
 };
 

@@ -47,10 +47,12 @@ void check(const PredictOptions& options) {
   if (!options.rejects.empty() && options.rejects == options.output) {
     fail(Errc::invalid_argument, "{}: results and rejects need files of their own", options.output);
   }
-  std::set<std::string> carried{"index", options.id_field};
-  for (const std::string& name : options.keep) {
+  std::set<std::string> carried{"index"};
+  std::vector<std::string> names{options.id_field};
+  names.insert(names.end(), options.keep.begin(), options.keep.end());
+  for (const std::string& name : names) {
     if (carried.insert(name).second) continue;
-    fail(Errc::invalid_argument, "keep: a result has a field \"{}\" already", name);
+    fail(Errc::invalid_argument, "id_field, keep: a result has a field \"{}\" already", name);
   }
 }
 

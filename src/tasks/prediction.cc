@@ -87,13 +87,15 @@ class Prediction {
     now.rejected = commit_.rejected;
     now.tokens = tokens_;
     now.seconds = seconds_since(start_);
-    now.records_per_second = static_cast<double>(commit_.records - first_record_) / now.seconds;
+    now.records_per_second = static_cast<double>(computed_) / now.seconds;
     now.tokens_per_second = static_cast<double>(tokens_) / now.seconds;
     const double time = now.seconds * static_cast<double>(replicas_.size());
     now.wait_share = std::min(1.0, wait_seconds_ / time);
-    now.fraction = reader_->fraction_read();
-    const double done = now.fraction - first_fraction_;
-    if (done > 0) now.seconds_left = now.seconds * (1 - now.fraction) / done;
+    const double done = fraction_computed();
+    if (done > 0) {
+      now.fraction = first_fraction_ + done;
+      now.seconds_left = now.seconds * (1 - now.fraction) / done;
+    }
     return now;
   }
 
@@ -141,6 +143,14 @@ class Prediction {
             .memory_limit = options_.loader_memory,
             .strict = options_.strict,
             .first_record = first_record_});
+  }
+
+  // Of the input, in this run: what was read of it, which is ahead of what was computed.
+  double fraction_computed() const {
+    const int64_t read = loader_->stats().records;
+    if (read == 0) return 0;
+    return (reader_->fraction_read() - first_fraction_) * static_cast<double>(computed_) /
+           static_cast<double>(read);
   }
 
   // On a worker of the loader.
@@ -226,6 +236,7 @@ class Prediction {
     for (const data::Example& example : batch.examples) {
       if (block.outcomes.try_emplace(example.record).second) ++block.jobs_left;
     }
+    computed_ += std::ssize(batch.rejected);
     for (data::Record& record : batch.rejected) {
       const int64_t index = record.index;
       block.outcomes[index].rejected = std::move(record);
@@ -244,6 +255,7 @@ class Prediction {
       result = ResultFiles::render(*task_, job, format_);
     }
     const std::lock_guard lock(mutex_);
+    ++computed_;
     for (OpenBlock& block : blocks_) {
       if (block.end && job.record >= *block.end) continue;
       block.outcomes[job.record].result = std::move(result);
@@ -355,6 +367,7 @@ class Prediction {
   std::exception_ptr error_;
   bool write_failed_ = false;
   int64_t tokens_ = 0;
+  int64_t computed_ = 0;  // records, bad ones included
   double wait_seconds_ = 0;
 
   // Of the caller's thread (the numbers of records under the mutex too).

@@ -250,6 +250,7 @@ def test_refusals(tmp_path: Path) -> None:
                                       "--output", "-")  # fmt: skip
     for name in ("id", "index"):
         assert f'a field "{name}" already' in refused(*command, "-", "--keep", name)
+    assert 'a field "index" already' in refused(*command, "-", "--id-field", "index")
     assert "loader_memory = 0" in refused(*command, tmp_path / "zero.npy", "--loader-memory", "0")
     assert "max_record_bytes = 0" in refused(*command, "-", "--max-record", "0")
     assert not (tmp_path / "zero.npy.journal").exists()
@@ -309,6 +310,30 @@ def test_killed_at_any_moment(job: tuple, tmp_path: Path, name: str) -> None:
     assert (tmp_path / "bad.jsonl").read_bytes() == expected["bad.jsonl"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", name]
     assert continued > 0
+
+
+def test_progress_says_what_is_computed_not_what_is_read(tmp_path: Path) -> None:
+    import pty
+
+    given = [{"question": "Who jumps?", "context": " ".join(WORDS * 16)} for _ in range(60)]
+    source = write_lines(tmp_path / "in.jsonl", given)
+    command = ["predict", MODEL, "--task", "question-answering", "--input", source, "--output", tmp_path / "o.jsonl"]
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([TERCEL, *map(str, command), "--threads", "1"], stderr=end, stdout=subprocess.DEVNULL)
+    os.close(end)
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+    except OSError:  # the end of a terminal
+        pass
+    os.close(terminal)
+    assert process.wait() == 0
+    bars = [line for line in shown.decode().split("\r") if line.startswith("[")]
+    percents = [int(bar.split("]")[1].split("%")[0]) for bar in bars]
+    assert percents == sorted(percents) and percents[0] < 70 and percents[-1] == 100
+    for part in ("records, ", "/s, ", " tokens/s, ", "waiting ", " left"):
+        assert part in bars[0]
 
 
 def interrupted(command: list, target: Path, *, stdin: object = None) -> str:
