@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "src/session/load_replicas.h"
+#include "src/tasks/replica_layout.h"
 #include "tercel/tasks.h"
 
 namespace tercel {
@@ -182,6 +183,18 @@ TEST_F(ReplicasOnNodes, ShareTheThreadsOfTheirNode) {
   EXPECT_EQ(parts.size(), 6U);
   EXPECT_EQ(parts.nodes(), 2U);
   EXPECT_EQ(parts[5].options().cpus, CpuList{allowed_[0]});
+}
+
+TEST_F(ReplicasOnNodes, AreOnAllNodesInTheFastestLayout) {
+  std::atomic<int> runs{0};
+  const auto run = [&](const Session& session) {
+    session.run(inputs_of(3, 20, 1));
+    ++runs;
+  };
+  const auto fastest = tasks::fastest_replicas(load({.devices = "cpu,cpu"}), run);
+  EXPECT_EQ(fastest.nodes(), 2U);
+  EXPECT_EQ(fastest.size() % 2, 0U);
+  EXPECT_GE(runs, 4);
 }
 
 TEST_F(ReplicasOnNodes, AreNotDealtWhereANodeWouldHaveNone) {

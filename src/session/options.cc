@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
 #include "src/base/numa.h"
 

@@ -4,6 +4,8 @@
 #include <new>
 #include <stdexcept>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
 #include "src/base/request_threads.h"
 #include "src/session/choose_dtype.h"
