@@ -1,6 +1,7 @@
 #include "tercel/predict.h"
 
 #include <chrono>
+#include <fstream>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -143,7 +144,7 @@ std::filesystem::path journal_of(const PredictOptions& options) {
   return options.output + ".journal";
 }
 
-bool exists(const std::filesystem::path& path) {
+bool is_there(const std::filesystem::path& path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored);
 }
@@ -157,10 +158,31 @@ void check_new(const PredictOptions& options, bool unfinished) {
          options.output);
   }
   for (const std::string& file : {options.output, options.rejects}) {
-    if (file.empty() || !exists(file)) continue;
+    if (file.empty() || !is_there(file)) continue;
     fail(Errc::invalid_argument, "{}: it exists; --overwrite replaces it", file);
   }
 }
+
+// An empty journal, so that a run that is killed while it loads the model has begun: the output
+// that it was to replace does not pass for its own. Removed unless the journal was written.
+class BeginMark {
+ public:
+  explicit BeginMark(std::filesystem::path journal) : journal_(std::move(journal)) {
+    if (!is_there(journal_)) made_ = std::ofstream(journal_).is_open();
+  }
+  ~BeginMark() {
+    std::error_code ignored;
+    if (made_ && std::filesystem::is_empty(journal_, ignored)) {
+      std::filesystem::remove(journal_, ignored);
+    }
+  }
+  BeginMark(const BeginMark&) = delete;
+  BeginMark& operator=(const BeginMark&) = delete;
+
+ private:
+  std::filesystem::path journal_;
+  bool made_ = false;
+};
 
 // Says, of whatever ended a run, what can be done.
 [[noreturn]] void fail_resumable(const Error& error, const std::filesystem::path& journal) {
@@ -247,9 +269,11 @@ PredictSummary predict(const std::filesystem::path& model, const PredictOptions&
       Journal(path).remove();
       return completed(state->commit.records, state->commit.rejected);
     }
-  } else if (exists(options.output)) {
+  } else if (is_there(options.output) && !is_there(path)) {
     return completed(0, 0);
   }
+  std::optional<BeginMark> mark;
+  if (options.overwrite) mark.emplace(path);
   return loaded_and_run(model, options, identity, state);
 }
 

@@ -389,6 +389,20 @@ def test_dtype_auto_and_the_instruction_set_stay_what_they_were(job: tuple, tmp_
         assert target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
+def test_an_output_that_was_to_be_replaced_is_not_complete(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", [{"text": "x"}])
+    target, journal = tmp_path / "o.jsonl", tmp_path / "o.jsonl.journal"
+    command = ["predict", EMBED, "--task", "embedding", "--input", source, "--output", target]
+    output(*command)
+    expected = target.read_bytes()
+    assert "tpu" in refused(*command, "--overwrite", "--devices", "tpu")
+    assert target.read_bytes() == expected and not journal.exists()
+    target.write_bytes(b"of an earlier run")
+    journal.touch()  # killed while it loaded the model
+    output(*command, "--resume")
+    assert target.read_bytes() == expected and not journal.exists()
+
+
 def test_one_process_at_a_run(tmp_path: Path) -> None:
     target = tmp_path / "o.npy"
     command = ["predict", EMBED, "--task", "embedding", "--input", "-", "--output", target]
