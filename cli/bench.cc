@@ -24,13 +24,14 @@ using Clock = std::chrono::steady_clock;
 constexpr int kLeastRuns = 5;
 constexpr float kLongest = 3600;  // seconds that one line is measured
 // A mix of lengths: those of short texts, of which a few are long, 4 to 200 tokens.
+constexpr int64_t kMixedLongest = 200;
 constexpr double kMixedMedian = 24;
 constexpr double kMixedSpread = 0.8;  // of the logarithm
 
 struct BenchCommand {
   std::string model;
   std::string batches = "1,2,4,8,16,32";
-  std::string lengths;  // empty: 16, 128, and mixed where there is a mask
+  std::string lengths;  // empty: 16, 128 or the model's most, and mixed where there is a mask
   float seconds = 1;
   uint64_t seed = 0;
   std::string plot;
@@ -92,7 +93,15 @@ bool has_length(const Session& session) {
   });
 }
 
-std::vector<int64_t> lengths_of(const std::string& lengths, int64_t batch, uint64_t seed) {
+// Tokens of a row that the model is made for, if it says so; `otherwise` if that is less.
+int64_t longest_of(const Session& session, int64_t otherwise) {
+  const auto found = session.metadata().find("tercel.max_length");
+  if (found == session.metadata().end()) return otherwise;
+  return std::min<int64_t>(otherwise, std::strtoll(found->second.c_str(), nullptr, 10));
+}
+
+std::vector<int64_t> lengths_of(const std::string& lengths, int64_t batch, int64_t longest,
+                                uint64_t seed) {
   const auto rows = static_cast<std::size_t>(batch);
   if (lengths != "mixed") {
     return std::vector<int64_t>(rows, std::stoll(lengths));
@@ -101,7 +110,8 @@ std::vector<int64_t> lengths_of(const std::string& lengths, int64_t batch, uint6
   std::normal_distribution<double> normal(std::log(kMixedMedian), kMixedSpread);
   std::vector<int64_t> drawn(rows);
   std::generate(drawn.begin(), drawn.end(), [&] {
-    return static_cast<int64_t>(std::clamp(std::exp(normal(generator)), 4.0, 200.0));
+    const double length = std::max(std::exp(normal(generator)), 4.0);
+    return static_cast<int64_t>(std::min(length, static_cast<double>(longest)));
   });
   return drawn;
 }
@@ -143,7 +153,8 @@ NamedTensors make_inputs(const Session& session, const std::vector<int64_t>& len
 Row measure(const Session& session, const std::string& lengths, int64_t batch,
             const BenchCommand& command) {
   const auto rows = lengths.empty() ? std::vector<int64_t>(static_cast<std::size_t>(batch), 1)
-                                    : lengths_of(lengths, batch, command.seed);
+                                    : lengths_of(lengths, batch, longest_of(session, kMixedLongest),
+                                                 command.seed);
   const NamedTensors inputs = make_inputs(session, rows, command.seed);
   Row row{lengths, batch, 0, {}};
   for (const int64_t length : rows) row.tokens += length;
@@ -186,12 +197,13 @@ Json to_json(const std::vector<Row>& rows) {
   return list;
 }
 
-std::string plot_of(const std::vector<Row>& rows, const BenchCommand& command) {
+std::string plot_of(const std::vector<Row>& rows, const BenchCommand& command, int64_t longest) {
   std::vector<PlotLine> lines;
   for (const Row& row : rows) {
-    const std::string name = row.lengths.empty()      ? "samples"
-                             : row.lengths == "mixed" ? "4 to 200 tokens, mixed"
-                                                      : row.lengths + " tokens";
+    const std::string name = row.lengths.empty() ? "samples"
+                             : row.lengths == "mixed"
+                                 ? fmt::format("4 to {} tokens, mixed", longest)
+                                 : row.lengths + " tokens";
     if (lines.empty() || lines.back().name != name) lines.push_back({name, {}});
     const double speed = row.per_second(row.lengths.empty() ? row.batch : row.tokens);
     lines.back().points.emplace_back(static_cast<double>(row.batch), speed);
@@ -220,7 +232,12 @@ std::vector<std::string> mixes_of(const Session& session, const std::string& lis
     if (list.empty()) return {""};
     reject("--lengths {}: no input of the model has an open dimension beside the batch", list);
   }
-  if (list.empty()) return split_list(has_mask(session) ? "16,128,mixed" : "16,128");
+  if (list.empty()) {
+    std::string lengths = std::to_string(longest_of(session, 16));
+    const int64_t longer = longest_of(session, 128);
+    if (longer > 16) lengths += fmt::format(",{}", longer);
+    return split_list(lengths + (has_mask(session) ? ",mixed" : ""));
+  }
   auto mixes = split_list(list);
   for (const std::string& mix : mixes) {
     if (mix != "mixed") {
@@ -255,7 +272,8 @@ void run(const BenchCommand& command) {
     }
   }
   if (command.json) print(to_text(to_json(rows)));
-  if (!command.plot.empty()) write_file(command.plot, plot_of(rows, command));
+  if (!command.plot.empty())
+    write_file(command.plot, plot_of(rows, command, longest_of(session, kMixedLongest)));
 }
 
 }  // namespace
@@ -263,15 +281,15 @@ void run(const BenchCommand& command) {
 void add_bench(CommandLine& line) {
   auto shared = std::make_shared<BenchCommand>();
   BenchCommand& command = *shared;
-  Options options =
-      line.add("bench", "Measure a model's latency and throughput by batch and length",
-               "  tercel bench models/minilm-qa\n"
-               "  tercel bench models/minilm-qa --batches 1,8,64 --lengths 32,256 --dtype int8 "
-               "--plot speed.svg\n"
-               "Inputs are made up. `mixed` are rows of 4 to 200 tokens, padded to the longest of "
-               "the batch;\n"
-               "tokens/s counts real ones only.",
-               [shared] { run(*shared); });
+  Options options = line.add(
+      "bench", "Measure a model's latency and throughput by batch and length",
+      "  tercel bench models/minilm-qa\n"
+      "  tercel bench models/minilm-qa --batches 1,8,64 --lengths 32,256 --dtype int8 "
+      "--plot speed.svg\n"
+      "Inputs are made up. `mixed` are rows of 4 to 200 tokens, but no more than the model "
+      "takes,\n"
+      "padded to the longest of the batch; tokens/s counts real ones only.",
+      [shared] { run(*shared); });
   options.text("model", command.model, "MODEL", "A checkpoint's directory or an ONNX file",
                Need::required);
   options.text("--batches", command.batches, "N,…", "Rows that run together");

@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/models.h"
 
 namespace tercel::cli {
 namespace {
@@ -57,6 +58,7 @@ Json to_json(const PredictCommand& command, const PredictSummary& summary) {
           {"tokens_per_second", summary.tokens_per_second},
           {"wait_share", summary.wait_share},
           {"replicas", summary.replicas},
+          {"nodes", summary.nodes},
           {"threads", summary.threads}};
 }
 
@@ -74,9 +76,10 @@ std::string plain_text(const PredictCommand& command, const PredictSummary& summ
   return text + fmt::format(
                     "\ntime         {}, {:.1f} records/s, {:.0f} tokens/s\n"
                     "waiting      {:.1f} % of the time for data\n"
-                    "replicas     {}, threads of each: {}\n",
+                    "replicas     {}{}, threads of each: {}\n",
                     duration(summary.seconds), summary.records_per_second,
                     summary.tokens_per_second, 100 * summary.wait_share, summary.replicas,
+                    summary.nodes > 1 ? fmt::format(" on {} NUMA nodes", summary.nodes) : "",
                     summary.threads == 0 ? "all" : std::to_string(summary.threads));
 }
 
@@ -87,6 +90,7 @@ void run(PredictCommand command) {
   }
   command.predict.commit_seconds = command.commit_seconds;
   command.predict.cancel = &interrupted();
+  command.predict.warn = [](const std::string& warning) { warn({warning}); };
   const bool progress = stderr_is_terminal() && !command.quiet;
   if (progress) command.predict.progress = show;
   PredictSummary summary;
@@ -152,7 +156,9 @@ void add_predict(CommandLine& line) {
       "given with --resume. Bad records (broken JSON, a missing field, bad UTF-8, too long) are\n"
       "counted, written to --rejects, and do not stop the run. A list of devices, such as "
       "cpu,cpu,\n"
-      "runs a replica of the model on each; replicas on the CPU share the weights.",
+      "runs a replica of the model on each; replicas on the CPU share the weights, those of a "
+      "NUMA\n"
+      "node theirs.",
       [shared] { run(*shared); });
   options.text("model", command.model, "MODEL", "A checkpoint's directory or an ONNX file",
                Need::required);

@@ -65,6 +65,8 @@ function(tercel_cuda_library)
   target_link_libraries(tercel_cuda PRIVATE tercel_ops_cpu CUDA::cudart_static ${CMAKE_DL_LIBS})
   # One function is its interface; what it has of other layers is its own copy.
   target_link_options(tercel_cuda PRIVATE -Wl,--exclude-libs,ALL -Wl,-Bsymbolic)
+  # Few sources for the host, which name their parts alike: they stay units of their own.
+  set_target_properties(tercel_cuda tercel_kernels_cuda PROPERTIES UNITY_BUILD OFF)
   set_target_properties(tercel_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
   install(TARGETS tercel_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT cuda)
 endfunction()

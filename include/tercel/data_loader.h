@@ -100,8 +100,9 @@ struct Batch {
   int64_t tokens = 0;             // the sum of their lengths
   // Bad records that were met, in order; each is in one batch.
   std::vector<Record> rejected;
-  // Set when a block ends here: every record with an index below is in this batch or an earlier
-  // one. Such a batch may be without examples, when all records of a block were bad.
+  // Set when a block ends here: every record of this rank with an index below is in this batch or
+  // an earlier one; of a map-style data set, so many of the sampler's indices are. Such a batch may
+  // be without examples, when all records of a block were bad.
   std::optional<int64_t> complete_up_to;
 };
 

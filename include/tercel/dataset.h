@@ -20,13 +20,14 @@
 
 namespace tercel::data {
 
-// JSON that is none of the simple types: an object, or an array that is no tensor.
+// JSON that is none of the simple types: an object, an array that is no tensor, or an integer
+// beyond i64.
 struct JsonText {
   std::string text;
 };
 
 // A field of a record. An array of numbers (nested ones: of equal lengths) is a tensor, i64 when
-// all are integers, f32 otherwise.
+// all are integers, f64 otherwise.
 using Value = std::variant<std::monostate, bool, int64_t, double, std::string, Tensor, JsonText>;
 
 struct Field {

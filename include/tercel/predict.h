@@ -26,14 +26,14 @@
 namespace tercel {
 
 struct PredictProgress {
-  int64_t records = 0;   // whose results are written, bad ones included
-  int64_t rejected = 0;  // bad ones
-  int64_t tokens = 0;    // computed in this run
-  double seconds = 0;    // of this run, from the first record on
-  double records_per_second = 0;
+  int64_t records = 0;            // whose results are written, bad ones included
+  int64_t rejected = 0;           // bad ones
+  int64_t tokens = 0;             // computed in this run
+  double seconds = 0;             // of this run, from the first record on
+  double records_per_second = 0;  // computed
   double tokens_per_second = 0;
   double wait_share = 0;    // of the replicas' time: waiting for data
-  double fraction = 0;      // of the input; 0 when its size is unknown
+  double fraction = 0;      // of the input, computed; 0 when its size is unknown
   double seconds_left = 0;  // 0 when unknown
 };
 
@@ -66,7 +66,8 @@ struct PredictOptions {
   bool strict = false;     // end at the first bad record
 
   tasks::QuestionAnsweringOptions answering;
-  // Empty devices: the CPU, with as many replicas as a measurement on the first batch finds best.
+  // Empty devices: the CPU, with as many replicas as a measurement on the first batch finds best,
+  // one for each NUMA node at least.
   SessionOptions session = [] {
     SessionOptions own;
     own.devices.clear();
@@ -80,6 +81,8 @@ struct PredictOptions {
   double commit_seconds = 1;  // between two moments at which what is written is made safe
 
   const CancelFlag* cancel = nullptr;
+  // Called for each of Session::warnings() once the model is loaded.
+  std::function<void(const std::string& warning)> warn;
   // Called by the thread that called predict, a few times a second.
   std::function<void(const PredictProgress&)> progress;
 };
@@ -89,6 +92,7 @@ struct PredictSummary : PredictProgress {
   bool already_complete = false;  // `resume`, and the output was there
   int replicas = 0;
   int threads = 0;  // of a replica; 0: all of a device
+  int nodes = 0;    // NUMA nodes that they were dealt over, each with a copy of the weights
   double load_seconds = 0;
 };
 

@@ -10,7 +10,6 @@
 #include <functional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "tercel/export.h"
@@ -23,16 +22,22 @@ class TERCEL_API Replicas {
  public:
   // options.devices: a list with an entry for each replica, "cpu,cpu" or "cuda:0,cuda:1"; a device
   // may be named more than once. options.threads: of each replica; 0 divides the CPUs that the
-  // process may use among the replicas on the CPU. Replicas on the CPU share one copy of the
-  // weights. Throws as Session::load does.
+  // process may use among the replicas on the CPU. These share one copy of the weights; on a
+  // machine of several NUMA nodes, if there are as many replicas as nodes at least and options.cpus
+  // is empty, they are dealt over the nodes, stay on their node's CPUs (each one's options().cpus),
+  // and share a copy with a cap on memory of its own for each node. Throws as Session::load does.
   static Replicas load(const std::filesystem::path& path, const SessionOptions& options = {});
 
-  // `count` replicas of `session`, a CPU's, with `threads` threads each. One replica with as many
-  // threads as the session has is the session itself.
-  static Replicas of(const Session& session, int count, int threads);
+  // Sessions of one model that were made otherwise; one at least.
+  explicit Replicas(std::vector<Session> sessions);
+
+  // On the CPU: so many replicas in the place of each, which share its weights and its threads.
+  Replicas split(int parts) const;
 
   std::size_t size() const { return sessions_.size(); }
   const Session& operator[](std::size_t index) const { return sessions_[index]; }
+  // NUMA nodes that they were dealt over; 1 when they were not.
+  std::size_t nodes() const;
 
   // Calls work(session, item) once for each item of [0, items), on as many threads as there are
   // replicas, each with its own; a replica takes the next item when it is done with one. The
@@ -47,7 +52,6 @@ class TERCEL_API Replicas {
                                 const RunOptions& options = {}) const;
 
  private:
-  explicit Replicas(std::vector<Session> sessions) : sessions_(std::move(sessions)) {}
   std::vector<Session> sessions_;  // one or more
 };
 

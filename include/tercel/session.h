@@ -79,6 +79,10 @@ struct SessionOptions {
   bool throughput = false;
   // Keep each worker on a CPU of its own. Callers stay where the system puts them.
   bool pin = false;
+  // CPUs, by the system's numbers, that the model is loaded on and that the session's threads stay
+  // on, and callers for as long as a request lasts; the weights then lie in the memory near them.
+  // Empty: all that the process may use. tercel::Replicas sets it to spread over NUMA nodes.
+  std::vector<int> cpus;
 };
 
 // One named input or output of a model.
@@ -153,12 +157,18 @@ class TERCEL_API Session {
   // A session over the same weights (they are shared, and so is the cap on memory) with `threads`
   // threads of its own, so that both run at full speed side by side. See tercel/replicas.h.
   Session replica(int threads) const;
+  // The same session on `cpus` (SessionOptions::cpus), with a copy of the weights of its own, and a
+  // cap of its own on memory. Loads the model again, in the types that this one has.
+  Session copy(const std::vector<int>& cpus, int threads) const;
 
   const std::vector<TensorInfo>& inputs() const;
   const std::vector<TensorInfo>& outputs() const;
   // ONNX's metadata_props, among them what a checkpoint's configuration says ("tercel.task").
   const std::map<std::string, std::string>& metadata() const;
   const SessionOptions& options() const;
+  // How weights are held: "f32", or of what dtype auto chose "i8, others bf16, among them w1, w2".
+  // Sessions of one model, device and instruction set that say the same give the same bits.
+  std::string weight_types() const;
   // What was odd about the model but no reason to refuse it, one sentence each.
   const std::vector<std::string>& warnings() const;
 

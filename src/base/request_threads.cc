@@ -3,7 +3,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
-#include <vector>
+#include <utility>
 
 #include <pthread.h>
 #include <sched.h>
@@ -13,17 +13,6 @@
 
 namespace tercel {
 namespace {
-
-std::vector<int> affinity_mask() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cpus;
-  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
 
 void pin_this_thread(int cpu) {
   cpu_set_t set;
@@ -36,8 +25,7 @@ void pin_this_thread(int cpu) {
 }
 
 // `pool` is new: nobody else has its workers, so that each takes one of the ranges.
-void pin_workers(ThreadPool& pool) {
-  const std::vector<int> cpus = affinity_mask();
+void pin_workers(ThreadPool& pool, const CpuList& cpus) {
   if (cpus.empty()) fail(Errc::unsupported, "threads cannot be pinned: no affinity can be read");
   const auto caller = std::this_thread::get_id();
   std::atomic<int> inside{0};
@@ -49,10 +37,19 @@ void pin_workers(ThreadPool& pool) {
   });
 }
 
+// Workers inherit the CPUs of the thread that starts them.
+ThreadPool pool_on(const CpuList& cpus, int threads) {
+  const OnCpus here(cpus);
+  return ThreadPool(threads);
+}
+
 }  // namespace
 
-RequestThreads::RequestThreads(int threads, bool pin) : pool_(threads), alone_(pool_.size()) {
-  if (pin && pool_.size() > 1 && !this_thread().in_parallel) pin_workers(pool_);
+RequestThreads::RequestThreads(int threads, bool pin, CpuList cpus)
+    : cpus_(std::move(cpus)), pool_(pool_on(cpus_, threads)), alone_(pool_.size()) {
+  if (pin && pool_.size() > 1 && !this_thread().in_parallel) {
+    pin_workers(pool_, cpus_.empty() ? allowed_cpus() : cpus_);
+  }
 }
 
 std::shared_ptr<RequestThreads> RequestThreads::shared(bool pin) {
@@ -69,6 +66,7 @@ std::shared_ptr<RequestThreads> RequestThreads::shared(bool pin) {
 
 RequestThreads::Request::Request(RequestThreads& threads, Share share, FunctionRef<void()> may_wait)
     : threads_(threads),
+      on_cpus_(threads.cpus_),
       alone_(share == Share::alone),
       was_in_parallel_(this_thread().in_parallel),
       had_requests_(this_thread().requests) {

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "src/base/function_ref.h"
+#include "src/base/numa.h"
 #include "src/base/queue_of_callers.h"
 #include "src/base/thread_pool.h"
 
@@ -15,9 +16,10 @@ namespace tercel {
 
 class RequestThreads {
  public:
-  // As ThreadPool. `pin`: each worker stays on a CPU of the process's affinity mask, from its
-  // second one on; callers are the program's to place.
-  explicit RequestThreads(int threads, bool pin = false);
+  // As ThreadPool. `cpus`: the workers stay on them, and callers as long as a request lasts; empty:
+  // all may run wherever the process may. `pin`: each worker stays on a CPU of `cpus`, or of the
+  // process's affinity mask, from its second one on.
+  explicit RequestThreads(int threads, bool pin = false, CpuList cpus = {});
 
   // The available_cpus() threads that whoever wants all of them shares. They last while somebody
   // holds them.
@@ -41,12 +43,14 @@ class RequestThreads {
 
    private:
     RequestThreads& threads_;
+    const OnCpus on_cpus_;
     const bool alone_;
     const bool was_in_parallel_;
     const std::atomic<int>* const had_requests_;
   };
 
  private:
+  const CpuList cpus_;
   ThreadPool pool_;
   alignas(64) std::atomic<int> requests_{0};  // that run
   QueueOfCallers alone_;

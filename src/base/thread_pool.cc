@@ -10,11 +10,11 @@
 #include <vector>
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 #include "src/base/cgroup.h"
 #include "src/base/fail.h"
+#include "src/base/numa.h"
 #include "src/base/this_thread.h"
 
 namespace tercel {
@@ -71,10 +71,8 @@ ThisThread& this_thread() {
 }
 
 int available_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cpus = static_cast<int>(std::thread::hardware_concurrency());
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) cpus = CPU_COUNT(&set);
+  auto cpus = static_cast<int>(allowed_cpus().size());
+  if (cpus == 0) cpus = static_cast<int>(std::thread::hardware_concurrency());
   const double quota = cgroup_cpu_quota("/proc/self/cgroup", "/sys/fs/cgroup");
   if (quota > 0) cpus = static_cast<int>(std::min(std::ceil(quota), static_cast<double>(cpus)));
   return std::max(1, cpus);

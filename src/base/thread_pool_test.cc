@@ -182,6 +182,35 @@ TEST(RequestThreads, PinnedWorkersHaveOneCpu) {
   });
 }
 
+TEST(RequestThreads, StayOnTheirCpusAndCallersForTheRequest) {
+  const CpuList before = allowed_cpus();
+  for (const int cpu : before) {
+    RequestThreads threads(3, false, {cpu});
+    ThreadPool& pool = threads.pool();
+    std::atomic<int> inside{0};
+    const auto all_are_there = [&] {
+      inside = 0;
+      pool.parallel_for(3, 1, [&](int64_t, int64_t) {
+        EXPECT_EQ(allowed_cpus(), CpuList{cpu});
+        ++inside;
+        while (inside < 3) std::this_thread::yield();
+      });
+    };
+    for (const Share share : {Share::together, Share::alone}) {
+      const RequestThreads::Request request(threads, share, [] {});
+      EXPECT_EQ(allowed_cpus(), CpuList{cpu});
+      if (share == Share::together) all_are_there();
+    }
+    EXPECT_EQ(allowed_cpus(), before);
+  }
+}
+
+TEST(RequestThreads, OnTheirCpusAreAsManyAsThose) {
+  const CpuList allowed = allowed_cpus();
+  EXPECT_EQ(RequestThreads(0, false, {allowed[0]}).pool().size(), 1);
+  EXPECT_LE(RequestThreads(0, true, allowed).pool().size(), static_cast<int>(allowed.size()));
+}
+
 TEST(QueueOfCallers, LetsThemInAsTheyCame) {
   QueueOfCallers queue(1);
   queue.enter([] {});

@@ -23,16 +23,17 @@ int64_t Blocks::look_ahead() const {
 }
 
 bool Blocks::is_whole() const {
-  return end_ - begin_ >= look_ahead() || bytes_ >= options_.memory_limit / 4;
+  return in_block_ >= look_ahead() || bytes_ >= options_.memory_limit / 4;
 }
 
 void Blocks::add(Loaded loaded, std::deque<PlannedBatch>& planned) {
-  ++end_;
+  ++in_block_;
   bytes_ += loaded.bytes;
+  const int64_t before = std::exchange(end_, loaded.complete_up_to);
   if (!loaded.record.error.empty()) rejected_.push_back(std::move(loaded.record));
   for (Example& example : loaded.examples) {
     const std::size_t bytes = example.bytes();
-    examples_.emplace_back(std::move(example), bytes);
+    examples_.push_back({std::move(example), bytes, before});
   }
   if (options_.max_tokens == 0) {
     cut_in_order(planned, false);
@@ -49,9 +50,9 @@ void Blocks::finish(std::deque<PlannedBatch>& planned) {
   }
 }
 
-PlannedBatch Blocks::batch_of(std::vector<std::pair<Example, std::size_t>> members) const {
+PlannedBatch Blocks::batch_of(std::vector<Waiting> members) const {
   PlannedBatch planned;
-  for (auto& [example, bytes] : members) {
+  for (auto& [example, bytes, begin] : members) {
     planned.batch.tokens += example.length;
     planned.bytes += bytes;
     planned.batch.examples.push_back(std::move(example));
@@ -76,13 +77,13 @@ PlannedBatch Blocks::cut_first(std::size_t count) {
   examples_.erase(examples_.begin(), end);
   next.batch.rejected = std::exchange(rejected_, {});
   for (const Record& record : next.batch.rejected) next.bytes += record.bytes();
-  next.batch.complete_up_to = examples_.empty() ? end_ : examples_.front().first.record;
+  next.batch.complete_up_to = examples_.empty() ? end_ : examples_.front().begin;
   next.begins_block = true;
   return next;
 }
 
 void Blocks::close(std::deque<PlannedBatch>& planned) {
-  if (end_ == begin_) return;
+  if (in_block_ == 0) return;
   const std::size_t before = planned.size();
   cut_by_length(planned);
   if (planned.size() == before) planned.emplace_back();
@@ -92,6 +93,7 @@ void Blocks::close(std::deque<PlannedBatch>& planned) {
   for (const Record& record : first.batch.rejected) first.bytes += record.bytes();
   planned.back().batch.complete_up_to = end_;
   begin_ = end_;
+  in_block_ = 0;
   examples_.clear();
   bytes_ = 0;
 }
@@ -99,10 +101,12 @@ void Blocks::close(std::deque<PlannedBatch>& planned) {
 void Blocks::cut_by_length(std::deque<PlannedBatch>& planned) {
   std::vector<RowSize> sizes;
   sizes.reserve(examples_.size());
-  for (const auto& [example, bytes] : examples_) sizes.push_back({example.length, example.group});
+  for (const Waiting& waiting : examples_) {
+    sizes.push_back({waiting.example.length, waiting.example.group});
+  }
   const BatchRule rule{options_.batch_size, options_.max_tokens, options_.count_padding};
   for (const auto& rows : batches_by_length(sizes, rule)) {
-    std::vector<std::pair<Example, std::size_t>> members;
+    std::vector<Waiting> members;
     members.reserve(rows.size());
     for (const std::size_t row : rows) members.push_back(std::move(examples_[row]));
     planned.push_back(batch_of(std::move(members)));

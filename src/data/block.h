@@ -19,6 +19,7 @@ struct Loaded {
   Record record;  // a bad one has an `error`
   std::vector<Example> examples;
   std::size_t bytes = 0;
+  int64_t complete_up_to = 0;  // once it is given out; see Batch
 };
 
 // A batch that is not collated yet.
@@ -44,13 +45,19 @@ class Blocks {
   void cut_in_order(std::deque<PlannedBatch>& planned, bool all);
   PlannedBatch cut_first(std::size_t count);
   void cut_by_length(std::deque<PlannedBatch>& planned);
-  PlannedBatch batch_of(std::vector<std::pair<Example, std::size_t>> members) const;
+  struct Waiting {
+    Example example;
+    std::size_t bytes;
+    int64_t begin;  // what is complete without its record
+  };
+  PlannedBatch batch_of(std::vector<Waiting> members) const;
   int64_t look_ahead() const;
 
   const DataLoaderOptions& options_;
-  int64_t begin_;                                         // number of the block's first record
-  int64_t end_;                                           // and of the one behind its last
-  std::deque<std::pair<Example, std::size_t>> examples_;  // with their bytes
+  int64_t begin_;         // what was complete when the block began
+  int64_t end_;           // what is complete with it
+  int64_t in_block_ = 0;  // records
+  std::deque<Waiting> examples_;
   std::vector<Record> rejected_;
   std::size_t bytes_ = 0;
 };

@@ -43,21 +43,18 @@ void convert(const From* from, int64_t count, To* to) {
 
 template <class T>
 void fill_row(const PadCollate::Input& input, const Example& example, std::span<T> out) {
-  int64_t length = example.length;
+  const Tensor row = input.is_mask ? Tensor() : feature(example, input.name);
+  const int64_t length = input.is_mask ? example.length : row.size();
+  if (length < 0 || length > static_cast<int64_t>(out.size())) {
+    fail(Errc::invalid_argument, "feature \"{}\" of record {} has {} tokens where {} fit",
+         input.name, example.record, length, out.size());
+  }
   if (input.is_mask) {
     std::fill_n(out.begin(), length, T{1});
+  } else if (row.dtype() == Dtype::i32) {
+    convert(row.values<int32_t>().data(), length, out.data());
   } else {
-    const Tensor& row = feature(example, input.name);
-    length = row.size();
-    if (length > static_cast<int64_t>(out.size())) {
-      fail(Errc::invalid_argument, "feature \"{}\" of record {} has {} tokens where {} fit",
-           input.name, example.record, length, out.size());
-    }
-    if (row.dtype() == Dtype::i32) {
-      convert(row.values<int32_t>().data(), length, out.data());
-    } else {
-      convert(row.values<int64_t>().data(), length, out.data());
-    }
+    convert(row.values<int64_t>().data(), length, out.data());
   }
   std::fill(out.begin() + length, out.end(), static_cast<T>(input.is_mask ? 0 : input.padding));
 }

@@ -14,31 +14,40 @@
 namespace tercel::data {
 namespace {
 
-// Whether a quoted field is open at the end of a line, given that one is (or is not) at its begin.
+// Whether a quoted field is open behind the bytes that were pushed so far.
 class Quotes {
  public:
   explicit Quotes(char separator) : separator_(separator) {}
 
-  bool open_after(std::string_view line, bool open) const {
-    if (!open && line.find('"') == std::string_view::npos) return false;
-    bool at_start = !open;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      const char c = line[i];
-      if (open) {
-        if (c != '"') continue;
-        const bool doubled = i + 1 < line.size() && line[i + 1] == '"';
-        if (doubled) ++i;
-        open = doubled;
-      } else {
-        open = at_start && c == '"';
-        at_start = c == separator_;
-      }
+  void push(std::string_view bytes) {
+    if (bytes.empty()) return;
+    const bool quoted = state_ == State::quoted || state_ == State::quote_in_quoted;
+    if (!quoted && bytes.find('"') == std::string_view::npos) {
+      state_ = after(bytes.back());
+    } else {
+      for (const char c : bytes) push(c);
     }
-    return open;
   }
+  bool open() const { return state_ == State::quoted; }
 
  private:
+  enum class State { begin, plain, quoted, quote_in_quoted };
+
+  void push(char c) {
+    if (state_ == State::quoted) {
+      if (c == '"') state_ = State::quote_in_quoted;
+    } else if (c == '"' && state_ != State::plain) {
+      state_ = State::quoted;  // at the begin of a field, or doubled
+    } else {
+      state_ = after(c);
+    }
+  }
+  State after(char plain) const {
+    return plain == separator_ || plain == '\n' ? State::begin : State::plain;
+  }
+
   char separator_;
+  State state_ = State::begin;
 };
 
 // The fields of a whole record.
@@ -93,7 +102,7 @@ class CsvRecords : public FileRecords {
       : name_(file.name),
         limit_(file.max_record_bytes),
         reader_(std::move(file.bytes), file.max_record_bytes),
-        quotes_(separator) {
+        separator_(separator) {
     Record header;
     if (!read(header)) return;
     if (!header.error.empty()) fail(Errc::invalid_file, "{}:1: {}", name_, header.error);
@@ -111,20 +120,15 @@ class CsvRecords : public FileRecords {
 
  private:
   bool read(Record& record) {
+    Quotes quotes(separator_);
+    const auto see = [&](std::string_view bytes) { quotes.push(bytes); };
     do {
       record.raw.clear();
-      if (!reader_.next(record.raw)) return false;
+      if (!reader_.next(record.raw, see)) return false;
     } while (record.raw == "\n" || record.raw == "\r\n");
     record.line = reader_.number();
     bool whole = reader_.whole();
-    std::size_t seen = 0;
-    bool open = false;
-    while (whole) {
-      open = quotes_.open_after(std::string_view(record.raw).substr(seen), open);
-      seen = record.raw.size();
-      if (!open || !reader_.next(record.raw)) break;
-      whole = reader_.whole();
-    }
+    while (quotes.open() && reader_.next(record.raw, see)) whole = whole && reader_.whole();
     if (!whole) {
       record.error = too_long(limit_);
     } else {
@@ -136,7 +140,7 @@ class CsvRecords : public FileRecords {
   std::string name_;
   std::size_t limit_;
   LineReader reader_;
-  Quotes quotes_;
+  char separator_;
   std::shared_ptr<const std::vector<std::string>> columns_;
 };
 

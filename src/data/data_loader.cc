@@ -77,7 +77,6 @@ std::unique_ptr<Sampler> make_sampler(int64_t size, const DataLoaderOptions& opt
 struct DataLoader::State {
   State(std::unique_ptr<LoaderSource> from, DataLoaderOptions chosen)
       : options(std::move(chosen)), source(std::move(from)), blocks(options) {
-    check(options);
     if (!options.collate) options.collate = stack_collate;
     for (int i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
   }
@@ -153,6 +152,7 @@ struct DataLoader::State {
           chunk.is_last = true;
           break;
         }
+        loaded.complete_up_to = source->complete_up_to();
         bytes += loaded.record.raw.size();
         chunk.records.push_back(std::move(loaded));
       }
@@ -298,6 +298,7 @@ struct DataLoader::State {
 };
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions options) {
+  check(options);
   auto sampler = make_sampler(dataset->size(), options);
   state_ = std::make_unique<State>(map_source(std::move(dataset), std::move(sampler)),
                                    std::move(options));
@@ -305,6 +306,7 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, std::unique_ptr<Sampler> sampler,
                        DataLoaderOptions options) {
+  check(options);
   if (options.shuffle || options.world_size > 1) {
     fail(Errc::invalid_argument,
          "a sampler was given: it decides the order, so leave shuffle and world_size alone");
@@ -314,6 +316,7 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, std::unique_ptr<S
 }
 
 DataLoader::DataLoader(std::shared_ptr<IterableDataset> dataset, DataLoaderOptions options) {
+  check(options);
   if (options.shuffle) {
     fail(Errc::invalid_argument,
          "shuffle needs a map-style data set: an iterable one is read in its own order");

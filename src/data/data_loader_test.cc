@@ -225,6 +225,52 @@ TEST(DataLoader, RanksShareAnIterableDataSet) {
   EXPECT_EQ(all.size(), 100U);
 }
 
+TEST(DataLoader, ABlockOfARankEndsAtItsLastRecord) {
+  for (const int64_t max_tokens : {0, 60}) {
+    DataLoader loader(std::shared_ptr<IterableDataset>(new Numbers(1000)),
+                      {.batch_size = max_tokens > 0 ? 0 : 7,
+                       .max_tokens = max_tokens,
+                       .collate = pad(),
+                       .rank = 1,
+                       .world_size = 3,
+                       .look_ahead = 100});
+    std::set<int64_t> seen;
+    int64_t complete = 0;
+    while (const auto batch = loader.next()) {
+      for (const Example& example : batch->examples) seen.insert(example.record);
+      if (!batch->complete_up_to) continue;
+      complete = *batch->complete_up_to;
+      EXPECT_EQ(static_cast<int64_t>(seen.size()), (complete + 1) / 3);
+      EXPECT_EQ(*seen.rbegin(), complete - 1);
+    }
+    EXPECT_EQ(complete, 998);
+  }
+}
+
+TEST(DataLoader, ShufflesBySeedAndSharesAmongRanks) {
+  const auto records = [](uint64_t seed, int64_t rank, int64_t world_size) {
+    DataLoader loader(std::make_shared<const Numbers>(90), {.batch_size = 4,
+                                                            .collate = pad(),
+                                                            .workers = 2,
+                                                            .shuffle = true,
+                                                            .seed = seed,
+                                                            .rank = rank,
+                                                            .world_size = world_size});
+    return records_of(all_batches(loader));
+  };
+  const auto whole = records(3, 0, 1);
+  EXPECT_EQ(std::set<int64_t>(whole.begin(), whole.end()).size(), 90U);
+  EXPECT_FALSE(std::is_sorted(whole.begin(), whole.end()));
+  EXPECT_EQ(records(3, 0, 1), whole);
+  EXPECT_NE(records(4, 0, 1), whole);
+  for (int64_t rank = 0; rank < 3; ++rank) {
+    const auto mine = records(3, rank, 3);
+    ASSERT_EQ(mine.size(), 30U);
+    for (std::size_t i = 0; i < mine.size(); ++i)
+      EXPECT_EQ(mine[i], whole[3 * i + static_cast<std::size_t>(rank)]);
+  }
+}
+
 TEST(DataLoader, DropsTheLastShortBatch) {
   DataLoader loader(std::make_shared<const Numbers>(23),
                     {.batch_size = 5, .collate = pad(), .drop_last = true});
@@ -246,6 +292,9 @@ TEST(DataLoader, RefusesOptionsThatMakeNoSense) {
   refuse({.max_tokens = 10, .drop_last = true}, "drop_last");
   refuse({.rank = 2, .world_size = 2}, "rank 2 of 2");
   refuse({.pin_memory = true}, "pin_memory");
+  EXPECT_THAT(
+      error_of([] { DataLoader(std::make_shared<const Numbers>(1), {.world_size = 0}); }).what(),
+      HasSubstr("world_size = 0"));
 }
 
 TEST(Samplers, GiveEveryIndexOnce) {
@@ -308,6 +357,11 @@ TEST(Collating, PadsAndStacks) {
               HasSubstr("feature \"ids\" is i32 2 in record 0, and i32 1 in record 0"));
   const PadCollate fixed({{"ids", Dtype::i32, 0}}, 3, 4);
   EXPECT_EQ(fixed(examples).at("ids").shape(), (Shape{3, 4}));
+  for (const int64_t length : {5, -1}) {
+    examples[0].length = length;
+    const PadCollate mask({{"mask", Dtype::i64, 0, true}}, 2, 4);
+    EXPECT_THAT(error_of([&] { mask(examples); }).what(), HasSubstr("tokens where 4 fit"));
+  }
   examples[1].features.at("ids") = Tensor::from<int32_t>({1, 2}, {2});
   EXPECT_EQ(stack_collate(examples).at("ids").shape(), (Shape{2, 2}));
 }

@@ -51,13 +51,13 @@ class Numbers {
     if (item.get(number) != simdjson::SUCCESS) return false;
     all_integers_ = all_integers_ && item.get(integer) == simdjson::SUCCESS;
     if (all_integers_) integers_.push_back(integer);
-    floats_.push_back(static_cast<float>(number));
+    floats_.push_back(number);
     return true;
   }
 
   Shape shape_;
   std::vector<int64_t> integers_;
-  std::vector<float> floats_;
+  std::vector<double> floats_;
   bool all_integers_ = true;
 };
 
@@ -71,7 +71,6 @@ Value value_of(element item) {
       return bool(item);
     case element_type::INT64:
       return int64_t(item);
-    case element_type::UINT64:
     case element_type::DOUBLE:
       return double(item);
     case element_type::STRING:
@@ -80,6 +79,7 @@ Value value_of(element item) {
       if (auto tensor = Numbers::tensor_of(item)) return std::move(*tensor);
       break;
     case element_type::OBJECT:
+    case element_type::UINT64:  // beyond what i64 holds
       break;
   }
   return JsonText{simdjson::minify(item)};

@@ -26,25 +26,25 @@ bool LineReader::refill() {
   return begin_ < end_;
 }
 
-void LineReader::keep(std::string& line, std::size_t count) {
+void LineReader::keep(std::string& line, std::string_view bytes) {
   const std::size_t room = limit_ - std::min(limit_, line.size());
-  if (count > room) whole_ = false;
-  line.append(block_.data() + begin_, std::min(count, room));
-  begin_ += count;
+  if (bytes.size() > room) whole_ = false;
+  line.append(bytes.substr(0, room));
+  begin_ += bytes.size();
 }
 
-bool LineReader::next(std::string& line) {
+bool LineReader::next(std::string& line, FunctionRef<void(std::string_view)> see) {
   whole_ = true;
   bool found = false;
   while (begin_ < end_ || refill()) {
     found = true;
     const char* from = block_.data() + begin_;
     const auto* newline = static_cast<const char*>(std::memchr(from, '\n', end_ - begin_));
-    if (newline != nullptr) {
-      keep(line, static_cast<std::size_t>(newline - from) + 1);
-      break;
-    }
-    keep(line, end_ - begin_);
+    const char* to = newline != nullptr ? newline + 1 : block_.data() + end_;
+    const std::string_view bytes(from, static_cast<std::size_t>(to - from));
+    see(bytes);
+    keep(line, bytes);
+    if (newline != nullptr) break;
   }
   if (found) ++number_;
   return found;

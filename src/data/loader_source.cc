@@ -14,8 +14,11 @@ class MapSource : public LoaderSource {
     const auto index = sampler_->next();
     if (!index) return false;
     record.index = *index;
+    ++taken_;
     return true;
   }
+
+  int64_t complete_up_to() const override { return taken_; }
 
   std::vector<Example> load(Record& record) const override {
     std::vector<Example> examples;
@@ -26,6 +29,7 @@ class MapSource : public LoaderSource {
  private:
   std::shared_ptr<const Dataset> dataset_;
   std::unique_ptr<Sampler> sampler_;
+  int64_t taken_ = 0;
 };
 
 class IterableSource : public LoaderSource {
@@ -35,10 +39,14 @@ class IterableSource : public LoaderSource {
 
   bool take(Record& record) override {
     while (dataset_->next(record)) {
-      if (record.index % world_size_ == rank_) return true;
+      if (record.index % world_size_ != rank_) continue;
+      complete_up_to_ = record.index + 1;
+      return true;
     }
     return false;
   }
+
+  int64_t complete_up_to() const override { return complete_up_to_; }
 
   std::vector<Example> load(Record& record) const override { return dataset_->examples(record); }
 
@@ -46,6 +54,7 @@ class IterableSource : public LoaderSource {
   std::shared_ptr<IterableDataset> dataset_;
   int64_t rank_;
   int64_t world_size_;
+  int64_t complete_up_to_ = 0;
 };
 
 }  // namespace

@@ -14,6 +14,8 @@ class LoaderSource {
   // The next entry of this rank: its index, and of a file's record all that reading alone tells;
   // false at the end. One thread at a time.
   virtual bool take(Record& record) = 0;
+  // What is complete once all entries that were taken are given out; see Batch.
+  virtual int64_t complete_up_to() const = 0;
   // Many threads at once; throws as Dataset::get does.
   virtual std::vector<Example> load(Record& record) const = 0;
 };

@@ -87,8 +87,10 @@ TEST_F(ReaderTest, JsonLinesGiveEveryKindOfValue) {
       "a.jsonl",
       "\xEF\xBB\xBF{\"text\": \"caf\\u00e9\", \"n\": 7, \"x\": 0.5, \"yes\": true, \"no\": null, "
       "\"ids\": [[1, 2, 3], [4, 5, 6]], \"v\": [1, 2.5], \"o\": {\"a\": [1, [2]]}, \"r\": "
-      "[[1], [2, 3]], \"e\": []}\r\n\n  \n{\"text\": \"last, without a line end\"}")});
+      "[[1], [2, 3]], \"e\": [], \"hash\": 18446744073709551615}\r\n\n  \n"
+      "{\"text\": \"last, without a line end\"}")});
   ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(std::get<JsonText>(*records[0].find("hash")).text, "18446744073709551615");
   const Record& first = records[0];
   EXPECT_EQ(first.text("text"), "café");
   EXPECT_EQ(std::get<int64_t>(*first.find("n")), 7);
@@ -98,7 +100,7 @@ TEST_F(ReaderTest, JsonLinesGiveEveryKindOfValue) {
   const Tensor& ids = std::get<Tensor>(*first.find("ids"));
   EXPECT_EQ(ids.shape(), (Shape{2, 3}));
   EXPECT_THAT(ids.values<int64_t>(), ElementsAre(1, 2, 3, 4, 5, 6));
-  EXPECT_THAT(std::get<Tensor>(*first.find("v")).values<float>(), ElementsAre(1, 2.5F));
+  EXPECT_THAT(std::get<Tensor>(*first.find("v")).values<double>(), ElementsAre(1, 2.5));
   EXPECT_EQ(std::get<JsonText>(*first.find("o")).text, R"({"a":[1,[2]]})");
   EXPECT_EQ(std::get<JsonText>(*first.find("r")).text, "[[1],[2,3]]");
   EXPECT_EQ(std::get<Tensor>(*first.find("e")).shape(), Shape{0});
@@ -142,6 +144,20 @@ TEST_F(ReaderTest, CsvFollowsRfc4180) {
   EXPECT_EQ(records[2].line, 5);
 }
 
+// What is too long is passed over to its end, which its quotes decide, on both sides of a block.
+TEST_F(ReaderTest, ALongCsvRecordIsPassedOverWhole) {
+  for (const std::size_t lines : {1, 30, 30000}) {
+    std::string field = "\"";
+    for (std::size_t i = 0; i < lines; ++i) field += "a line, \"\"quoted\"\"\n";
+    const auto records =
+        read_all({write("a.csv", "text\nfirst\n" + field + std::string(200, 'x') + "\"\nlast\n")},
+                 {.max_record_bytes = 100});
+    EXPECT_THAT(texts(records, "text"), ElementsAre("first", HasSubstr("longer than"), "last"));
+    EXPECT_EQ(records[1].line, 3);
+    EXPECT_EQ(records[2].line, 4 + static_cast<int64_t>(lines));
+  }
+}
+
 TEST_F(ReaderTest, TsvAndTextLines) {
   const auto tsv = read_all({write("a.tsv", "text\tlabel\na, b\t1\n\"c\td\"\t2\n")});
   EXPECT_THAT(texts(tsv, "text"), ElementsAre("a, b", "c\td"));
@@ -161,6 +177,8 @@ TEST_F(ReaderTest, SquadGivesAQuestionARecord) {
               ElementsAre("q1", "q2", HasSubstr("a paragraph without"),
                           HasSubstr("without a \"question\""), "q4", "q5"));
   EXPECT_EQ(records[1].text("context"), "c {1}");
+  EXPECT_EQ(records[1].line, 2);
+  EXPECT_EQ(records[3].line, 4);
   EXPECT_EQ(records[5].text("id"), "e");
   EXPECT_THAT(error_of([&] { read_all({write("b.json", "{\"data\": [{\"para")}); }).what(),
               HasSubstr("ends too early"));

@@ -92,6 +92,7 @@ class SquadQuestions : public FileRecords {
     for (char c = 0; next_byte(c);) {
       scan(c);
       const bool now = scanner_.in_paragraph();
+      if (now && !inside) paragraph_line_ = line_;
       if (now || inside) {
         if (text.size() <= file_.max_record_bytes) text += c;
       }
@@ -119,6 +120,7 @@ class SquadQuestions : public FileRecords {
       if (size_ == 0) return false;
     }
     c = block_[at_++];
+    line_ += c == '\n' ? 1 : 0;
     return true;
   }
 
@@ -146,6 +148,7 @@ class SquadQuestions : public FileRecords {
 
   void add_question(simdjson::dom::element entry, std::string_view context) {
     Record record;
+    record.line = paragraph_line_;
     record.raw = simdjson::minify(entry);
     std::string_view question;
     std::string_view id;
@@ -162,6 +165,7 @@ class SquadQuestions : public FileRecords {
 
   void reject(std::string text, std::string reason) {
     Record record;
+    record.line = paragraph_line_;
     record.raw = std::move(text);
     record.error = std::move(reason);
     questions_.push_back(std::move(record));
@@ -171,6 +175,8 @@ class SquadQuestions : public FileRecords {
   std::vector<char> block_;
   std::size_t at_ = 0;
   std::size_t size_ = 0;
+  int64_t line_ = 1;
+  int64_t paragraph_line_ = 0;
   JsonScanner scanner_;
   simdjson::dom::parser parser_;
   std::deque<Record> questions_;

@@ -60,6 +60,7 @@ class Cosines {
 };
 
 struct Trial {
+  WeightTypes types;
   CompiledModel model;
   Outputs outputs;
   double milliseconds = 0;
@@ -72,7 +73,8 @@ class Chooser {
       : source_(source), given_(samples), least_(least_cosine) {}
 
   ChosenModel choose() {
-    Trial f32{compile_model(source_, {}), {}};
+    Trial f32;
+    f32.model = compile_model(source_, {});
     if (const std::string reason = run_first(f32); !reason.empty())
       return give(std::move(f32), Dtype::f32, reason);
     note("f32", f32);
@@ -161,7 +163,7 @@ class Chooser {
   }
 
   Trial attempt(const WeightTypes& types, const Trial& f32) {
-    Trial trial{compile_model(source_, types), {}};
+    Trial trial{types, compile_model(source_, types), {}};
     run(trial);
     Cosines cosines;
     cosines.add(trial.outputs, reference_.empty() ? f32.outputs : reference_);
@@ -228,7 +230,7 @@ class Chooser {
   ChosenModel give(Trial trial, Dtype dtype, const std::string& reason) {
     why_ += fmt::format("dtype: {} is used: {}\n", dtype == Dtype::i8 ? "int8" : to_string(dtype),
                         reason);
-    return {std::move(trial.model), dtype, std::move(why_)};
+    return {std::move(trial.model), std::move(trial.types), dtype, std::move(why_)};
   }
 
   const ModelSource& source_;

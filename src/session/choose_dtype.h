@@ -8,6 +8,7 @@ namespace tercel {
 
 struct ChosenModel {
   CompiledModel model;
+  WeightTypes types;
   Dtype dtype = Dtype::f32;
   std::string why;  // a line a candidate, the last says which was chosen
 };

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
+#include "src/base/numa.h"
 
 namespace tercel {
 
@@ -40,6 +43,12 @@ void check_options(const SessionOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads) {
     fail(Errc::invalid_argument, "threads = {}: expected 0 (all that the process may use) to {}",
          options.threads, kMaxThreads);
+  }
+  const CpuList allowed = options.cpus.empty() ? CpuList() : allowed_cpus();
+  for (const int cpu : options.cpus) {
+    if (std::find(allowed.begin(), allowed.end(), cpu) != allowed.end()) continue;
+    fail(Errc::invalid_argument, "cpus: the process may not run on CPU {}; it may on {}", cpu,
+         fmt::join(allowed, ", "));
   }
 }
 

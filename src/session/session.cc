@@ -4,6 +4,8 @@
 #include <new>
 #include <stdexcept>
 
+#include <fmt/format.h>
+
 #include "src/base/fail.h"
 #include "src/base/request_threads.h"
 #include "src/session/choose_dtype.h"
@@ -38,14 +40,22 @@ auto guarded(const std::string& what, const Work& work) {
   }
 }
 
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::shared_ptr<RequestThreads> threads_of(const SessionOptions& options) {
+  if (options.threads == 0 && options.cpus.empty()) return RequestThreads::shared(options.pin);
+  return std::make_shared<RequestThreads>(options.threads, options.pin, options.cpus);
+}
+
 }  // namespace
 
 struct Session::State {
   explicit State(const SessionOptions& chosen)
       : options(chosen),
         isa(choose_isa(chosen.cpu_isa)),
-        threads(chosen.threads == 0 ? RequestThreads::shared(chosen.pin)
-                                    : std::make_shared<RequestThreads>(chosen.threads, chosen.pin)),
+        threads(threads_of(chosen)),
         pool(threads->pool()),
         memory(make_cpu_allocator(chosen.memory_limit)),
         accelerator(open_accelerator(chosen)) {
@@ -57,12 +67,15 @@ struct Session::State {
       : origin(first->origin ? first->origin : first),
         options(first->options),
         isa(first->isa),
-        threads(std::make_shared<RequestThreads>(own_threads, first->options.pin)),
+        threads(
+            std::make_shared<RequestThreads>(own_threads, first->options.pin, first->options.cpus)),
         pool(threads->pool()),
         memory(first->memory),
         accelerator(first->accelerator),
         program(first->program),
         executor(std::make_unique<runtime::Executor>(*program, pool, memory)),
+        path(first->path),
+        types(first->types),
         inputs(first->inputs),
         outputs(first->outputs),
         metadata(first->metadata),
@@ -85,6 +98,8 @@ struct Session::State {
   std::shared_ptr<runtime::Accelerator> accelerator;  // null: the CPU alone
   std::shared_ptr<const runtime::Program> program;
   std::unique_ptr<runtime::Executor> executor;
+  std::filesystem::path path;
+  WeightTypes types;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
   std::map<std::string, std::string> metadata;
@@ -103,18 +118,24 @@ struct Session::State {
   const ir::Graph& graph() const { return program->model().graph; }
   std::span<ir::Value* const> given() const { return program->given_inputs(); }
 
-  void load(const std::filesystem::path& path) {
-    const ModelSource source{path,   options.task,      options.optimize, isa,          pool,
-                             memory, accelerator.get(), options.strict,   spread_over()};
+  ModelSource source() const {
+    return {path,   options.task,      options.optimize, isa,          pool,
+            memory, accelerator.get(), options.strict,   spread_over()};
+  }
+
+  void load(const std::filesystem::path& from) {
+    path = from;
     CompiledModel compiled;
     if (options.dtype == Dtype::undefined) {
-      ChosenModel chosen = choose_dtype(source, options.samples, options.least_cosine);
+      ChosenModel chosen = choose_dtype(source(), options.samples, options.least_cosine);
       options.dtype = chosen.dtype;
       options.samples.clear();
+      types = std::move(chosen.types);
       compiled = std::move(chosen.model);
       why = std::move(chosen.why);
     } else {
-      compiled = compile_model(source, types_of_weights(options.dtype));
+      types = types_of_weights(options.dtype);
+      compiled = compile_model(source(), types);
       if (options.dtype == Dtype::i8 && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "
@@ -123,6 +144,18 @@ struct Session::State {
       }
     }
     if (accelerator != nullptr && options.tuning_cache) keep_tuning(compiled.warnings);
+    take(std::move(compiled));
+  }
+
+  // The model of another session, as that one holds it.
+  void load_again(const State& other) {
+    path = other.path;
+    types = other.types;
+    take(compile_model(source(), types));
+    why = other.why;
+  }
+
+  void take(CompiledModel compiled) {
     program = std::move(compiled.program);
     executor = std::move(compiled.executor);
     warnings = std::move(compiled.warnings);
@@ -204,9 +237,9 @@ Session Session::load(const std::filesystem::path& path, const SessionOptions& o
   const auto start = Clock::now();
   check_options(options);
   auto state = std::make_shared<State>(options);
+  const OnCpus here(options.cpus);
   guarded(path.string(), [&] { state->load(path); });
-  state->load_milliseconds =
-      std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  state->load_milliseconds = milliseconds_since(start);
   return Session(std::move(state));
 }
 
@@ -217,11 +250,35 @@ Session Session::replica(int threads) const {
   return Session(std::make_shared<State>(state_, threads));
 }
 
+Session Session::copy(const std::vector<int>& cpus, int threads) const {
+  const auto start = Clock::now();
+  SessionOptions options = state_->options;
+  options.cpus = cpus;
+  options.threads = threads;
+  check_options(options);
+  auto state = std::make_shared<State>(options);
+  const OnCpus here(cpus);
+  guarded(state_->path.string(), [&] { state->load_again(*state_); });
+  state->load_milliseconds = milliseconds_since(start);
+  return Session(std::move(state));
+}
+
 const std::vector<TensorInfo>& Session::inputs() const { return state_->inputs; }
 const std::vector<TensorInfo>& Session::outputs() const { return state_->outputs; }
 const std::map<std::string, std::string>& Session::metadata() const { return state_->metadata; }
 const SessionOptions& Session::options() const { return state_->options; }
 const std::vector<std::string>& Session::warnings() const { return state_->warnings; }
+
+std::string Session::weight_types() const {
+  const WeightTypes& types = state_->types;
+  std::string text(to_string(state_->options.dtype));
+  if (types.quantized == Dtype::undefined) return text;
+  if (types.dtype != Dtype::f32 || !types.kept.empty()) {
+    text += fmt::format(", others {}", to_string(types.dtype));
+  }
+  if (!types.kept.empty()) text += fmt::format(", among them {}", fmt::join(types.kept, ", "));
+  return text;
+}
 
 NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::string>& wanted,
                           const RunOptions& options) const {

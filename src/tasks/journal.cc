@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "src/base/fail.h"
@@ -71,26 +72,36 @@ std::optional<JournalState> read_journal(const std::filesystem::path& path) {
 }
 
 Journal::Journal(std::filesystem::path path, const RunIdentity& identity) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail_io(path_);
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  lock();
+  if (ftruncate(fd_, 0) != 0) fail_io(path_);
   write_line(line_of(identity));
   sync_folder_of(path_);
 }
 
 Journal::Journal(std::filesystem::path path) : path_(std::move(path)) {
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  lock();
   // A line that was not finished is cut off.
   std::ifstream file(path_, std::ios::binary);
   std::string line;
   std::uintmax_t whole = 0;
   while (std::getline(file, line) && !file.eof()) whole += line.size() + 1;
-  std::error_code error;
-  std::filesystem::resize_file(path_, whole, error);
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (error || fd_ < 0) fail_io(path_);
+  if (ftruncate(fd_, static_cast<off_t>(whole)) != 0) fail_io(path_);
 }
 
 Journal::~Journal() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+// Held until the process ends, however it does. Some file systems know no locks.
+void Journal::lock() const {
+  if (fd_ < 0) fail_io(path_);
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(fd_);
+    fail(Errc::invalid_argument, "{}: another process is at this run: wait until it has ended",
+         path_.string());
+  }
 }
 
 void Journal::write_line(const std::string& line) {

@@ -31,7 +31,8 @@ struct JournalState {
 // Errc::invalid_file.
 std::optional<JournalState> read_journal(const std::filesystem::path& path);
 
-// Writes one. What it says is on the disk when a call returns. Throws Errc::io.
+// Writes one. What it says is on the disk when a call returns. Throws Errc::io, and
+// Errc::invalid_argument while another process writes it.
 class Journal {
  public:
   Journal(std::filesystem::path path, const RunIdentity& identity);  // begins anew
@@ -44,6 +45,7 @@ class Journal {
   void remove();
 
  private:
+  void lock() const;
   void write_line(const std::string& line);
 
   std::filesystem::path path_;

@@ -87,13 +87,15 @@ class Prediction {
     now.rejected = commit_.rejected;
     now.tokens = tokens_;
     now.seconds = seconds_since(start_);
-    now.records_per_second = static_cast<double>(commit_.records - first_record_) / now.seconds;
+    now.records_per_second = static_cast<double>(computed_) / now.seconds;
     now.tokens_per_second = static_cast<double>(tokens_) / now.seconds;
     const double time = now.seconds * static_cast<double>(replicas_.size());
     now.wait_share = std::min(1.0, wait_seconds_ / time);
-    now.fraction = reader_->fraction_read();
-    const double done = now.fraction - first_fraction_;
-    if (done > 0) now.seconds_left = now.seconds * (1 - now.fraction) / done;
+    const double done = fraction_computed();
+    if (done > 0) {
+      now.fraction = first_fraction_ + done;
+      now.seconds_left = now.seconds * (1 - now.fraction) / done;
+    }
     return now;
   }
 
@@ -102,6 +104,7 @@ class Prediction {
     static_cast<PredictProgress&>(summary) = progress();
     summary.resumed_at = first_record_;
     summary.replicas = static_cast<int>(replicas_.size());
+    summary.nodes = static_cast<int>(replicas_.nodes());
     summary.threads = replicas_[0].options().threads;
     return summary;
   }
@@ -142,6 +145,14 @@ class Prediction {
             .first_record = first_record_});
   }
 
+  // Of the input, in this run: what was read of it, which is ahead of what was computed.
+  double fraction_computed() const {
+    const int64_t read = loader_->stats().records;
+    if (read == 0) return 0;
+    return (reader_->fraction_read() - first_fraction_) * static_cast<double>(computed_) /
+           static_cast<double>(read);
+  }
+
   // On a worker of the loader.
   std::vector<data::Example> examples_of(const data::Record& record) const {
     Started started = task_->start(record);
@@ -161,10 +172,13 @@ class Prediction {
   // Replicas that nobody has chosen are chosen by the first batch, unless it is the only one.
   void choose_replicas() {
     if (!measure_replicas_ || available_cpus() == 1) return;
-    first_batch_ = take();
-    if (!first_batch_ || first_batch_->complete_up_to) return;
-    replicas_ = fastest_replicas(replicas_[0], [this](const Session& session) {
-      task_->run(session, first_batch_->inputs, first_batch_->examples.size(), run_options());
+    auto first = take();
+    auto second = first ? take() : std::nullopt;
+    if (first) taken_.push_back(*std::move(first));
+    if (!second) return;
+    taken_.push_back(*std::move(second));
+    replicas_ = fastest_replicas(replicas_, [this](const Session& session) {
+      task_->run(session, taken_[0].inputs, taken_[0].examples.size(), run_options());
     });
   }
 
@@ -195,7 +209,11 @@ class Prediction {
   std::optional<data::Batch> take() {
     const auto begin = Clock::now();
     const std::lock_guard order(take_mutex_);  // batches are noted in the loader's order
-    if (first_batch_) return std::exchange(first_batch_, std::nullopt);
+    if (!taken_.empty()) {
+      std::optional<data::Batch> batch(std::move(taken_.front()));
+      taken_.pop_front();
+      return batch;
+    }
     double written = 0;
     {
       constexpr std::size_t kBlocksAhead = 2;
@@ -218,6 +236,7 @@ class Prediction {
     for (const data::Example& example : batch.examples) {
       if (block.outcomes.try_emplace(example.record).second) ++block.jobs_left;
     }
+    computed_ += std::ssize(batch.rejected);
     for (data::Record& record : batch.rejected) {
       const int64_t index = record.index;
       block.outcomes[index].rejected = std::move(record);
@@ -236,6 +255,7 @@ class Prediction {
       result = ResultFiles::render(*task_, job, format_);
     }
     const std::lock_guard lock(mutex_);
+    ++computed_;
     for (OpenBlock& block : blocks_) {
       if (block.end && job.record >= *block.end) continue;
       block.outcomes[job.record].result = std::move(result);
@@ -337,7 +357,7 @@ class Prediction {
   double first_fraction_ = 0;
   std::unique_ptr<data::DataLoader> loader_;
   std::mutex take_mutex_;
-  std::optional<data::Batch> first_batch_;
+  std::deque<data::Batch> taken_;  // to choose the replicas by, not computed yet
   Clock::time_point start_;
 
   std::mutex mutex_;  // guards what follows
@@ -347,6 +367,7 @@ class Prediction {
   std::exception_ptr error_;
   bool write_failed_ = false;
   int64_t tokens_ = 0;
+  int64_t computed_ = 0;  // records, bad ones included
   double wait_seconds_ = 0;
 
   // Of the caller's thread (the numbers of records under the mutex too).

@@ -31,13 +31,16 @@ double seconds_of(const Replicas& replicas, const TryBatch& run) {
 
 }  // namespace
 
-Replicas fastest_replicas(const Session& session, const TryBatch& run) {
-  const int threads = available_cpus();
-  Replicas best = Replicas::of(session, 1, threads);
-  double most = 1 / seconds_of(best, run);
-  for (int count = 2; count <= threads; count *= 2) {
-    Replicas next = Replicas::of(session, count, threads / count);
-    const double speed = count / seconds_of(next, run);
+Replicas fastest_replicas(const Replicas& whole, const TryBatch& run) {
+  const auto speed_of = [&](const Replicas& replicas) {
+    return static_cast<double>(replicas.size()) / seconds_of(replicas, run);
+  };
+  const int threads = available_cpus() / static_cast<int>(whole.size());
+  Replicas best = whole;
+  double most = speed_of(best);
+  for (int parts = 2; parts <= threads; parts *= 2) {
+    Replicas next = whole.split(parts);
+    const double speed = speed_of(next);
     if (speed > most) {
       most = speed;
       best = std::move(next);

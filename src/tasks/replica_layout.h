@@ -10,8 +10,8 @@ namespace tercel::tasks {
 // Runs a typical batch on a session.
 using TryBatch = std::function<void(const Session& session)>;
 
-// Times the batch on one replica with all threads, on two with half of them each, and so on, for
-// about a second, and gives the fastest. `session` has the threads of one replica.
-Replicas fastest_replicas(const Session& session, const TryBatch& run);
+// Times the batch on replicas that have all threads together, one for each NUMA node, on twice as
+// many with half the threads each, and so on, for about a second, and gives the fastest.
+Replicas fastest_replicas(const Replicas& whole, const TryBatch& run);
 
 }  // namespace tercel::tasks

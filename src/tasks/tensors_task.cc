@@ -28,9 +28,24 @@ Tensor converted(const Tensor& from) {
 }
 
 template <class To>
+void check_range(const Tensor& from, const std::string& name) {
+  for (const int64_t value : from.values<int64_t>()) {
+    if (std::in_range<To>(value)) continue;
+    fail(Errc::invalid_argument, "its field \"{}\" has {}, which is no {}", name, value,
+         to_string(dtype_of<To>()));
+  }
+}
+
+template <class To>
 Tensor converted_to(const Tensor& from, const std::string& name) {
-  if (from.dtype() == Dtype::i64) return converted<To, int64_t>(from);
-  if (from.dtype() == Dtype::f32 && std::is_floating_point_v<To>) return converted<To, float>(from);
+  if (from.dtype() == Dtype::i64) {
+    if constexpr (std::is_integral_v<To>) check_range<To>(from, name);
+    return converted<To, int64_t>(from);
+  }
+  if (std::is_floating_point_v<To>) {
+    if (from.dtype() == Dtype::f32) return converted<To, float>(from);
+    if (from.dtype() == Dtype::f64) return converted<To, double>(from);
+  }
   fail(Errc::invalid_argument, "its field \"{}\" is of {}; the model takes {}", name,
        to_string(from.dtype()), to_string(dtype_of<To>()));
 }
@@ -59,7 +74,7 @@ Tensor tensor_of(const data::Value& value, const std::string& name) {
   if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
   if (const auto* integer = std::get_if<int64_t>(&value)) return Tensor::scalar(*integer);
   if (const auto* number = std::get_if<double>(&value)) {
-    return Tensor::scalar(static_cast<float>(*number));
+    return Tensor::scalar(*number);
   }
   fail(Errc::invalid_argument, "its field \"{}\" is no array of numbers", name);
 }

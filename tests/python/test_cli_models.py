@@ -218,7 +218,7 @@ def test_tokenize() -> None:
 
 def test_bench_measures_and_plots(tmp_path: Path) -> None:
     plot = tmp_path / "speed.svg"
-    options = ["--seconds", 0.01, "--batches", "1,3", "--plot", plot]
+    options = ["--seconds", 0.01, "--batches", "1,3", "--lengths", "16,128,mixed", "--plot", plot]
     rows = output_json("bench", CHECKPOINTS / "modernbert_qa", *options)
     assert [(row["lengths"], row["batch"]) for row in rows] == [
         (lengths, batch) for lengths in ("16", "128", "mixed") for batch in (1, 3)
@@ -231,7 +231,12 @@ def test_bench_measures_and_plots(tmp_path: Path) -> None:
     root = ElementTree.parse(plot).getroot()
     names = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 3
-    assert {"16 tokens", "128 tokens", "4 to 200 tokens, mixed", "Tokens a second: modernbert_qa"} <= set(names)
+    assert {"16 tokens", "128 tokens", "4 to 22 tokens, mixed", "Tokens a second: modernbert_qa"} <= set(names)
+
+
+def test_bench_keeps_to_the_length_that_the_model_takes() -> None:
+    rows = output_json("bench", CHECKPOINTS / "sentence_mean", "--seconds", 0.01, "--batches", "1,8")
+    assert [row["lengths"] for row in rows] == ["16", "16", "24", "24", "mixed", "mixed"]
 
 
 def test_bench_of_images_has_no_lengths() -> None:

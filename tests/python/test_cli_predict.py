@@ -166,6 +166,53 @@ def test_tensors(tmp_path: Path) -> None:
     assert "no array" in lines(tmp_path / "bad.jsonl")[0]["reason"]
 
 
+def test_a_model_that_was_exported_in_training_mode(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    info = helper.make_tensor_value_info
+    values = {"scale": [2, 3], "bias": [1, -1], "mean": [0.5, 1], "var": [4, 9], "ratio": 0.5}
+    constants = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in values.items()]
+    constants.append(numpy_helper.from_array(np.array(True), "train"))
+    names = ["x", "scale", "bias", "mean", "var"]
+    nodes = [
+        helper.make_node("BatchNormalization", names, ["b", "m", "v"], training_mode=1),
+        helper.make_node("Dropout", ["b", "ratio", "train"], ["y"]),
+    ]
+    given, result = (info(name, onnx.TensorProto.FLOAT, ["n", 2]) for name in "xy")
+    graph = helper.make_graph(nodes, "g", [given], [result], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), tmp_path / "m.onnx")
+    rows = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    np.save(tmp_path / "in.npy", rows)
+    command = ["predict", tmp_path / "m.onnx", "--task", "tensors", "--input", tmp_path / "in.npy", "--output"]
+    done = tercel(*command, tmp_path / "out.npy", "--batch-size", 7, "--quiet")
+    assert done.returncode == 0 and "training mode: 2 of its operators" in done.stderr.decode()
+    expected = (rows - values["mean"]) / np.sqrt(np.add(values["var"], 1e-5)) * values["scale"] + values["bias"]
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
+
+
+def test_integers_that_the_model_cannot_take_are_bad(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    info = helper.make_tensor_value_info
+    values = [info(name, onnx.TensorProto.INT8, ["n", "k"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    source = write_lines(tmp_path / "in.jsonl", [{"x": [1, -127]}, {"x": [1, 300]}, {"x": [1, 0.5]}])
+    predict(tmp_path / "m.onnx", "tensors", source, tmp_path / "o.jsonl", "--rejects", tmp_path / "bad.jsonl")
+    assert [row["y"] for row in lines(tmp_path / "o.jsonl")] == [[-1, 127]]
+    assert "300, which is no i8" in lines(tmp_path / "bad.jsonl")[0]["reason"]
+
+
+def test_what_is_kept_is_kept_whole(tmp_path: Path) -> None:
+    record = {"id": 18446744073709551615, "v": [0.123456789012345, 16777217, -0.5], "n": {"a": [None]}, "text": "x"}
+    source = write_lines(tmp_path / "in.jsonl", [record])
+    predict(EMBED, "embedding", source, tmp_path / "o.jsonl", "--keep", "v", "--keep", "n")
+    row = lines(tmp_path / "o.jsonl")[0]
+    assert {name: row[name] for name in ("id", "v", "n")} == {name: record[name] for name in ("id", "v", "n")}
+
+
 def test_bad_records_do_not_stop_the_run(tmp_path: Path) -> None:
     good = json.dumps({"text": "a good one"}).encode()
     bad = [b'{"text": ', b'{"other": 1}', b'{"text": 5}', b'{"text": "\xff"}', b'{"text": "' + b"x" * 3000 + b'"}']
@@ -201,6 +248,12 @@ def test_refusals(tmp_path: Path) -> None:
     assert "tercel ask" in refused("predict", MODEL, "--task", "embedding", "--input", source, "--output", "-")
     assert "missing.jsonl" in refused("predict", EMBED, "--task", "embedding", "--input", "missing.jsonl",
                                       "--output", "-")  # fmt: skip
+    for name in ("id", "index"):
+        assert f'a field "{name}" already' in refused(*command, "-", "--keep", name)
+    assert 'a field "index" already' in refused(*command, "-", "--id-field", "index")
+    assert "loader_memory = 0" in refused(*command, tmp_path / "zero.npy", "--loader-memory", "0")
+    assert "max_record_bytes = 0" in refused(*command, "-", "--max-record", "0")
+    assert not (tmp_path / "zero.npy.journal").exists()
     output(*command, tmp_path / "out.jsonl")
     assert "--overwrite" in refused(*command, tmp_path / "out.jsonl")
     output(*command, tmp_path / "out.jsonl", "--overwrite")
@@ -259,6 +312,30 @@ def test_killed_at_any_moment(job: tuple, tmp_path: Path, name: str) -> None:
     assert continued > 0
 
 
+def test_progress_says_what_is_computed_not_what_is_read(tmp_path: Path) -> None:
+    import pty
+
+    given = [{"question": "Who jumps?", "context": " ".join(WORDS * 16)} for _ in range(60)]
+    source = write_lines(tmp_path / "in.jsonl", given)
+    command = ["predict", MODEL, "--task", "question-answering", "--input", source, "--output", tmp_path / "o.jsonl"]
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([TERCEL, *map(str, command), "--threads", "1"], stderr=end, stdout=subprocess.DEVNULL)
+    os.close(end)
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+    except OSError:  # the end of a terminal
+        pass
+    os.close(terminal)
+    assert process.wait() == 0
+    bars = [line for line in shown.decode().split("\r") if line.startswith("[")]
+    percents = [int(bar.split("]")[1].split("%")[0]) for bar in bars]
+    assert percents == sorted(percents) and percents[0] < 70 and percents[-1] == 100
+    for part in ("records, ", "/s, ", " tokens/s, ", "waiting ", " left"):
+        assert part in bars[0]
+
+
 def interrupted(command: list, target: Path, *, stdin: object = None) -> str:
     """Runs until something is committed, then presses Ctrl-C. Returns what was said."""
     process = subprocess.Popen(
@@ -295,6 +372,47 @@ def test_interrupted_and_continued(job: tuple, tmp_path: Path) -> None:
     output(*again, "--resume")
     assert target.read_bytes() == expected["out.jsonl"]
     assert (tmp_path / "bad.jsonl").read_bytes() == expected["bad.jsonl"]
+
+
+def test_dtype_auto_and_the_instruction_set_stay_what_they_were(job: tuple, tmp_path: Path) -> None:
+    command, _, _ = job
+    target = tmp_path / "out.jsonl"
+    interrupted([*command, "--dtype", "auto", "--commit-seconds", 0], target)
+    begun = json.loads(Path(f"{target}.journal").read_text().splitlines()[0])["run"]
+    assert begun["dtype"].split(",")[0] in ("f32", "bf16", "i8") and begun["cpu_isa"] != ""
+    again = [*command, "--commit-seconds", 0, "--output", target, "--resume"]
+    if begun["cpu_isa"] != "generic":
+        assert "cpu_isa" in refused(*again, "--dtype", "auto", "--cpu-isa", "generic")
+    output(*again, "--dtype", "auto", "--cpu-isa", begun["cpu_isa"])
+    if "," not in begun["dtype"]:
+        output(*command, "--dtype", begun["dtype"], "--output", tmp_path / "whole.jsonl")
+        assert target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_an_output_that_was_to_be_replaced_is_not_complete(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", [{"text": "x"}])
+    target, journal = tmp_path / "o.jsonl", tmp_path / "o.jsonl.journal"
+    command = ["predict", EMBED, "--task", "embedding", "--input", source, "--output", target]
+    output(*command)
+    expected = target.read_bytes()
+    assert "tpu" in refused(*command, "--overwrite", "--devices", "tpu")
+    assert target.read_bytes() == expected and not journal.exists()
+    target.write_bytes(b"of an earlier run")
+    journal.touch()  # killed while it loaded the model
+    output(*command, "--resume")
+    assert target.read_bytes() == expected and not journal.exists()
+
+
+def test_one_process_at_a_run(tmp_path: Path) -> None:
+    target = tmp_path / "o.npy"
+    command = ["predict", EMBED, "--task", "embedding", "--input", "-", "--output", target]
+    process = subprocess.Popen([TERCEL, *map(str, command)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not Path(f"{target}.part").exists():
+        time.sleep(0.01)
+    assert "another process" in refused(*command, "--resume")
+    assert "another process" in refused(*command, "--overwrite")
+    process.communicate(b'{"text": "a"}\n')
+    assert process.returncode == 0 and len(np.load(target)) == 1
 
 
 def test_interrupted_while_a_pipe_has_nothing(tmp_path: Path) -> None:
