@@ -26,6 +26,12 @@ class ConvSettings {
   std::optional<Window> window_;  // when the kernel's size is known before the run
 };
 
+// Of a Conv with a packed weight; `method` and `planar` are not set.
+kernels::PackedConvArgs packed_sizes(const ConvSettings& settings, const Shape& x, const Shape& w,
+                                     const Shape& y);
+// … where no size of an image is known: for packing.
+kernels::PackedConvArgs packed_sizes(const KernelContext& context, int weight);
+
 // Empty when the rank of input 0 is one that kernels have.
 std::string refuse_many_dimensions(const KernelContext& context);
 

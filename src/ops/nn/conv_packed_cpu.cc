@@ -81,7 +81,7 @@ class PackedKernel final : public CpuKernel {
   void pack(const KernelContext& context, kernels::PackedConvArgs sizes) {
     if (refuse_conv_int8(context).empty()) {
       int8_ = &kernels::conv_int8_kernels(context.isa);
-      bytes_.emplace(context, *dequantized_constant(context, 1));
+      bytes_.emplace(context, *dequantized_constant(context, 1), &sizes);
       return;
     }
     const auto* weight = elements<float>(*context.constant(1));
@@ -98,16 +98,13 @@ class PackedKernel final : public CpuKernel {
   }
 
   std::size_t kernel_workspace(const kernels::PackedConvArgs& sizes, int threads) const {
-    if (int8_ != nullptr) return int8_->workspace(sizes, threads);
+    if (int8_ != nullptr) return int8_->workspace(sizes, /*of_bytes=*/false, threads);
     return bf16_ != nullptr ? 0 : conv_.workspace(sizes, threads);
   }
 
   kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
-    const kernels::ConvArgs sizes = settings_.sizes(x, weight_shape_, y);
-    kernels::PackedConvArgs args{.method = method_, .batch = sizes.batch, .groups = sizes.groups};
-    args.in_channels = sizes.in_channels;
-    args.out_channels = sizes.out_channels;
-    std::copy(std::begin(sizes.axes), std::end(sizes.axes), args.axes);
+    kernels::PackedConvArgs args = packed_sizes(settings_, x, weight_shape_, y);
+    args.method = method_;
     args.planar = planar_;
     return args;
   }
@@ -142,6 +139,25 @@ class PackedKernel final : public CpuKernel {
 };
 
 }  // namespace
+
+kernels::PackedConvArgs packed_sizes(const ConvSettings& settings, const Shape& x, const Shape& w,
+                                     const Shape& y) {
+  const kernels::ConvArgs sizes = settings.sizes(x, w, y);
+  kernels::PackedConvArgs args{.batch = sizes.batch, .groups = sizes.groups};
+  args.in_channels = sizes.in_channels;
+  args.out_channels = sizes.out_channels;
+  std::copy(std::begin(sizes.axes), std::end(sizes.axes), args.axes);
+  return args;
+}
+
+kernels::PackedConvArgs packed_sizes(const KernelContext& context, int weight) {
+  const Shape& w = context.constant(weight)->shape();
+  Shape x(w.size(), 0), y(w.size(), 0);
+  x[0] = y[0] = 1;
+  x[1] = w[1] * context.node.int_or("group", 1);
+  y[1] = w[0];
+  return packed_sizes(ConvSettings(context, weight), x, w, y);
+}
 
 std::string refuse_packed_conv(const KernelContext& context) {
   if (context.node.is("ConvTranspose")) return "turns no weight";
