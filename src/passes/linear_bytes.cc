@@ -55,7 +55,8 @@ bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts) 
 std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph) {
   std::vector<ir::Node*> nodes;
   for (const auto& node : graph.nodes()) {
-    if (node->is("QuantizeLinear") && !node->output()->uses().empty()) nodes.push_back(node.get());
+    const bool used = !node->output()->uses().empty() || node->output()->is_graph_output();
+    if (node->is("QuantizeLinear") && used) nodes.push_back(node.get());
   }
   return nodes;
 }
