@@ -42,7 +42,8 @@ TEST(FuseQLinear, WhatMovesOrComparesElements) {
 }
 
 TEST(FuseQLinear, LeavesWhatIsScaledAnew) {
-  EXPECT_EQ(fused("w = MaxPool <kernel_shape = [2, 2]> (x)  y = QuantizeLinear (w, t, z)").size(), 3U);
+  EXPECT_EQ(fused("w = MaxPool <kernel_shape = [2, 2]> (x)  y = QuantizeLinear (w, t, z)").size(),
+            3U);
   EXPECT_EQ(fused("w = Concat <axis = 1> (x, v)  y = QuantizeLinear (w, s, z)").size(), 4U);
 }
 

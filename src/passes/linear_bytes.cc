@@ -75,8 +75,7 @@ void put_bytes(ir::Node& quantize, ir::Value* bytes, bool relu, const Linear& li
   // Nothing below zero has a byte where the zero point is the lowest.
   const double zero = *scalar_of(linear.zero);
   const double lowest = linear.zero->initializer().dtype() == Dtype::u8 ? 0 : -128;
-  take_over(quantize.output(),
-            relu && zero != lowest ? b.op("Max", {bytes, linear.zero}) : bytes);
+  take_over(quantize.output(), relu && zero != lowest ? b.op("Max", {bytes, linear.zero}) : bytes);
 }
 
 }  // namespace tercel::passes

@@ -29,8 +29,8 @@ bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts);
 // The QuantizeLinear nodes whose results are used.
 std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph);
 
-// What a QuantizeLinear with one positive scale rounds: perhaps behind a Relu, which is then done on
-// bytes.
+// What a QuantizeLinear with one positive scale rounds: perhaps behind a Relu, which is then done
+// on bytes.
 struct QuantizedResult {
   ir::Value* value;
   bool relu;

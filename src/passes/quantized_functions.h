@@ -6,9 +6,9 @@
 //   Y = tercel.DynamicQuantizedConv(X, W, B), one group, with Conv's attributes of the window
 //   Y = tercel.QLinearAdd(A, a_scale, a_zero, B, b_scale, b_zero, y_scale, y_zero), of one shape
 //
-// Of those of numbers: the product with X rounded to 8 bits: each row of a matrix, each item of a batch of images, to
-// 255 steps between its least and its greatest value; each block of kQuantizedBlock elements of a
-// row to 127 steps from 0 to the greatest size.
+// Of those of numbers: the product with X rounded to 8 bits: each row of a matrix, each item of a
+// batch of images, to 255 steps between its least and its greatest value; each block of
+// kQuantizedBlock elements of a row to 127 steps from 0 to the greatest size.
 
 #include "src/ir/model.h"
 

@@ -8,12 +8,19 @@ namespace tercel::runtime {
 namespace {
 
 // Element by element: any layout will do when the operands share it.
-constexpr std::array<std::string_view, 25> kPointwise{
-    "Abs",  "Add",    "Clip",      "DequantizeLinear", "Div",         "Elu",
-    "Erf",  "Exp",    "Gelu",      "HardSigmoid",      "HardSwish",   "LeakyRelu",
-    "Max",  "Min",    "Mish",      "Mul",              "Neg",         "QuantizeLinear",
-    "Relu", "Selu",   "Sigmoid",   "Softplus",         "Sub",         "Swish",
-    "Tanh"};
+constexpr std::array<std::string_view, 25> kPointwise{"Abs",       "Add",
+                                                      "Clip",      "DequantizeLinear",
+                                                      "Div",       "Elu",
+                                                      "Erf",       "Exp",
+                                                      "Gelu",      "HardSigmoid",
+                                                      "HardSwish", "LeakyRelu",
+                                                      "Max",       "Min",
+                                                      "Mish",      "Mul",
+                                                      "Neg",       "QuantizeLinear",
+                                                      "Relu",      "Selu",
+                                                      "Sigmoid",   "Softplus",
+                                                      "Sub",       "Swish",
+                                                      "Tanh"};
 
 bool is_number(const ir::Value* value) {
   return value->is_constant() && value->initializer().size() == 1;

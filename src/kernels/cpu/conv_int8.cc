@@ -169,5 +169,5 @@ void conv_int8(const Int8ConvArgs& args, ThreadPool& pool) {
 
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(ConvInt8Kernels, conv_int8_kernels, conv_int8_packed_bytes, conv_int8_pack, conv_int8_workspace, conv_int8,
-                 transpose_bytes)
+TERCEL_ISA_TABLE(ConvInt8Kernels, conv_int8_kernels, conv_int8_packed_bytes, conv_int8_pack,
+                 conv_int8_workspace, conv_int8, transpose_bytes)

@@ -35,8 +35,8 @@ struct ImagesLayout {
 struct Images {
   ImagesLayout layout;
   const uint8_t* bytes;
-  uint8_t flip = 0;          // signed bytes plus 128 are what rows hold
-  int32_t zero = 0;          // of given ones, plus 128 likewise
+  uint8_t flip = 0;  // signed bytes plus 128 are what rows hold
+  int32_t zero = 0;  // of given ones, plus 128 likewise
   uint8_t* quantized;
   float* scales = nullptr;   // null: 1
   int32_t* zeros = nullptr;  // null: `zero`
@@ -181,14 +181,13 @@ inline void finish_bytes(const Int8ConvBytes& out, int64_t channels, Range rows,
         continue;
       }
       const Vec other = load_steps(residual + at, out.residual.type, count);
-      store_low_bytes(y + at,
-                      sum.bytes(own.rounded(number) * splat(out.own_scale) +
-                                other * splat(out.residual.scale)),
-                      count);
+      store_low_bytes(
+          y + at,
+          sum.bytes(own.rounded(number) * splat(out.own_scale) + other * splat(out.residual.scale)),
+          count);
     }
   }
 }
-
 
 // Rows of sums without zero points, of `columns` from `column` on, as the caller wants them; those
 // of images in f32 stand for `scale` · the columns' scales.
@@ -207,14 +206,14 @@ inline void finish_sums(const Int8ConvArgs& args, Range rows, int64_t column, in
     for (int64_t j = 0; j < columns; j += kLanes) {
       Int sum;
       copy_bytes(&sum, sums + j, sizeof(sum));
-      store_upto(args.conv.y + at + j,
-                 __builtin_convertvector(sum, Vec) * (splat(scale) * load(column_scales + column + j)),
-                 columns - j);
+      store_upto(
+          args.conv.y + at + j,
+          __builtin_convertvector(sum, Vec) * (splat(scale) * load(column_scales + column + j)),
+          columns - j);
     }
   }
   if (args.sums == nullptr)
-    finish_outputs(args.conv, rows, column, columns,
-                   args.conv.y + rows.begin * channels + column);
+    finish_outputs(args.conv, rows, column, columns, args.conv.y + rows.begin * channels + column);
 }
 
 TERCEL_ISA_END

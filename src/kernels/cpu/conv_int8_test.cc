@@ -15,8 +15,8 @@ struct Int8ConvProblem {
 
 class ConvInt8 : public testing::TestWithParam<CpuIsa> {
  protected:
-  // One to three spatial axes; channels and sizes are odd as often as not. Every other one has 3 x 3
-  // windows with strides of 1 and enough channels for Winograd's method.
+  // One to three spatial axes; channels and sizes are odd as often as not. Every other one has 3 x
+  // 3 windows with strides of 1 and enough channels for Winograd's method.
   Int8ConvProblem problem(int64_t most_channels, int64_t most_size) {
     Int8ConvProblem made;
     PackedConvArgs& a = made.p.args;

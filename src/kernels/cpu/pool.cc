@@ -63,8 +63,9 @@ void pool_all(const PoolArgs& a, const T* x, T* y, ThreadPool& pool, V begin_wit
       const V folded = fold_window(a, image, taps, start, begin_with, [&](V result, const T* from) {
         return fold(result, from, count);
       });
-      finish(folded, [&] { return counted(a, taps, start); }, y + i / strips * a.channels + channel,
-             count);
+      finish(
+          folded, [&] { return counted(a, taps, start); }, y + i / strips * a.channels + channel,
+          count);
     }
   });
 }

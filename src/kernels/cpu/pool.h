@@ -1,6 +1,6 @@
 #pragma once
-// Pooling of images of f32 or bytes that lie channels last: [batch, spatial…, channels]. Each output is one
-// chain over its window, ascending; a NaN in the window is the maximum.
+// Pooling of images of f32 or bytes that lie channels last: [batch, spatial…, channels]. Each
+// output is one chain over its window, ascending; a NaN in the window is the maximum.
 
 #include "src/kernels/cpu/conv.h"
 

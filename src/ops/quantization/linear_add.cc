@@ -1,6 +1,6 @@
-// tercel.QLinearAdd(A, a_scale, a_zero, B, b_scale, b_zero, y_scale, y_zero): the sum of two tensors
-// of bytes of one shape, each with one scale and one zero point, as bytes. A model-local function,
-// whose body (src/passes/quantized_functions.cc) other runtimes run.
+// tercel.QLinearAdd(A, a_scale, a_zero, B, b_scale, b_zero, y_scale, y_zero): the sum of two
+// tensors of bytes of one shape, each with one scale and one zero point, as bytes. A model-local
+// function, whose body (src/passes/quantized_functions.cc) other runtimes run.
 #include "src/ops/quantization/quantization.h"
 #include "src/ops/rules.h"
 #include "src/ops/tensor/shape_rules.h"

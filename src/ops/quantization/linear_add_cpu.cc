@@ -52,7 +52,6 @@ std::string refuse_add(const KernelContext& context) {
 
 }  // namespace
 
-const CpuImplementation kLinearAddCpu[1] = {
-    {"add_bytes", refuse_add, create_kernel<AddKernel>}};
+const CpuImplementation kLinearAddCpu[1] = {{"add_bytes", refuse_add, create_kernel<AddKernel>}};
 
 }  // namespace tercel::ops

@@ -79,10 +79,9 @@ PackedBytes::PackedBytes(const KernelContext& context, const QuantizedWeight& we
     if (weight.zero.defined())
       zeros.push_back(byte_at(weight.zero, weight.zero.size() == 1 ? 0 : j));
   }
-  data_ = allocate_lasting(
-      context.memory,
-      conv != nullptr ? convs.packed_bytes(*conv) : gemm.packed_bytes(k_, n_),
-      "packed weight");
+  data_ = allocate_lasting(context.memory,
+                           conv != nullptr ? convs.packed_bytes(*conv) : gemm.packed_bytes(k_, n_),
+                           "packed weight");
   const kernels::PackInt8Args args{.k = k_,
                                    .n = n_,
                                    .b = values.data(),

@@ -12,7 +12,9 @@ void requantize(const KernelRun& run, const Places& places, const kernels::Quant
   const int64_t different = x_scales == 1 ? 1 : rows;
   std::vector<float> scales(static_cast<std::size_t>(different * n));
   for (int64_t i = 0; i < different; ++i)
-    output_scales(run, places, i % x_scales, std::span(scales).subspan(static_cast<std::size_t>(i * n), static_cast<std::size_t>(n)));
+    output_scales(
+        run, places, i % x_scales,
+        std::span(scales).subspan(static_cast<std::size_t>(i * n), static_cast<std::size_t>(n)));
   Tensor& y = run.outputs[0];
   kernels.requantize({.rows = rows,
                       .columns = n,

@@ -9,8 +9,8 @@ Family quantization_ops() {
                                           &dequantize_linear,      &dynamic_quantize_linear,
                                           &dynamic_quantized_conv, &dynamic_quantized_matmul,
                                           &matmul_integer,         &qlinear_add,
-                                          &qlinear_conv,
-                                          &qlinear_matmul,         &quantize_linear};
+                                          &qlinear_conv,           &qlinear_matmul,
+                                          &quantize_linear};
   return kOps;
 }
 
