@@ -36,6 +36,12 @@ struct Normalization {
   float epsilon = 0;
 };
 
+// Numbers of a tercel.QLinearAdd, whose addends and sum are of bytes.
+struct LinearSum {
+  float own_scale = 1, residual_scale = 1;  // over that of the sum
+  int32_t residual_zero = 0, zero = 0;
+};
+
 // What the plan found behind a MatMul, Gemm or Conv and asks to be computed with it, in this order:
 // y = norm(last(activation(x·w + bias) + residual)). The residual becomes the kernel's last input.
 struct Epilogue {
@@ -43,6 +49,7 @@ struct Epilogue {
   Activation activation = Activation::none;
   bool residual = false;
   Activation last = Activation::none;  // of a Conv with a constant weight alone
+  std::optional<LinearSum> sum;        // of a QLinearConv: how the residual is added
   std::optional<Normalization> norm;   // of all but Conv
 
   bool empty() const;

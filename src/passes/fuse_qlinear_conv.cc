@@ -2,43 +2,11 @@
 #include <cmath>
 #include <limits>
 
-#include "src/passes/match.h"
+#include "src/passes/linear_bytes.h"
 #include "src/passes/pass_list.h"
 
 namespace tercel::passes {
 namespace {
-
-// A scale and a zero point, constants; the zero point is made where it is left out.
-struct Linear {
-  ir::Value* scale;
-  ir::Value* zero;
-};
-
-bool is_byte(Dtype dtype) { return dtype == Dtype::i8 || dtype == Dtype::u8; }
-
-bool is_constant_of(const ir::Value* value, Dtype dtype) {
-  return value != nullptr && value->is_constant() && value->initializer().dtype() == dtype;
-}
-
-bool is_one_or(const ir::Value& constant, int64_t count) {
-  return constant.initializer().size() == 1 || constant.initializer().size() == count;
-}
-
-// One for all, or one for each of `channels`; what a node has of a type of bytes.
-bool is_linear(const ir::Node& node, Dtype bytes, int64_t channels) {
-  if (!is_byte(bytes) || node.int_or("block_size", 0) != 0) return false;
-  const auto fits = [&](const ir::Value* value, Dtype dtype) {
-    return is_constant_of(value, dtype) && is_one_or(*value, channels);
-  };
-  return fits(node.input(1), Dtype::f32) &&
-         (node.input(2) == nullptr || fits(node.input(2), bytes));
-}
-
-// The DequantizeLinear of 8-bit integers, with one scale for all, that makes `value`.
-ir::Node* dequantized_image(const ir::Value* value, const ops::Facts& facts) {
-  ir::Node* node = made_by(value, "DequantizeLinear");
-  return node != nullptr && is_linear(*node, dtype_of(node->input(0), facts), 1) ? node : nullptr;
-}
 
 ir::Node* dequantized_weight(const ir::Value* value) {
   ir::Node* node = made_by(value, "DequantizeLinear");
@@ -66,11 +34,11 @@ class Fusing {
       : quantize_(quantize), facts_(facts), b_(quantize.graph(), &quantize) {}
 
   bool run() {
-    const Dtype dtype = dtype_of(quantize_.output(), facts_);
-    if (!is_linear(quantize_, dtype, 1)) return false;
-    ir::Node* conv = conv_behind(dtype);
+    const auto result = quantized_result(quantize_, facts_);
+    if (!result || !used_once(result->value)) return false;
+    const ir::Node* conv = made_by(result->value, "Conv");
     if (conv == nullptr || conv->int_or("group", 1) != 1) return false;
-    const ir::Node* x = dequantized_image(conv->input(0), facts_);
+    const ir::Node* x = dequantized_bytes(conv->input(0), facts_);
     const ir::Node* w = dequantized_weight(conv->input(1));
     if (x == nullptr || w == nullptr) return false;
     Tensor bias;
@@ -78,39 +46,21 @@ class Fusing {
       bias = bias_of(*conv->input(2), *x, *w);
       if (!bias.defined()) return false;
     }
-    const Linear of_x = linear(*x, dtype_of(x->input(0), facts_));
-    const Linear of_w = linear(*w, w->input(0)->initializer().dtype());
-    const Linear of_y = linear(quantize_, dtype);
+    const Linear of_x = linear_of(*x, dtype_of(x->input(0), facts_), b_);
+    const Linear of_w = linear_of(*w, w->input(0)->initializer().dtype(), b_);
+    const Linear of_y = linear_of(quantize_, dtype_of(quantize_.output(), facts_), b_);
     std::vector<ir::Value*> inputs{x->input(0), of_x.scale, of_x.zero,  w->input(0),
                                    of_w.scale,  of_w.zero,  of_y.scale, of_y.zero};
     if (bias.defined()) inputs.push_back(b_.constant(std::move(bias)));
     std::vector<ir::Builder::Attr> attributes;
     for (const ir::Attribute& attribute : conv->attributes())
       attributes.push_back({attribute.name, attribute.data});
-    take_over(quantize_.output(), b_.op("QLinearConv", std::move(inputs), std::move(attributes)));
+    ir::Value* bytes = b_.op("QLinearConv", std::move(inputs), std::move(attributes));
+    put_bytes(quantize_, bytes, result->relu, of_y, b_);
     return true;
   }
 
  private:
-  // Also behind a Relu, where nothing below zero has a byte.
-  ir::Node* conv_behind(Dtype dtype) const {
-    const ir::Value* value = quantize_.input(0);
-    const ir::Node* relu = made_by(value, "Relu");
-    if (relu != nullptr && used_once(value)) {
-      const double lowest = dtype == Dtype::u8 ? 0 : -128;
-      const double zero = quantize_.input(2) == nullptr ? 0 : *scalar_of(quantize_.input(2));
-      if (zero != lowest) return nullptr;
-      value = relu->input(0);
-    }
-    return used_once(value) ? made_by(value, "Conv") : nullptr;
-  }
-
-  Linear linear(const ir::Node& node, Dtype dtype) {
-    if (node.input(2) != nullptr) return {node.input(1), node.input(2)};
-    return {node.input(1), dtype == Dtype::u8 ? b_.constant(Tensor::scalar(uint8_t{0}))
-                                              : b_.constant(Tensor::scalar(int8_t{0}))};
-  }
-
   // As integers with the scale of the sums, which is that of tools; undefined where there is none.
   static Tensor bias_of(const ir::Value& bias, const ir::Node& x, const ir::Node& w) {
     const ir::Node* node = made_by(&bias, "DequantizeLinear");
@@ -147,12 +97,7 @@ bool fuse_qlinear_conv(ir::Model& model, const PassContext& context) {
   const auto facts = facts_of(model, context);
   bool changed = false;
   for_each_graph(model, [&](ir::Graph& graph) {
-    std::vector<ir::Node*> nodes;
-    for (const auto& node : graph.nodes()) {
-      if (node->is("QuantizeLinear") && !node->output()->uses().empty())
-        nodes.push_back(node.get());
-    }
-    for (ir::Node* node : nodes) changed |= Fusing(*node, *facts).run();
+    for (ir::Node* node : quantizing_nodes(graph)) changed |= Fusing(*node, *facts).run();
   });
   return changed;
 }

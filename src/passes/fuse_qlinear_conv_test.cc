@@ -57,10 +57,17 @@ TEST(FuseQLinearConv, TakesWhatStaticQuantisationWrites) {
   EXPECT_EQ(bias.values<int32_t>()[1], -12);  // -0.3 / (0.1 · 0.25)
 }
 
-TEST(FuseQLinearConv, LeavesWhatItMust) {
+TEST(FuseQLinearConv, CutsAtTheZeroPoint) {
   QdqModel shifted;
   shifted.zero = 3;  // what Relu cuts has bytes
-  EXPECT_EQ(shifted.fused().size(), 6U);
+  const auto nodes = shifted.fused();
+  ASSERT_EQ(nodes.size(), 3U);
+  EXPECT_TRUE(nodes[0]->is("QLinearConv"));
+  ASSERT_TRUE(nodes[1]->is("Max"));
+  EXPECT_EQ(scalar_of(nodes[1]->input(1)), 3);
+}
+
+TEST(FuseQLinearConv, LeavesWhatItMust) {
   QdqModel grouped;
   grouped.weight = Tensor::from<int8_t>({1, 2}, {2, 1, 1});
   grouped.attributes.push_back({"group", int64_t{2}});

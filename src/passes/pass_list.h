@@ -44,6 +44,10 @@ bool fold_batch_norm(ir::Model& model, const PassContext& context);
 // QLinearConv.
 bool fuse_qlinear_conv(ir::Model& model, const PassContext& context);
 
+// Add, MaxPool, Concat and Relu between DequantizeLinear and QuantizeLinear of bytes → the same on
+// bytes.
+bool fuse_qlinear(ir::Model& model, const PassContext& context);
+
 // x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.
 bool fuse_gelu(ir::Model& model, const PassContext& context);
 

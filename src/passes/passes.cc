@@ -21,6 +21,7 @@ constexpr std::array kPasses{
     Pass{"eliminate_dead", eliminate_dead},
     Pass{"fold_batch_norm", fold_batch_norm},
     Pass{"fuse_qlinear_conv", fuse_qlinear_conv},
+    Pass{"fuse_qlinear", fuse_qlinear},
     Pass{"fuse_layer_norm", fuse_layer_norm},
     Pass{"fuse_gelu", fuse_gelu},
     Pass{"fuse_attention", fuse_attention},

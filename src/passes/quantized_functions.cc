@@ -79,6 +79,15 @@ DynamicQuantizedConv <auto_pad, dilations, pads, strides> (X, W, B) => (Y) {
   Y = Conv <auto_pad: string = @auto_pad, dilations: ints = @dilations, pads: ints = @pads,
             strides: ints = @strides> (rounded, W, B)
 }
+
+<domain: "tercel", opset_import: ["" : 28, "tercel" : 1],
+ doc_string: "The sum of two quantised tensors, quantised.">
+QLinearAdd (A, a_scale, a_zero, B, b_scale, b_zero, y_scale, y_zero) => (Y) {
+  a = DequantizeLinear (A, a_scale, a_zero)
+  b = DequantizeLinear (B, b_scale, b_zero)
+  sum = Add (a, b)
+  Y = QuantizeLinear (sum, y_scale, y_zero)
+}
 )";
 
 }  // namespace

@@ -148,6 +148,74 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
   return group;
 }
 
+float number(const ir::Value* scale) { return *scale->initializer().values<float>().data(); }
+
+int32_t zero_point(const ir::Value* value) {
+  const Tensor& zero = value->initializer();
+  return zero.dtype() == Dtype::i8 ? *zero.values<int8_t>().data() : *zero.values<uint8_t>().data();
+}
+
+// Max of bytes and the zero point of what they stand for.
+bool is_relu_of_bytes(const ir::Node& node, const ir::Value* value, const ir::Value* zero) {
+  if (!node.is("Max") || node.num_inputs() != 2) return false;
+  const ir::Value* least = other_operand(node, value);
+  return least->is_constant() && least->initializer().size() == 1 && zero->is_constant() &&
+         least->initializer().dtype() == zero->initializer().dtype() &&
+         zero_point(least) == zero_point(zero);
+}
+
+// The numbers of a QLinearAdd, when they are constants.
+std::optional<ops::LinearSum> sum_of(const ir::Node& add, bool own_first) {
+  for (const int index : {1, 2, 4, 5, 6, 7}) {
+    const ir::Value* value = add.input(index);
+    const Dtype dtype = value->is_constant() ? value->initializer().dtype() : Dtype::undefined;
+    const bool fits = index == 1 || index == 4 || index == 6
+                          ? dtype == Dtype::f32
+                          : dtype == Dtype::i8 || dtype == Dtype::u8;
+    if (!fits || value->initializer().size() != 1) return std::nullopt;
+  }
+  const float scale = number(add.input(6));
+  const int residual = own_first ? 3 : 0;
+  return ops::LinearSum{number(add.input(own_first ? 1 : 4)) / scale,
+                        number(add.input(residual + 1)) / scale,
+                        zero_point(add.input(residual + 2)), zero_point(add.input(7))};
+}
+
+// A QLinearConv, a Relu, the addition of another tensor of bytes, a Relu.
+FusedGroup grow_bytes(const ir::Node& conv, const std::unordered_set<const ir::Node*>& taken) {
+  FusedGroup group{{&conv}, {}, nullptr};
+  const ir::Value* value = conv.output();
+  const ir::Node* next = only_user(value);
+  const auto take = [&] {
+    group.nodes.push_back(next);
+    value = next->output();
+    next = only_user(value);
+  };
+  if (next != nullptr && is_relu_of_bytes(*next, value, conv.input(7))) {
+    group.epilogue.activation = ops::Activation::relu;
+    take();
+  }
+  if (next == nullptr || !is_quantized(*next, "QLinearAdd") || taken.contains(next)) return group;
+  const bool own_first = next->input(0) == value;
+  const ir::Value* other = next->input(own_first ? 3 : 0);
+  auto sum = sum_of(*next, own_first);
+  // What is added by scale and zero point must be that of the convolution.
+  const ir::Value* own_zero = next->input(own_first ? 2 : 5);
+  if (!sum || other == value || other->is_constant() || !conv.input(7)->is_constant() ||
+      zero_point(own_zero) != zero_point(conv.input(7)))
+    return group;
+  group.epilogue.sum = sum;
+  group.epilogue.residual = true;
+  group.residual = other;
+  const ir::Value* zero = next->input(7);
+  take();
+  if (next != nullptr && is_relu_of_bytes(*next, value, zero)) {
+    group.epilogue.last = ops::Activation::relu;
+    take();
+  }
+  return group;
+}
+
 }  // namespace
 
 std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& graph,
@@ -155,9 +223,9 @@ std::unordered_map<const ir::Node*, FusedGroup> find_epilogues(const ir::Graph& 
   std::unordered_map<const ir::Node*, FusedGroup> groups;
   std::unordered_set<const ir::Node*> taken;
   for (const auto& node : graph.nodes()) {
-    if (!takes_epilogue(*node)) continue;
-    if (!is_f32(node->output(), facts)) continue;
-    FusedGroup group = grow(*node, facts, taken);
+    const bool of_bytes = node->is("QLinearConv");
+    if (!of_bytes && (!takes_epilogue(*node) || !is_f32(node->output(), facts))) continue;
+    FusedGroup group = of_bytes ? grow_bytes(*node, taken) : grow(*node, facts, taken);
     taken.insert(group.nodes.begin(), group.nodes.end());
     if (group.nodes.size() > 1) groups.emplace(node.get(), std::move(group));
   }

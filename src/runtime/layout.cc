@@ -8,18 +8,28 @@ namespace tercel::runtime {
 namespace {
 
 // Element by element: any layout will do when the operands share it.
-constexpr std::array<std::string_view, 23> kPointwise{
-    "Abs",         "Add",       "Clip",      "Div",      "Elu", "Erf",   "Exp", "Gelu",
-    "HardSigmoid", "HardSwish", "LeakyRelu", "Max",      "Min", "Mish",  "Mul", "Neg",
-    "Relu",        "Selu",      "Sigmoid",   "Softplus", "Sub", "Swish", "Tanh"};
+constexpr std::array<std::string_view, 25> kPointwise{"Abs",       "Add",
+                                                      "Clip",      "DequantizeLinear",
+                                                      "Div",       "Elu",
+                                                      "Erf",       "Exp",
+                                                      "Gelu",      "HardSigmoid",
+                                                      "HardSwish", "LeakyRelu",
+                                                      "Max",       "Min",
+                                                      "Mish",      "Mul",
+                                                      "Neg",       "QuantizeLinear",
+                                                      "Relu",      "Selu",
+                                                      "Sigmoid",   "Softplus",
+                                                      "Sub",       "Swish",
+                                                      "Tanh"};
 
 bool is_number(const ir::Value* value) {
   return value->is_constant() && value->initializer().size() == 1;
 }
 
-// Only f32 images have layouts to choose from.
+// Only images of f32 or bytes have layouts to choose from.
 bool is_image(const ir::Type* type) {
-  return type != nullptr && type->dtype == Dtype::f32 && type->has_rank() && type->rank() >= 3;
+  if (type == nullptr || !type->has_rank() || type->rank() < 3) return false;
+  return type->dtype == Dtype::f32 || type->dtype == Dtype::u8 || type->dtype == Dtype::i8;
 }
 
 bool same_dims(const ir::Type* a, const ir::Type* b) {
@@ -96,6 +106,7 @@ class Chooser {
 }  // namespace
 
 bool is_pointwise(const ir::Node& node) {
+  if (node.domain() == "tercel") return node.op_type() == "QLinearAdd";
   return node.domain().empty() &&
          std::find(kPointwise.begin(), kPointwise.end(), node.op_type()) != kPointwise.end();
 }

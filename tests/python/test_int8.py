@@ -257,3 +257,26 @@ def test_convolutions_that_onnx_runtime_quantised(convolutions, tmp_path, form, 
     assert np.abs(y - theirs).max() < 0.05 * np.abs(theirs).max()
     assert cosine(y, theirs) > 0.999
     assert ours.explain().count("conv_int8") >= 3
+
+
+@pytest.mark.parametrize("activation", [QuantType.QUInt8, QuantType.QInt8])
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("isa", [None, "generic"])
+def test_a_static_network_runs_on_bytes(convolutions, tmp_path, activation, symmetric, isa):
+    """Every operator that ONNX Runtime quantises: few steps of the last bytes apart, same bits for batches and threads."""
+    saved = tmp_path / "static.onnx"
+    quantize_static(
+        convolutions, saved, Images(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=activation,
+        weight_type=QuantType.QInt8, extra_options={"ActivationSymmetric": symmetric},
+    )  # fmt: skip
+    x = normal(5, 3, 19, 23)
+    ours = session(saved, isa)
+    y = ours.run({"x": x})["y"]
+    theirs = run_runtime(saved, {"x": x})
+    step = np.diff(np.unique(theirs)).min()
+    assert np.abs(y - theirs).max() < 4.5 * step
+    assert cosine(y, theirs) > 0.9995
+    assert "QLinearConv + tercel.QLinearAdd" in ours.explain()
+    assert np.array_equal(session(saved, isa, threads=1).run({"x": x})["y"], y)
+    for rows in (slice(0, 1), slice(2, 5)):
+        assert np.array_equal(ours.run({"x": x[rows]})["y"], y[rows])

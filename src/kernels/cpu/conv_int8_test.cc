@@ -15,19 +15,22 @@ struct Int8ConvProblem {
 
 class ConvInt8 : public testing::TestWithParam<CpuIsa> {
  protected:
-  // One to three spatial axes; channels and sizes are odd as often as not.
+  // One to three spatial axes; channels and sizes are odd as often as not. Every other one has 3 x
+  // 3 windows with strides of 1 and enough channels for Winograd's method.
   Int8ConvProblem problem(int64_t most_channels, int64_t most_size) {
     Int8ConvProblem made;
     PackedConvArgs& a = made.p.args;
     a.batch = pick(random_, 1, 3);
     a.in_channels = pick(random_, 1, most_channels);
     a.out_channels = pick(random_, 1, most_channels);
-    const int64_t rank = pick(random_, 1, 3);
+    const bool winograd = ++made_ % 2 == 0;
+    if (winograd) a.in_channels = pick(random_, 16, 16 + most_channels);
+    const int64_t rank = winograd ? 2 : pick(random_, 1, 3);
     for (int64_t d = 3 - rank; d < 3; ++d) {
       ConvAxis& axis = a.axes[d];
-      axis.taps = pick(random_, 1, 3);
-      axis.stride = pick(random_, 1, 3);
-      axis.dilation = pick(random_, 1, 2);
+      axis.taps = winograd ? 3 : pick(random_, 1, 3);
+      axis.stride = winograd ? 1 : pick(random_, 1, 3);
+      axis.dilation = winograd ? 1 : pick(random_, 1, 2);
       axis.pad = pick(random_, 0, 2);
       set_axis(axis, (axis.taps - 1) * axis.dilation + 1 + pick(random_, 0, most_size / rank));
     }
@@ -52,21 +55,22 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
             static_cast<W>(made.p.w[static_cast<std::size_t>(at)] + static_cast<float>(zero)));
       }
     }
-    auto packed = std::make_unique<Memory>(gemm_.packed_bytes(k, a.out_channels));
-    gemm_.pack_b({.k = k,
-                  .n = a.out_channels,
-                  .b = b.data(),
-                  .is_signed = std::is_signed_v<W>,
-                  .k_stride = a.out_channels,
-                  .scale = scales,
-                  .zero = made.w_zeros.empty() ? nullptr : made.w_zeros.data(),
-                  .out = packed->get()},
-                 three_);
+    auto packed = std::make_unique<Memory>(kernels_.packed_bytes(a));
+    kernels_.pack(a,
+                  {.k = k,
+                   .n = a.out_channels,
+                   .b = b.data(),
+                   .is_signed = std::is_signed_v<W>,
+                   .k_stride = a.out_channels,
+                   .scale = scales,
+                   .zero = made.w_zeros.empty() ? nullptr : made.w_zeros.data(),
+                   .out = packed->get()},
+                  three_);
     return packed;
   }
 
   void run(Int8ConvArgs args, ThreadPool& pool) {
-    const Memory workspace(kernels_.workspace(args.conv, pool.size()));
+    const Memory workspace(kernels_.workspace(args.conv, args.x_bytes != nullptr, pool.size()));
     args.workspace = workspace.get();
     kernels_.conv(args, pool);
   }
@@ -96,33 +100,38 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
     return p;
   }
 
+  // Images and a weight of bytes, extreme ones too.
   template <class X, class W>
-  void check_sums() {
-    Int8ConvProblem made = problem(40, 12);
+  std::vector<X> fill_bytes(Int8ConvProblem& made, int32_t zero) {
     PackedConvArgs& a = made.p.args;
     a.bias = a.residual = nullptr;
     a.activation = a.last = Activation::none;
-    const auto w = random_bytes<W>(random_, static_cast<int64_t>(made.p.w.size()));
+    auto w = random_bytes<W>(random_, static_cast<int64_t>(made.p.w.size()));
+    const bool extreme = pick(random_, 0, 3) == 0;
+    if (extreme) std::fill(w.begin(), w.end(), std::numeric_limits<W>::min());
     const std::size_t k = w.size() / static_cast<std::size_t>(a.out_channels);
     for (int64_t m = 0; m < a.out_channels; ++m)
       made.w_zeros.push_back(static_cast<int32_t>(m % 5) + std::numeric_limits<W>::min());
     for (std::size_t i = 0; i < w.size(); ++i)
       made.p.w[i] = static_cast<float>(w[i] - made.w_zeros[i / k]);
+    auto bytes = random_bytes<X>(random_, static_cast<int64_t>(made.p.x.size()));
+    if (extreme) std::fill(bytes.begin(), bytes.end(), std::numeric_limits<X>::min());
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      made.p.x[i] = static_cast<float>(bytes[i] - zero);
+    return bytes;
+  }
+
+  template <class X, class W>
+  void check_sums() {
+    Int8ConvProblem made = problem(40, 12);
+    const PackedConvArgs& a = made.p.args;
     const int32_t zero = std::numeric_limits<X>::max() - 3;
-    const auto bytes = random_bytes<X>(random_, static_cast<int64_t>(made.p.x.size()));
-    // p.x is channels last, bytes are as ONNX has them.
-    const int64_t area = made.p.size(&ConvAxis::in);
-    for (int64_t i = 0; i < static_cast<int64_t>(bytes.size()); ++i) {
-      const int64_t image = i / (area * a.in_channels), c = i / area % a.in_channels;
-      made.p.x[static_cast<std::size_t>((image * area + i % area) * a.in_channels + c)] =
-          static_cast<float>(bytes[static_cast<std::size_t>(i)] - zero);
-    }
+    const auto bytes = fill_bytes<X, W>(made, zero);
     const auto packed = pack<W>(made, nullptr);
     std::vector<int32_t> sums(static_cast<std::size_t>(made.p.outputs()), -1);
     run({.conv = a,
          .x_bytes = bytes.data(),
-         .x_signed = std::is_signed_v<X>,
-         .x_zero = zero,
+         .x_type = {std::is_signed_v<X>, zero},
          .packed = packed->get(),
          .sums = sums.data()},
         three_);
@@ -131,9 +140,72 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
       ASSERT_EQ(sums[i], static_cast<int32_t>(want[i])) << i;
   }
 
+  // Bytes, of which half have a residual, from exact sums by quantize.h.
+  template <class X, class Y, class R>
+  void check_bytes() {
+    Int8ConvProblem made = problem(40, 12);
+    const PackedConvArgs& a = made.p.args;
+    const ByteType x_type{std::is_signed_v<X>, std::numeric_limits<X>::max() - 90};
+    const auto x = fill_bytes<X, int8_t>(made, x_type.zero);
+    const auto packed = pack<int8_t>(made, nullptr);
+    const auto count = static_cast<std::size_t>(made.p.outputs());
+    const auto scales = random_floats(random_, a.out_channels, 1e-4F, 2e-3F);
+    std::vector<int32_t> bias;
+    for (int64_t i = 0; i < a.out_channels; ++i)
+      bias.push_back(static_cast<int32_t>(random_() % 20000) - 10000);
+    const auto residual = random_bytes<R>(random_, made.p.outputs());
+    Int8ConvBytes out{.type = {std::is_signed_v<Y>, 3},
+                      .relu = pick(random_, 0, 1) == 1,
+                      .bias = pick(random_, 0, 1) == 1 ? bias.data() : nullptr,
+                      .scales = scales.data()};
+    if (pick(random_, 0, 1) == 1) {
+      out.residual = {residual.data(), {std::is_signed_v<R>, -5}, 0.7F};
+      out.own_scale = 0.4F;
+      out.sum_type = {std::is_signed_v<Y>, 11};
+      out.sum_relu = pick(random_, 0, 1) == 1;
+    }
+    std::vector<Y> y(count), want(count), alone(count);
+    const auto run_on = [&](ThreadPool& pool, std::vector<Y>& into) {
+      out.y = into.data();
+      run({.conv = a, .x_bytes = x.data(), .x_type = x_type, .packed = packed->get(), .bytes = out},
+          pool);
+    };
+    run_on(three_, y);
+    run_on(one_, alone);
+    const QuantizeKernels& quantize = cpu_kernels(CpuIsa::generic).quantize;
+    std::vector<int32_t> sums;
+    for (const double sum : expected(made.p)) sums.push_back(static_cast<int32_t>(sum));
+    quantize.requantize({.rows = made.p.outputs() / a.out_channels,
+                         .columns = a.out_channels,
+                         .sums = sums.data(),
+                         .bias = out.bias,
+                         .scales = scales.data(),
+                         .bytes = want.data(),
+                         .type = out.type},
+                        one_);
+    const auto cut = [&](const ByteType& type) {
+      for (Y& byte : want) byte = static_cast<Y>(std::max<int32_t>(byte, type.zero));
+    };
+    if (out.relu) cut(out.type);
+    if (out.residual.bytes != nullptr) {
+      const ByteAddend own{want.data(), out.type, out.own_scale};
+      quantize.add({.count = made.p.outputs(),
+                    .a = own,
+                    .b = out.residual,
+                    .y = want.data(),
+                    .type = out.sum_type},
+                   one_);
+      if (out.sum_relu) cut(out.sum_type);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(y[i], want[i]) << i;
+      ASSERT_EQ(alone[i], want[i]) << i;
+    }
+  }
+
   const ConvInt8Kernels& kernels_ = conv_int8_kernels(GetParam());
-  const GemmInt8Kernels& gemm_ = gemm_int8_kernels(GetParam());
   std::mt19937 random_{20260214};
+  int made_ = 0;
   ThreadPool one_{1};
   ThreadPool three_{3};
 };
@@ -144,6 +216,14 @@ TEST_P(ConvInt8, SumsAreExact) {
     check_sums<int8_t, int8_t>();
     check_sums<uint8_t, uint8_t>();
     check_sums<int8_t, uint8_t>();
+  }
+}
+
+TEST_P(ConvInt8, BytesAreThoseOfSums) {
+  for (int i = 0; i < 16; ++i) {
+    check_bytes<uint8_t, uint8_t, uint8_t>();
+    check_bytes<int8_t, int8_t, int8_t>();
+    check_bytes<uint8_t, int8_t, uint8_t>();
   }
 }
 

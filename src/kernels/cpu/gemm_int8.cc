@@ -1,5 +1,6 @@
 #include "src/kernels/cpu/gemm_int8.h"
 
+#include "src/kernels/cpu/gemm_int8_pack.h"
 #include "src/kernels/cpu/gemm_int8_task.h"
 #include "src/kernels/cpu/isa_tables.h"
 
@@ -7,57 +8,9 @@ TERCEL_ISA_BEGIN
 
 // --- B -------------------------------------------------------------------------------------------
 
-std::size_t int8_packed_bytes(int64_t k, int64_t n) {
-  checked_bytes(k + 2 * kPadK, n + 2 * kInt8Panel, 64);
-  return static_cast<std::size_t>(PackedLayout(k, n).bytes);
-}
+std::size_t int8_packed_bytes(int64_t k, int64_t n) { return packed_matrix_bytes(k, n, false); }
 
-// Of unsigned bytes 128 is taken off, here and from the zero point.
-void pack_columns(const PackInt8Args& args, const PackedLayout& layout, int64_t panel) {
-  auto* base = static_cast<char*>(args.out);
-  auto* out = reinterpret_cast<int8_t*>(base + kLine + panel * layout.panel_bytes);
-  auto* sums = reinterpret_cast<int32_t*>(base + layout.sums);
-  auto* zeros = reinterpret_cast<int32_t*>(base + layout.zeros);
-  auto* scales = reinterpret_cast<float*>(base + layout.scales);
-  const int offset = args.is_signed ? 0 : 128;
-  const int64_t first = panel * kInt8Panel;
-  const int64_t columns = least<int64_t>(kInt8Panel, args.n - first);
-  int32_t totals[kInt8Panel] = {};
-  __builtin_memset(out, 0, static_cast<std::size_t>(layout.panel_bytes));
-  for (int64_t k = 0; k < args.k; ++k) {
-    const int64_t at = k * args.k_stride + first * args.n_stride;
-    int8_t* to = out + k / kStep * kStepBytes + k % kStep;
-    const auto put_row = [&](const auto* from) {
-      for (int64_t j = 0; j < columns; ++j) {
-        const int value = from[j * args.n_stride] - offset;
-        to[j * kStep] = static_cast<int8_t>(value);
-        totals[j] += value;
-      }
-    };
-    if (args.is_signed)
-      put_row(static_cast<const int8_t*>(args.b) + at);
-    else
-      put_row(static_cast<const uint8_t*>(args.b) + at);
-  }
-  for (int64_t j = 0; j < kInt8Panel; ++j) {
-    const int64_t column = first + j;
-    const bool inside = j < columns;
-    sums[column] = totals[j];
-    zeros[column] = inside && args.zero != nullptr ? args.zero[column] - offset : -offset;
-    scales[column] = inside && args.scale != nullptr ? args.scale[column] : 1;
-  }
-}
-
-void int8_pack_b(const PackInt8Args& args, ThreadPool& pool) {
-  const PackedLayout layout(args.k, args.n);
-  int32_t any_zero = args.is_signed ? 0 : 1;
-  for (int64_t j = 0; args.zero != nullptr && j < args.n; ++j) any_zero |= args.zero[j] != 0;
-  copy_bytes(args.out, &any_zero, sizeof(any_zero));
-  for_ranges(pool, layout.panels, static_cast<double>(layout.panel_bytes),
-             [&](int64_t begin, int64_t end) {
-               for (int64_t p = begin; p < end; ++p) pack_columns(args, layout, p);
-             });
-}
+void int8_pack_b(const PackInt8Args& args, ThreadPool& pool) { pack_matrix(args, false, pool); }
 
 // --- A -------------------------------------------------------------------------------------------
 
@@ -122,12 +75,15 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
     const Block one{rows, layout.stride, row_facts, block};
     for_products(args, kInt8Panel, panels, [&](const Int8GemmArgs& own, Range of_own) {
       if (own.sums != nullptr) {
-        multiply(own, one, of_own, own.sums, [](Range, int64_t, int64_t, int32_t*) {});
+        const Target<int32_t> sums{own.sums, own.c_row};
+        multiply(own, one, of_own, sums, [](Range, int64_t, int64_t, int32_t*) {});
         return;
       }
-      multiply(own, one, of_own, own.c, [&](Range rows, int64_t column, int64_t columns, float* c) {
-        finish(c, own.c_row, rows.begin, rows.size(), column, columns, own.epilogue);
-      });
+      const Target<float> numbers{own.c, own.c_row};
+      multiply(own, one, of_own, numbers,
+               [&](Range rows, int64_t column, int64_t columns, float* c) {
+                 finish(c, own.c_row, rows.begin, rows.size(), column, columns, own.epilogue);
+               });
       if (whole_rows) normalize_rows(own, block);
     });
   }

@@ -21,12 +21,13 @@ constexpr int64_t kMostRows = (128 + kMostTileRows - 1) / kMostTileRows * kMostT
 
 // Where the parts of a packed matrix are, in bytes.
 struct PackedLayout {
-  int64_t panels, steps, panel_bytes, sums, zeros, scales, bytes;
+  int64_t panels, steps, step_bytes, panel_bytes, sums, zeros, scales, bytes;
 
-  PackedLayout(int64_t k, int64_t n) {
+  PackedLayout(int64_t k, int64_t n, bool wide) {
     panels = ceil_div(n, kInt8Panel);
     steps = round_up(k, kPadK) / kStep;
-    panel_bytes = steps * kStepBytes;
+    step_bytes = kStepElements * (wide ? 2 : 1);
+    panel_bytes = steps * step_bytes;
     const int64_t columns = round_up(panels * kInt8Panel * 4, kLine);
     sums = kLine + round_up(panels * panel_bytes, kLine);
     zeros = sums + columns;
@@ -35,12 +36,18 @@ struct PackedLayout {
   }
 };
 
-// The first line says whether the matrix has zero points.
-inline bool has_zero_points(const void* packed) {
-  int32_t any_zero = 0;
-  copy_bytes(&any_zero, packed, sizeof(any_zero));
-  return any_zero != 0;
+// The first line of a packed matrix.
+struct PackedFacts {
+  int32_t any_zero = 0, wide = 0;
+};
+inline PackedFacts facts_of(const void* packed) {
+  PackedFacts facts;
+  copy_bytes(&facts, packed, sizeof(facts));
+  return facts;
 }
+
+// Pairs of 16 bits are only what bytes become where there is no product of bytes.
+inline bool packs_wide(bool wide) { return wide && kStep == 2; }
 
 inline void store_bytes(RowElement* to, Int value) {
 #if defined(TERCEL_ISA_avx512) && !defined(TERCEL_ISA_avx512_vnni) && !defined(TERCEL_ISA_amx)
@@ -160,47 +167,65 @@ struct Block {
 };
 
 template <class Out>
-inline void run_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
+inline void run_tile(int rows, bool wide, const TileArgs& args, Out* c, int64_t c_row) {
+  if constexpr (kStep == 2) {
+    if (wide) return kInt8Tiles<int16_t, Out>.by_rows[rows - 1](args, c, c_row);
+  }
 #if defined(TERCEL_ISA_amx)
   if (rows > kInt8Rows / 2) return amx_tile(rows, args, c, c_row);
 #endif
-  kInt8Tiles<Out>.by_rows[rows - 1](args, c, c_row);
+  kInt8Tiles<int8_t, Out>.by_rows[rows - 1](args, c, c_row);
 }
 
 // One tile of rows by one panel, as wide as there are columns.
 template <class Out>
-inline void put_tile(int rows, const TileArgs& args, int64_t columns, Out* c, int64_t c_row) {
-  if (columns >= kInt8Panel) return run_tile(rows, args, c, c_row);
+inline void put_tile(int rows, bool wide, const TileArgs& args, int64_t columns, Out* c,
+                     int64_t c_row) {
+  if (columns >= kInt8Panel) return run_tile(rows, wide, args, c, c_row);
   alignas(64) Out whole[kMostTileRows * kInt8Panel];
-  run_tile(rows, args, whole, kInt8Panel);
+  run_tile(rows, wide, args, whole, kInt8Panel);
   for (int r = 0; r < rows; ++r) {
     copy_bytes(c + r * c_row, whole + r * kInt8Panel,
                static_cast<std::size_t>(columns) * sizeof(Out));
   }
 }
 
+constexpr int64_t kMostPanels = 8;  // of a group
+
+// Where tiles go: into C, or a group's columns of one tile of rows into memory that the next one
+// takes.
+template <class Out>
+struct Target {
+  Out* c;
+  int64_t c_row;
+  bool one_tile = false;
+
+  Out* at(int64_t row, int64_t column, int64_t first_column) const {
+    return one_tile ? c + (column - first_column) : c + row * c_row + column;
+  }
+};
+
 // Panels in groups that stay in L2 while the rows pass by. Of few rows B is read once and from
 // memory: the next panel is asked for while this one is multiplied.
-// finish(rows, column, columns, where C has them) follows when they are done.
+// finish(rows, column, columns, where the target has them) follows when they are done.
 template <class Out, class Finish>
-void multiply(const Int8GemmArgs& args, const Block& block, Range panels, Out* c,
+void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const Target<Out>& target,
               const Finish& finish) {
-  const PackedLayout layout(args.k, args.n);
+  const auto [shifted, wide] = facts_of(args.packed_b);
+  const PackedLayout layout(args.k, args.n, wide != 0);
   const auto* base = static_cast<const char*>(args.packed_b);
-  const auto* b = reinterpret_cast<const int8_t*>(base + kLine);
-  const bool shifted = has_zero_points(args.packed_b);
   const int64_t tiles = ceil_div(block.rows.size(), kMostTileRows);
   const int64_t fitting = most<int64_t>(1, kPanelsBytes / most<int64_t>(1, layout.panel_bytes));
-  const int64_t group = tiles <= 2 ? 1 : least<int64_t>(8, fitting);
+  const int64_t group = tiles <= 2 ? 1 : least(kMostPanels, fitting);
   for (int64_t first = panels.begin; first < panels.end; first += group) {
     const int64_t last = least(first + group, panels.end);
     const int64_t column = first * kInt8Panel;
     for (int64_t t = 0; t < tiles; ++t) {
       const Range tile = part(block.rows.size(), t, tiles);
       const int rows = static_cast<int>(tile.size());
-      Out* out = c + (block.rows.begin + tile.begin) * args.c_row;
+      const int64_t row = block.rows.begin + tile.begin;
       for (int64_t p = first; p < last; ++p) {
-        const int8_t* panel = b + p * layout.panel_bytes;
+        const char* panel = base + kLine + p * layout.panel_bytes;
         const int64_t at = p * kInt8Panel;
         TileArgs one{
             block.a + tile.begin * block.a_row,
@@ -212,19 +237,19 @@ void multiply(const Int8GemmArgs& args, const Block& block, Range panels, Out* c
             {block.facts.scales + tile.begin, block.facts.zeros + tile.begin,
              block.facts.rests + tile.begin},
             {reinterpret_cast<const int32_t*>(base + layout.sums) + at,
-             shifted ? reinterpret_cast<const int32_t*>(base + layout.zeros) + at : nullptr,
+             shifted != 0 ? reinterpret_cast<const int32_t*>(base + layout.zeros) + at : nullptr,
              reinterpret_cast<const float*>(base + layout.scales) + at}};
         if (tiles == 1) {
           one.ahead = panel + 8192;
-          one.ahead_step = kStepBytes;
+          one.ahead_step = layout.step_bytes;
         } else if (tiles == 2) {
           one.ahead = panel + layout.panel_bytes + t * (layout.panel_bytes / 2);
-          one.ahead_step = kStepBytes / 2;
+          one.ahead_step = layout.step_bytes / 2;
         }
-        put_tile(rows, one, args.n - at, out + at, args.c_row);
+        put_tile(rows, wide != 0, one, args.n - at, target.at(row, at, column), target.c_row);
       }
-      finish(Range{block.rows.begin + tile.begin, block.rows.begin + tile.end}, column,
-             least(last * kInt8Panel, args.n) - column, out + column);
+      finish(Range{row, row + rows}, column, least(last * kInt8Panel, args.n) - column,
+             target.at(row, column, column));
     }
   }
 }

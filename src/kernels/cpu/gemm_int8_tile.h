@@ -29,7 +29,7 @@ constexpr int kInt8Rows = 6;
 constexpr int kInt8Rows = 14;
 #endif
 constexpr int kInt8Panel = 2 * kLanes;
-constexpr int kStepBytes = kInt8Panel * kStep;  // of B, a step
+constexpr int kStepElements = kInt8Panel * kStep;  // of B, a step
 
 #if defined(TERCEL_ISA_amx)
 constexpr int64_t kPadK = 64;  // a tile's row
@@ -60,6 +60,13 @@ inline Columns load_columns(const int8_t* b) {
 #endif
 }
 
+// Wide: already as they are multiplied.
+inline Columns load_columns(const int16_t* b) {
+  Int pairs;
+  copy_bytes(&pairs, b, sizeof(pairs));
+  return {pairs};
+}
+
 inline Int add_products(Int sum, const RowElement* a, Columns b) {
   int32_t step;
   copy_bytes(&step, a, sizeof(step));
@@ -81,7 +88,7 @@ inline Int add_products(Int sum, const RowElement* a, Columns b) {
 
 // What surrounds a panel's sums: sums - row.zero · column.sum - row.rest · column.zero, scaled.
 struct PanelFacts {
-  const int32_t* sums;
+  const int32_t* sums;   // null: sums stay as they are
   const int32_t* zeros;  // null: none
   const float* scales;
 };
@@ -92,6 +99,7 @@ struct RowFacts {
 };
 
 inline Int without_zeros(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane) {
+  if (panel.sums == nullptr) return sum;
   Int column;
   copy_bytes(&column, panel.sums + lane, sizeof(column));
   Uint value = (Uint)sum - (Uint)splat_int(rows.zeros[r]) * (Uint)column;
@@ -117,9 +125,9 @@ inline void put(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, i
 struct TileArgs {
   const RowElement* a;
   int64_t a_row;
-  const int8_t* b;
+  const void* b;
   int64_t steps;
-  const int8_t* ahead;  // what to ask memory for meanwhile, `ahead_step` bytes a step
+  const char* ahead;  // what to ask memory for meanwhile, `ahead_step` bytes a step
   int64_t ahead_step;
   RowFacts rows;
   PanelFacts panel;
@@ -128,8 +136,8 @@ struct TileArgs {
 // Few rows keep several sums for each element, for enough independent chains.
 constexpr int chains(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 
-// C[ROWS, kInt8Panel], finished.
-template <int ROWS, class Out>
+// C[ROWS, kInt8Panel], finished. B is of bytes, or wide: of int16_t.
+template <class B, int ROWS, class Out>
 void int8_tile(const TileArgs& args, Out* c, int64_t c_row) {
   constexpr int kChains = chains(ROWS);
   Int sum[kChains][ROWS][2] = {};
@@ -138,11 +146,11 @@ void int8_tile(const TileArgs& args, Out* c, int64_t c_row) {
   const RowElement* a[(ROWS + 2) / 3];
 #pragma GCC unroll 16
   for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] = args.a + 3 * i * stride;
-  const int8_t* b = args.b;
-  const int8_t* ahead = args.ahead;
+  const B* b = static_cast<const B*>(args.b);
+  const char* ahead = args.ahead;
   const auto step = [&](Int(&into)[ROWS][2], int offset) {
-    const Columns low = load_columns(b + offset * kStepBytes);
-    const Columns high = load_columns(b + offset * kStepBytes + kStepBytes / 2);
+    const Columns low = load_columns(b + offset * kStepElements);
+    const Columns high = load_columns(b + offset * kStepElements + kStepElements / 2);
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; ++r) {
       const RowElement* row = a[r / 3] + r % 3 * stride + offset * kStep;
@@ -159,13 +167,13 @@ void int8_tile(const TileArgs& args, Out* c, int64_t c_row) {
     for (int i = 0; i < kChains; ++i) step(sum[i], i);
 #pragma GCC unroll 16
     for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] += kChains * kStep;
-    b += kChains * kStepBytes;
+    b += kChains * kStepElements;
   }
   for (; k > 0; --k) {
     step(sum[0], 0);
 #pragma GCC unroll 16
     for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] += kStep;
-    b += kStepBytes;
+    b += kStepElements;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
@@ -185,13 +193,13 @@ template <class Out>
 struct Int8Tiles {
   Int8Tile<Out> by_rows[kInt8Rows];
 };
-template <class Out, int... R>
+template <class B, class Out, int... R>
 constexpr Int8Tiles<Out> make_int8_tiles(std::integer_sequence<int, R...>) {
-  return {{&int8_tile<R + 1, Out>...}};
+  return {{&int8_tile<B, R + 1, Out>...}};
 }
-template <class Out>
+template <class B, class Out>
 constexpr Int8Tiles<Out> kInt8Tiles =
-    make_int8_tiles<Out>(std::make_integer_sequence<int, kInt8Rows>());
+    make_int8_tiles<B, Out>(std::make_integer_sequence<int, kInt8Rows>());
 
 #if defined(TERCEL_ISA_amx)
 
@@ -224,18 +232,18 @@ void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
   _tile_zero(3);
   constexpr int kTileSteps = 16;
   const RowElement* a = args.a;
-  const int8_t* b = args.b;
+  const auto* b = static_cast<const int8_t*>(args.b);
   for (int64_t k = 0; k < args.steps; k += kTileSteps) {
     _tile_loadd(4, a, args.a_row);
     _tile_loadd(5, a + 16 * args.a_row, args.a_row);
-    _tile_loadd(6, b, kStepBytes);
-    _tile_loadd(7, b + kStepBytes / 2, kStepBytes);
+    _tile_loadd(6, b, kStepElements);
+    _tile_loadd(7, b + kStepElements / 2, kStepElements);
     _tile_dpbusd(0, 4, 6);
     _tile_dpbusd(1, 4, 7);
     _tile_dpbusd(2, 5, 6);
     _tile_dpbusd(3, 5, 7);
     a += kTileSteps * kStep;
-    b += kTileSteps * kStepBytes;
+    b += kTileSteps * kStepElements;
   }
   constexpr int kRowBytes = kInt8Panel * 4;
   _tile_stored(0, sums, kRowBytes);

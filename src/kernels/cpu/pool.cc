@@ -1,22 +1,23 @@
 #include "src/kernels/cpu/pool.h"
 
+#include "src/kernels/cpu/bytes.h"
 #include "src/kernels/cpu/conv_task.h"
 #include "src/kernels/cpu/isa_tables.h"
 
 TERCEL_ISA_BEGIN
 
-// A vector of channels of one output: `fold` over the window from `begin`.
-template <class Fold>
-inline Vec fold_window(const PoolArgs& a, const float* image, const TapRange* taps,
-                       const int64_t* start, int64_t count, Vec result, Fold fold) {
+// A vector of channels of one output: fold(result, where x has them) over the window.
+template <class T, class V, class Fold>
+inline V fold_window(const PoolArgs& a, const T* image, const TapRange* taps, const int64_t* start,
+                     V result, const Fold& fold) {
   const ConvAxis* axes = a.axes;
   for (int64_t z = taps[0].begin; z < taps[0].end; ++z) {
     for (int64_t y = taps[1].begin; y < taps[1].end; ++y) {
       const int64_t line =
           (start[0] + z * axes[0].dilation) * axes[1].in + start[1] + y * axes[1].dilation;
-      const float* from = image + (line * axes[2].in + start[2]) * a.channels;
+      const T* from = image + (line * axes[2].in + start[2]) * a.channels;
       for (int64_t x = taps[2].begin; x < taps[2].end; ++x)
-        result = fold(result, load_upto(from + x * axes[2].dilation * a.channels, count));
+        result = fold(result, from + x * axes[2].dilation * a.channels);
     }
   }
   return result;
@@ -33,8 +34,11 @@ float counted(const PoolArgs& a, const TapRange* taps, const int64_t* start) {
   return count;
 }
 
-template <class Fold, class Finish>
-void pool_all(const PoolArgs& a, ThreadPool& pool, Vec begin_with, Fold fold, Finish finish) {
+// finish(window(begin_with, fold), `counted` of the output, where y has it, channels) for all
+// vectors of channels of all outputs; fold(result, x, channels).
+template <class T, class V, class Fold, class Finish>
+void pool_all(const PoolArgs& a, const T* x, T* y, ThreadPool& pool, V begin_with, Fold fold,
+              Finish finish) {
   const ConvAxis* axes = a.axes;
   const int64_t pixels = axes[0].out * axes[1].out * axes[2].out;
   const int64_t area = axes[0].in * axes[1].in * axes[2].in;
@@ -55,27 +59,47 @@ void pool_all(const PoolArgs& a, ThreadPool& pool, Vec begin_with, Fold fold, Fi
         start[d] = out[d] * axes[d].stride - axes[d].pad;
         taps[d] = taps_inside(axes[d], start[d]);
       }
-      const float* image = a.x + i / strips / pixels * area * a.channels + channel;
-      const Vec folded = fold_window(a, image, taps, start, count, begin_with, fold);
-      store_upto(a.y + i / strips * a.channels + channel,
-                 finish(folded, [&] { return counted(a, taps, start); }), count);
+      const T* image = x + i / strips / pixels * area * a.channels + channel;
+      const V folded = fold_window(a, image, taps, start, begin_with, [&](V result, const T* from) {
+        return fold(result, from, count);
+      });
+      finish(
+          folded, [&] { return counted(a, taps, start); }, y + i / strips * a.channels + channel,
+          count);
     }
   });
 }
 
 void max(const PoolArgs& args, ThreadPool& pool) {
   pool_all(
-      args, pool, splat(-__builtin_inff()),
-      [](Vec best, Vec x) { return select((best == best) & ~(x <= best), x, best); },
-      [](Vec best, auto) { return best; });
+      args, args.x, args.y, pool, splat(-__builtin_inff()),
+      [](Vec best, const float* from, int64_t count) {
+        const Vec x = load_upto(from, count);
+        return select((best == best) & ~(x <= best), x, best);
+      },
+      [](Vec best, auto, float* to, int64_t count) { store_upto(to, best, count); });
+}
+
+void max_bytes(const PoolArgs& args, ThreadPool& pool) {
+  pool_all(
+      args, static_cast<const uint8_t*>(args.x_bytes), static_cast<uint8_t*>(args.y_bytes), pool,
+      splat_int(args.is_signed ? -128 : 0),
+      [&](Int best, const uint8_t* from, int64_t count) {
+        const Int x = load_bytes(from, args.is_signed, count);
+        return x > best ? x : best;
+      },
+      [](Int best, auto, uint8_t* to, int64_t count) { store_low_bytes(to, best, count); });
 }
 
 void average(const PoolArgs& args, ThreadPool& pool) {
   pool_all(
-      args, pool, zeros(), [](Vec sum, Vec x) { return sum + x; },
-      [](Vec sum, auto count) { return sum / splat(count()); });
+      args, args.x, args.y, pool, zeros(),
+      [](Vec sum, const float* from, int64_t count) { return sum + load_upto(from, count); },
+      [](Vec sum, auto counted_taps, float* to, int64_t count) {
+        store_upto(to, sum / splat(counted_taps()), count);
+      });
 }
 
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(PoolKernels, pool_kernels, max, average)
+TERCEL_ISA_TABLE(PoolKernels, pool_kernels, max, max_bytes, average)

@@ -1,6 +1,6 @@
 #pragma once
-// Pooling of f32 images that lie channels last: [batch, spatial…, channels]. Each output is one
-// chain over its window, ascending; a NaN in the window is the maximum.
+// Pooling of images of f32 or bytes that lie channels last: [batch, spatial…, channels]. Each
+// output is one chain over its window, ascending; a NaN in the window is the maximum.
 
 #include "src/kernels/cpu/conv.h"
 
@@ -13,10 +13,15 @@ struct PoolArgs {
   bool with_pads = false;    // an average counts what falls into the padding
   const float* x = nullptr;
   float* y = nullptr;
+  // Instead of x and y, for maxima: int8_t when `is_signed`, else uint8_t.
+  const void* x_bytes = nullptr;
+  void* y_bytes = nullptr;
+  bool is_signed = false;
 };
 
 struct PoolKernels {
   void (*max)(const PoolArgs& args, ThreadPool& pool);
+  void (*max_bytes)(const PoolArgs& args, ThreadPool& pool);
   void (*average)(const PoolArgs& args, ThreadPool& pool);
 };
 

@@ -1,49 +1,15 @@
 #include "src/kernels/cpu/quantize.h"
 
+#include "src/kernels/cpu/bytes.h"
 #include "src/kernels/cpu/isa_tables.h"
-#include "src/kernels/cpu/simd.h"
 
 TERCEL_ISA_BEGIN
 
 constexpr double kNanosecondsPerByte = 0.3;
 
-typedef int8_t Bytes __attribute__((vector_size(kLanes)));
-typedef uint8_t UnsignedBytes __attribute__((vector_size(kLanes)));
-
-// What the type of bytes holds, and the zero point.
-struct ByteRange {
-  int32_t low, high, zero;
-
-  ByteRange(bool is_signed, int32_t zero_point)
-      : low(is_signed ? -128 : 0), high(is_signed ? 127 : 255), zero(zero_point) {}
-};
-
+// NaN counts as 0.
 inline Int nearest_bytes(Vec value, const ByteRange& range) {
-  const Vec beyond = splat(1000);        // any zero point brings back
-  const Vec shift = splat(12582912.0F);  // 1.5 · 2^23: the sum's low bits are the integer
-  value = select(value == value, value, zeros());
-  value = lesser(greater(value, -beyond), beyond);
-  const Int result = (Int)((Uint)(value + shift) - (Uint)shift) + splat_int(range.zero);
-  const Int low = splat_int(range.low), high = splat_int(range.high);
-  const Int enough = result < low ? low : result;
-  return enough > high ? high : enough;
-}
-
-// The low bytes of the lanes, which are those of either type.
-inline void store_low_bytes(uint8_t* to, Int value, int64_t count) {
-#if defined(TERCEL_ISA_avx512)
-  const Bytes bytes = (Bytes)_mm512_cvtepi32_epi8((__m512i)value);
-#else
-  const Bytes bytes = __builtin_convertvector(value, Bytes);
-#endif
-  copy_bytes(to, &bytes, static_cast<std::size_t>(least<int64_t>(count, kLanes)));
-}
-
-inline Int load_bytes(const uint8_t* from, bool is_signed, int64_t count) {
-  UnsignedBytes bytes = {};
-  copy_bytes(&bytes, from, static_cast<std::size_t>(least<int64_t>(count, kLanes)));
-  return is_signed ? __builtin_convertvector((Bytes)bytes, Int)
-                   : __builtin_convertvector(bytes, Int);
+  return range.bytes(select(value == value, value, zeros()));
 }
 
 template <class Body>
@@ -58,7 +24,7 @@ void for_byte_vectors(int64_t all, ThreadPool& pool, const Body& body) {
 }
 
 void quantize(const QuantizeArgs& args, ThreadPool& pool) {
-  const ByteRange range(args.is_signed, args.zero);
+  const ByteRange range(args.type);
   auto* bytes = static_cast<uint8_t*>(args.bytes);
   for_byte_vectors(args.count, pool, [&](int64_t i, int64_t count) {
     const float* from = args.numbers + i;
@@ -70,8 +36,7 @@ void quantize(const QuantizeArgs& args, ThreadPool& pool) {
 void dequantize(const DequantizeArgs& args, ThreadPool& pool) {
   const auto* bytes = static_cast<const uint8_t*>(args.bytes);
   for_byte_vectors(args.count, pool, [&](int64_t i, int64_t count) {
-    const Int steps = load_bytes(bytes + i, args.is_signed, count) - splat_int(args.zero);
-    const Vec value = __builtin_convertvector(steps, Vec) * splat(args.scale);
+    const Vec value = load_steps(bytes + i, args.type, count) * splat(args.scale);
     if (count < kLanes)
       store_some(args.numbers + i, value, count);
     else
@@ -80,7 +45,7 @@ void dequantize(const DequantizeArgs& args, ThreadPool& pool) {
 }
 
 void requantize(const RequantizeArgs& args, ThreadPool& pool) {
-  const ByteRange range(args.is_signed, args.zero);
+  const ByteRange range(args.type);
   const int64_t n = args.columns;
   const double cost = kNanosecondsPerByte * static_cast<double>(n);
   for_ranges(pool, args.rows, cost, [&](int64_t begin, int64_t end) {
@@ -103,6 +68,18 @@ void requantize(const RequantizeArgs& args, ThreadPool& pool) {
   });
 }
 
+void add_bytes(const AddBytesArgs& args, ThreadPool& pool) {
+  const ByteRange range(args.type);
+  const auto numbers = [](const ByteAddend& addend, int64_t i, int64_t count) {
+    return load_steps(static_cast<const uint8_t*>(addend.bytes) + i, addend.type, count) *
+           splat(addend.scale);
+  };
+  for_byte_vectors(args.count, pool, [&](int64_t i, int64_t count) {
+    store_low_bytes(static_cast<uint8_t*>(args.y) + i,
+                    range.bytes(numbers(args.a, i, count) + numbers(args.b, i, count)), count);
+  });
+}
+
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(QuantizeKernels, quantize_kernels, quantize, dequantize, requantize)
+TERCEL_ISA_TABLE(QuantizeKernels, quantize_kernels, quantize, dequantize, requantize, add_bytes)

@@ -10,23 +10,26 @@ class ThreadPool;
 
 namespace tercel::kernels {
 
+struct ByteType {
+  bool is_signed = false;  // int8_t, else uint8_t
+  int32_t zero = 0;
+};
+
 // bytes[i] = the byte of numbers[i] / scale.
 struct QuantizeArgs {
   int64_t count = 0;
   const float* numbers = nullptr;
-  void* bytes = nullptr;  // int8_t when `is_signed`, else uint8_t
-  bool is_signed = false;
+  void* bytes = nullptr;
+  ByteType type;
   float scale = 1;
-  int32_t zero = 0;
 };
 
 // numbers[i] = (bytes[i] - zero) · scale
 struct DequantizeArgs {
   int64_t count = 0;
   const void* bytes = nullptr;
-  bool is_signed = false;
+  ByteType type;
   float scale = 1;
-  int32_t zero = 0;
   float* numbers = nullptr;
 };
 
@@ -38,14 +41,27 @@ struct RequantizeArgs {
   const float* scales = nullptr;
   int64_t scales_row = 0;  // 0: those of one row are for all
   void* bytes = nullptr;
-  bool is_signed = false;
-  int32_t zero = 0;
+  ByteType type;
+};
+
+// y[i] = the byte of the sum of both (bytes[i] - zero) · scale.
+struct ByteAddend {
+  const void* bytes = nullptr;
+  ByteType type;
+  float scale = 1;  // over that of the sum
+};
+struct AddBytesArgs {
+  int64_t count = 0;
+  ByteAddend a, b;
+  void* y = nullptr;
+  ByteType type;
 };
 
 struct QuantizeKernels {
   void (*quantize)(const QuantizeArgs& args, ThreadPool& pool);
   void (*dequantize)(const DequantizeArgs& args, ThreadPool& pool);
   void (*requantize)(const RequantizeArgs& args, ThreadPool& pool);
+  void (*add)(const AddBytesArgs& args, ThreadPool& pool);
 };
 
 }  // namespace tercel::kernels

@@ -32,16 +32,14 @@ void check_there_and_back(const QuantizeKernels& kernels, std::mt19937& random, 
     kernels.quantize({.count = count,
                       .numbers = numbers.data(),
                       .bytes = bytes.data(),
-                      .is_signed = std::is_signed_v<T>,
-                      .scale = 0.5F,
-                      .zero = zero},
+                      .type = {std::is_signed_v<T>, zero},
+                      .scale = 0.5F},
                      pool);
     std::vector<float> back(numbers.size());
     kernels.dequantize({.count = count,
                         .bytes = bytes.data(),
-                        .is_signed = std::is_signed_v<T>,
+                        .type = {std::is_signed_v<T>, zero},
                         .scale = 0.3F,
-                        .zero = zero,
                         .numbers = back.data()},
                        pool);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -75,8 +73,7 @@ TEST_P(Quantize, Sums) {
                                       .scales = scales.data(),
                                       .scales_row = for_each_row ? columns : 0,
                                       .bytes = bytes.data(),
-                                      .is_signed = true,
-                                      .zero = -3},
+                                      .type = {.is_signed = true, .zero = -3}},
                                      three_);
         for (std::size_t i = 0; i < bytes.size(); ++i) {
           const std::size_t column = i % static_cast<std::size_t>(columns);
@@ -87,6 +84,28 @@ TEST_P(Quantize, Sums) {
           ASSERT_EQ(bytes[i], byte_of<int8_t>(static_cast<float>(sum) * scale, -3)) << i;
         }
       }
+    }
+  }
+}
+
+TEST_P(Quantize, AddsBytes) {
+  for (const int64_t count : {0, 1, 15, 33, 20003}) {
+    std::vector<uint8_t> a(static_cast<std::size_t>(count)), y(a.size());
+    std::vector<int8_t> b(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      a[i] = static_cast<uint8_t>(random_());
+      b[i] = static_cast<int8_t>(random_());
+    }
+    kernels_.quantize.add({.count = count,
+                           .a = {a.data(), {false, 128}, 0.75F},
+                           .b = {b.data(), {true, -7}, 1.5F},
+                           .y = y.data(),
+                           .type = {false, 99}},
+                          three_);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const float sum =
+          static_cast<float>(a[i] - 128) * 0.75F + static_cast<float>(b[i] + 7) * 1.5F;
+      ASSERT_EQ(y[i], byte_of<uint8_t>(sum, 99)) << i;
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "src/kernels/cpu/kernels.h"
+#include "src/ops/cpu_util.h"
 #include "src/ops/nn/window_cpu.h"
 
 namespace tercel::ops {
@@ -25,6 +26,19 @@ class ConvSettings {
   int64_t groups_;
   std::optional<Window> window_;  // when the kernel's size is known before the run
 };
+
+// Pixels of an image.
+inline int64_t area_of(const Shape& shape) {
+  return product(shape, 2, static_cast<int>(shape.size()));
+}
+// Whether channels first and last are two layouts: not with one channel, or one pixel.
+inline bool layouts_differ(const Shape& shape) { return shape[1] > 1 && area_of(shape) > 1; }
+
+// Of a Conv with a packed weight; `method` and `planar` are not set.
+kernels::PackedConvArgs packed_sizes(const ConvSettings& settings, const Shape& x, const Shape& w,
+                                     const Shape& y);
+// … where no size of an image is known: for packing.
+kernels::PackedConvArgs packed_sizes(const KernelContext& context, int weight);
 
 // Empty when the rank of input 0 is one that kernels have.
 std::string refuse_many_dimensions(const KernelContext& context);

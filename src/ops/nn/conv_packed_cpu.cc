@@ -5,12 +5,10 @@
 namespace tercel::ops {
 namespace {
 
-int64_t area_of(const Shape& shape) { return product(shape, 2, static_cast<int>(shape.size())); }
-
 // Images that do not lie channels last are turned in the workspace, before and behind.
-class ConvPackedPackedKernel final : public CpuKernel {
+class ConvPackedKernel final : public CpuKernel {
  public:
-  explicit ConvPackedPackedKernel(const KernelContext& context)
+  explicit ConvPackedKernel(const KernelContext& context)
       : conv_(kernels::cpu_kernels(context.isa).packed_conv),
         settings_(context),
         weight_shape_(*context.facts.type(context.node.input(1))->shape()),
@@ -81,7 +79,7 @@ class ConvPackedPackedKernel final : public CpuKernel {
   void pack(const KernelContext& context, kernels::PackedConvArgs sizes) {
     if (refuse_conv_int8(context).empty()) {
       int8_ = &kernels::conv_int8_kernels(context.isa);
-      bytes_.emplace(context, *dequantized_constant(context, 1));
+      bytes_.emplace(context, *dequantized_constant(context, 1), &sizes);
       return;
     }
     const auto* weight = elements<float>(*context.constant(1));
@@ -98,24 +96,21 @@ class ConvPackedPackedKernel final : public CpuKernel {
   }
 
   std::size_t kernel_workspace(const kernels::PackedConvArgs& sizes, int threads) const {
-    if (int8_ != nullptr) return int8_->workspace(sizes, threads);
+    if (int8_ != nullptr) return int8_->workspace(sizes, /*of_bytes=*/false, threads);
     return bf16_ != nullptr ? 0 : conv_.workspace(sizes, threads);
   }
 
   kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
-    const kernels::ConvArgs sizes = settings_.sizes(x, weight_shape_, y);
-    kernels::PackedConvArgs args{.method = method_, .batch = sizes.batch, .groups = sizes.groups};
-    args.in_channels = sizes.in_channels;
-    args.out_channels = sizes.out_channels;
-    std::copy(std::begin(sizes.axes), std::end(sizes.axes), args.axes);
+    kernels::PackedConvArgs args = packed_sizes(settings_, x, weight_shape_, y);
+    args.method = method_;
     args.planar = planar_;
     return args;
   }
 
-  // With one channel, or one pixel, both layouts are the same.
-  static bool differs(const Shape& shape) { return shape[1] > 1 && area_of(shape) > 1; }
-  bool turns_input(const Shape& x) const { return !layouts_.input && !planar_ && differs(x); }
-  bool turns_output(const Shape& y) const { return !layouts_.output && differs(y); }
+  bool turns_input(const Shape& x) const {
+    return !layouts_.input && !planar_ && layouts_differ(x);
+  }
+  bool turns_output(const Shape& y) const { return !layouts_.output && layouts_differ(y); }
   static std::size_t turned_bytes(const Shape& shape) {
     return workspace_bytes(bytes_of(Dtype::f32, element_count(shape)));
   }
@@ -142,6 +137,25 @@ class ConvPackedPackedKernel final : public CpuKernel {
 };
 
 }  // namespace
+
+kernels::PackedConvArgs packed_sizes(const ConvSettings& settings, const Shape& x, const Shape& w,
+                                     const Shape& y) {
+  const kernels::ConvArgs sizes = settings.sizes(x, w, y);
+  kernels::PackedConvArgs args{.batch = sizes.batch, .groups = sizes.groups};
+  args.in_channels = sizes.in_channels;
+  args.out_channels = sizes.out_channels;
+  std::copy(std::begin(sizes.axes), std::end(sizes.axes), args.axes);
+  return args;
+}
+
+kernels::PackedConvArgs packed_sizes(const KernelContext& context, int weight) {
+  const Shape& w = context.constant(weight)->shape();
+  Shape x(w.size(), 0), y(w.size(), 0);
+  x[0] = y[0] = 1;
+  x[1] = w[1] * context.node.int_or("group", 1);
+  y[1] = w[0];
+  return packed_sizes(ConvSettings(context, weight), x, w, y);
+}
 
 std::string refuse_packed_conv(const KernelContext& context) {
   if (context.node.is("ConvTranspose")) return "turns no weight";
@@ -178,7 +192,7 @@ std::string refuse_conv_int8(const KernelContext& context) {
 }
 
 std::unique_ptr<CpuKernel> create_packed_conv(const KernelContext& context) {
-  return create_kernel<ConvPackedPackedKernel>(context);
+  return create_kernel<ConvPackedKernel>(context);
 }
 
 }  // namespace tercel::ops

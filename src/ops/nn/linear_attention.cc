@@ -6,12 +6,11 @@
 namespace tercel::ops {
 namespace {
 
-constexpr AttributeDef kLinearAttentionAttention[] = {
-    {"chunk_size", AttributeKind::integer},
-    {"kv_num_heads", AttributeKind::integer, true},
-    {"q_num_heads", AttributeKind::integer, true},
-    {"scale", AttributeKind::number},
-    {"update_rule", AttributeKind::string}};
+constexpr AttributeDef kLinearAttention[] = {{"chunk_size", AttributeKind::integer},
+                                             {"kv_num_heads", AttributeKind::integer, true},
+                                             {"q_num_heads", AttributeKind::integer, true},
+                                             {"scale", AttributeKind::number},
+                                             {"update_rule", AttributeKind::string}};
 constexpr AttributeDef kLinearAttentionConv[] = {{"activation", AttributeKind::string}};
 
 void expect_rank_linear_attention(const InferContext& context, int index, int wanted) {
@@ -46,7 +45,7 @@ ir::Dim head_of(const InferContext& context, int index, int64_t heads) {
   return div_exact(width, ir::Dim(heads));
 }
 
-void infer_attention_linear_attention(InferContext& context) {
+void infer_linear_attention(InferContext& context) {
   check_rule(context);
   const int64_t q_heads = context.node().int_or("q_num_heads", 0);
   const int64_t kv_heads = context.node().int_or("kv_num_heads", 0);
@@ -123,7 +122,7 @@ constinit const OpDef linear_attention{.name = "LinearAttention",
                                        .max_inputs = 6,
                                        .min_outputs = 1,
                                        .max_outputs = 2,
-                                       .attributes = kLinearAttentionAttention,
-                                       .infer = infer_attention_linear_attention};
+                                       .attributes = kLinearAttention,
+                                       .infer = infer_linear_attention};
 
 }  // namespace tercel::ops

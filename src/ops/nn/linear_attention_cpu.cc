@@ -29,9 +29,9 @@ void write_linear_attention(Tensor& tensor, int64_t index, float value) {
 }
 
 // Step by step; a head of keys and values has a state of its own, which its queries share.
-class LinearAttentionAttentionKernel final : public CpuKernel {
+class LinearAttentionKernel final : public CpuKernel {
  public:
-  explicit LinearAttentionAttentionKernel(const KernelContext& context)
+  explicit LinearAttentionKernel(const KernelContext& context)
       : q_heads_(context.node.int_or("q_num_heads", 1)),
         kv_heads_(context.node.int_or("kv_num_heads", 1)),
         scale_(context.node.float_or("scale", 0.0F)) {}
@@ -170,7 +170,7 @@ class LinearAttentionConvKernel final : public CpuKernel {
 };
 
 constexpr CpuImplementation kAttention[] = {
-    {"linear_attention", refuse_input0<FloatTypes>, create_kernel<LinearAttentionAttentionKernel>}};
+    {"linear_attention", refuse_input0<FloatTypes>, create_kernel<LinearAttentionKernel>}};
 constexpr CpuImplementation kLinearAttentionConv[] = {
     {"causal_conv", refuse_input0<FloatTypes>, create_kernel<LinearAttentionConvKernel>}};
 constexpr CpuOp kLinearAttentionOps[] = {{"", "CausalConvWithState", kLinearAttentionConv},

@@ -42,7 +42,7 @@ ir::Dim head_size(InferContext& context, const ir::Dim& width, int64_t heads) {
   return div_exact(width, heads);
 }
 
-void infer_attention(InferContext& context) {
+void infer_attention_packed(InferContext& context) {
   require_same_dtype(context, 0, 1);
   require_same_dtype(context, 0, 2);
   require_dtype(context, 3, Dtype::i64);
@@ -91,7 +91,7 @@ constinit const OpDef packed_attention{.domain = "tercel",
                                        .min_outputs = 1,
                                        .max_outputs = 1,
                                        .attributes = kAttention,
-                                       .infer = infer_attention};
+                                       .infer = infer_attention_packed};
 
 constinit const OpDef packed_rows{.domain = "tercel",
                                   .name = "PackedRows",

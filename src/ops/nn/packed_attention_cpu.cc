@@ -142,11 +142,11 @@ std::string refuse_bf16_packed_attention(const KernelContext& context) {
   return reason.empty() ? refuse_unless_f32(context) : reason;
 }
 
-constexpr CpuImplementation kPackedAttentionAttention[] = {
+constexpr CpuImplementation kPackedAttention[] = {
     {"packed_attention_bf16", refuse_bf16_packed_attention,
      create_kernel<PackedAttentionBf16Kernel>},
     {"packed_attention_f32", refuse_unless_f32, create_kernel<F32Kernel>}};
-constexpr CpuOp kPackedAttentionOps[] = {{"tercel", "PackedAttention", kPackedAttentionAttention}};
+constexpr CpuOp kPackedAttentionOps[] = {{"tercel", "PackedAttention", kPackedAttention}};
 
 }  // namespace
 

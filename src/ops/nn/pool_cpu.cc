@@ -264,7 +264,7 @@ class SumKernel final : public WindowKernel {
   double p_;
 };
 
-// Maxima and averages of f32 images that lie channels last.
+// Maxima and averages of f32 images, and maxima of bytes, that lie channels last.
 class ChannelsLastKernel final : public WindowKernel {
  public:
   explicit ChannelsLastKernel(const KernelContext& context)
@@ -288,7 +288,14 @@ class ChannelsLastKernel final : public WindowKernel {
         args.end_pads[d] = axes[d].end;
       }
     }
-    args.x = elements<float>(run.inputs[0]);
+    const Tensor& x = run.inputs[0];
+    if (x.dtype() != Dtype::f32) {
+      args.x_bytes = x.data();
+      args.y_bytes = run.outputs[0].data();
+      args.is_signed = x.dtype() == Dtype::i8;
+      return pool_.max_bytes(args, run.pool);
+    }
+    args.x = elements<float>(x);
     args.y = elements<float>(run.outputs[0]);
     (max_ ? pool_.max : pool_.average)(args, run.pool);
   }
@@ -301,8 +308,11 @@ class ChannelsLastKernel final : public WindowKernel {
 };
 
 std::string refuse_channels_last(const KernelContext& context) {
-  const std::string reason = refuse_unless_f32(context);
-  if (!reason.empty()) return reason;
+  const Dtype dtype = context.input_dtype(0);
+  const bool bytes = dtype == Dtype::i8 || dtype == Dtype::u8;
+  if (!bytes || !context.node.is("MaxPool")) {
+    if (std::string reason = refuse_unless_f32(context); !reason.empty()) return reason;
+  }
   if (!context.layouts.input) return "the input does not lie channels last";
   // One pixel lies in both ways.
   if (!context.layouts.output && !context.node.is("GlobalAveragePool"))

@@ -10,15 +10,15 @@ const Places& places_of(const ir::Node& node) {
 
 // [batch, rows, columns] to [batch, columns, rows], a few columns at a time: their lines stay in a
 // near cache.
-template <class T>
-void turn(const T* from, int64_t batch, int64_t rows, int64_t columns, T* to, ThreadPool& pool) {
+void turn_sums(const int32_t* from, int64_t batch, int64_t rows, int64_t columns, int32_t* to,
+               ThreadPool& pool) {
   constexpr int64_t kColumns = 16;
   const int64_t strips = (columns + kColumns - 1) / kColumns;
   pool.parallel_for(batch * strips, rows_per_grain(rows * kColumns),
                     [&](int64_t begin, int64_t end) {
                       for (int64_t i = begin; i < end; ++i) {
-                        const T* x = from + i / strips * rows * columns;
-                        T* y = to + i / strips * rows * columns;
+                        const int32_t* x = from + i / strips * rows * columns;
+                        int32_t* y = to + i / strips * rows * columns;
                         const int64_t first = i % strips * kColumns;
                         const int64_t last = std::min(columns, first + kColumns);
                         for (int64_t r = 0; r < rows; ++r) {
@@ -29,72 +29,153 @@ void turn(const T* from, int64_t batch, int64_t rows, int64_t columns, T* to, Th
                     });
 }
 
-// The weight is constant, of one group. What comes and goes lies as its shape says.
-class PackedConvKernel final : public CpuKernel {
+// The weight is constant, of one group. Images that do not lie channels last are turned in the
+// workspace, before and behind.
+class PackedConvKernel : public CpuKernel {
  public:
   explicit PackedConvKernel(const KernelContext& context)
       : conv_(kernels::conv_int8_kernels(context.isa)),
-        quantize_(kernels::cpu_kernels(context.isa).quantize),
         places_(places_of(context.node)),
+        layouts_(context.layouts),
         settings_(context, static_cast<int>(places_.w)),
-        weight_shape_(context.constant(static_cast<int>(places_.w))->shape()),
-        weight_(context, *constant_factor(context, places_)) {}
+        weight_shape_(context.constant(static_cast<int>(places_.w))->shape()) {
+    const kernels::PackedConvArgs sizes = packed_sizes(context, static_cast<int>(places_.w));
+    weight_.emplace(context, *constant_factor(context, places_), &sizes);
+  }
 
   bool absorbs(int input) const override {
     return static_cast<std::size_t>(input) == places_.w ||
            static_cast<std::size_t>(input) == places_.w_zero;
   }
 
-  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
-                        int threads) const override {
-    const int64_t count = element_count(outputs[0]);
-    const std::size_t rounded = is_linear() ? workspace_bytes(bytes_of(Dtype::i8, count)) : 0;
-    return workspace_bytes(bytes_of(Dtype::i32, count)) + rounded +
-           conv_.workspace(sizes_of(inputs[places_.x], outputs[0]), threads);
+ protected:
+  std::size_t shared_workspace(const Shape& x, const Shape& y, int threads) const {
+    return (turns_input(x) ? turned_bytes(x) : 0) +
+           conv_.workspace(sizes_of(x, y), /*of_bytes=*/true, threads);
   }
 
-  void run(const KernelRun& run) const override {
+  // Without what becomes of the sums. `free` is moved behind what is taken of it.
+  kernels::Int8ConvArgs args_of(const KernelRun& run, std::byte*& free) const {
     const Tensor& x = run.inputs[places_.x];
-    Tensor& out = run.outputs[0];
-    if (out.size() == 0) return;
-    auto* sums = reinterpret_cast<int32_t*>(run.workspace);
-    std::byte* free = run.workspace + workspace_bytes(bytes_of(Dtype::i32, out.size()));
-    std::byte* rounded = free;
-    if (is_linear()) free += workspace_bytes(out.bytes());
-    const kernels::PackedConvArgs sizes = sizes_of(x.shape(), out.shape());
-    conv_.conv({.conv = sizes,
-                .x_bytes = x.data(),
-                .x_signed = x.dtype() == Dtype::i8,
-                .x_zero = PerIndex(run, places_.x_zero, 0).integer(0),
-                .packed = weight_.data(),
-                .sums = sums,
-                .workspace = free},
-               run.pool);
-    const int64_t channels = weight_.n(), rows = out.size() / channels, area = rows / sizes.batch;
-    if (!is_linear())
-      return turn(sums, sizes.batch, area, channels, elements<int32_t>(out), run.pool);
-    requantize(run, places_, quantize_, sums, rows, channels, rounded);
-    turn(rounded, sizes.batch, area, channels, static_cast<std::byte*>(out.data()), run.pool);
-  }
-
- private:
-  bool is_linear() const { return places_.y_scale != kNone; }
-
-  kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
-    const kernels::ConvArgs sizes = settings_.sizes(x, weight_shape_, y);
-    kernels::PackedConvArgs args{.batch = sizes.batch};
-    args.in_channels = sizes.in_channels;
-    args.out_channels = sizes.out_channels;
-    std::copy(std::begin(sizes.axes), std::end(sizes.axes), args.axes);
+    kernels::Int8ConvArgs args{.conv = sizes_of(x.shape(), run.outputs[0].shape())};
+    args.x_bytes = turns_input(x.shape()) ? turned(run, x, free) : x.data();
+    args.x_type = byte_type(x.dtype(), PerIndex(run, places_.x_zero, 0).integer(0));
+    args.packed = weight_->data();
     return args;
   }
 
+  bool turns_input(const Shape& x) const { return !layouts_.input && layouts_differ(x); }
+  static std::size_t turned_bytes(const Shape& shape) {
+    return workspace_bytes(bytes_of(Dtype::i8, element_count(shape)));
+  }
+  std::byte* turned(const KernelRun& run, const Tensor& tensor, std::byte*& free) const {
+    std::byte* to = free;
+    const Shape& shape = tensor.shape();
+    conv_.transpose(tensor.data(), shape[0], shape[1], area_of(shape), to, run.pool);
+    free += turned_bytes(shape);
+    return to;
+  }
+
   const kernels::ConvInt8Kernels& conv_;
-  const kernels::QuantizeKernels& quantize_;
   Places places_;
+  Layouts layouts_;
+  int64_t channels() const { return weight_->n(); }
+
+ private:
+  kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
+    return packed_sizes(settings_, x, weight_shape_, y);
+  }
+
+  std::optional<PackedBytes> weight_;
+
   ConvSettings settings_;
   Shape weight_shape_;
-  PackedBytes weight_;
+};
+
+class PackedIntegerKernel final : public PackedConvKernel {
+ public:
+  using PackedConvKernel::PackedConvKernel;
+
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
+                        int threads) const override {
+    return workspace_bytes(bytes_of(Dtype::i32, element_count(outputs[0]))) +
+           shared_workspace(inputs[places_.x], outputs[0], threads);
+  }
+
+  void run(const KernelRun& run) const override {
+    Tensor& y = run.outputs[0];
+    if (y.size() == 0) return;
+    auto* sums = reinterpret_cast<int32_t*>(run.workspace);
+    std::byte* free = run.workspace + workspace_bytes(bytes_of(Dtype::i32, y.size()));
+    kernels::Int8ConvArgs args = args_of(run, free);
+    args.sums = sums;
+    args.workspace = free;
+    conv_.conv(args, run.pool);
+    turn_sums(sums, y.shape()[0], area_of(y.shape()), y.shape()[1], elements<int32_t>(y), run.pool);
+  }
+};
+
+class PackedLinearKernel final : public PackedConvKernel {
+ public:
+  explicit PackedLinearKernel(const KernelContext& context)
+      : PackedConvKernel(context),
+        own_dtype_(context.output_dtype(0)),
+        has_bias_(context.node.input(static_cast<int>(kLinear.bias)) != nullptr),
+        epilogue_(context.epilogue) {}
+
+  std::size_t workspace(std::span<const Shape> inputs, std::span<const Shape> outputs,
+                        int threads) const override {
+    const Shape& y = outputs[0];
+    std::size_t bytes = workspace_bytes(bytes_of(Dtype::f32, channels()));
+    if (turns_output(y)) bytes += turned_bytes(y) * (epilogue_.residual ? 2 : 1);
+    return bytes + shared_workspace(inputs[places_.x], y, threads);
+  }
+
+  void run(const KernelRun& run) const override {
+    Tensor& y = run.outputs[0];
+    if (y.size() == 0) return;
+    auto* scales = reinterpret_cast<float*>(run.workspace);
+    output_scales(run, places_, 0, {scales, static_cast<std::size_t>(channels())});
+    std::byte* free = run.workspace + workspace_bytes(bytes_of(Dtype::f32, channels()));
+    kernels::Int8ConvArgs args = args_of(run, free);
+    args.bytes.type = byte_type(own_dtype_, PerIndex(run, places_.y_zero, 0).integer(0));
+    args.bytes.relu = epilogue_.activation == Activation::relu;
+    if (has_bias_) args.bytes.bias = bias_of(run, places_);
+    args.bytes.scales = scales;
+    if (epilogue_.residual) add_residual(run, args.bytes, free);
+    args.bytes.y = y.data();
+    const bool turns = turns_output(y.shape());
+    if (turns) {
+      args.bytes.y = free;
+      free += turned_bytes(y.shape());
+    }
+    args.workspace = free;
+    conv_.conv(args, run.pool);
+    if (turns) {
+      conv_.transpose(args.bytes.y, y.shape()[0], area_of(y.shape()), y.shape()[1], y.data(),
+                      run.pool);
+    }
+  }
+
+ private:
+  bool turns_output(const Shape& y) const { return !layouts_.output && layouts_differ(y); }
+
+  void add_residual(const KernelRun& run, kernels::Int8ConvBytes& bytes, std::byte*& free) const {
+    const Tensor& residual = run.inputs.back();
+    const LinearSum& sum = *epilogue_.sum;
+    TERCEL_CHECK(residual.size() == run.outputs[0].size());
+    bytes.residual.bytes =
+        turns_output(residual.shape()) ? turned(run, residual, free) : residual.data();
+    bytes.residual.type = byte_type(residual.dtype(), sum.residual_zero);
+    bytes.residual.scale = sum.residual_scale;
+    bytes.own_scale = sum.own_scale;
+    bytes.sum_type = byte_type(run.outputs[0].dtype(), sum.zero);
+    bytes.sum_relu = epilogue_.last == Activation::relu;
+  }
+
+  Dtype own_dtype_;
+  bool has_bias_;  // what is at its place may be a residual
+  Epilogue epilogue_;
 };
 
 class ConvKernel final : public CpuKernel {
@@ -182,7 +263,10 @@ std::string refuse_packed_conv_products(const KernelContext& context) {
 }  // namespace
 
 const CpuImplementation kConvIntegerCpu[2] = {
-    {"conv_int8", refuse_packed_conv_products, create_kernel<PackedConvKernel>},
+    {"conv_int8", refuse_packed_conv_products, create_kernel<PackedIntegerKernel>},
+    {"conv_integer", refuse_bytes, create_kernel<ConvKernel>}};
+const CpuImplementation kLinearConvCpu[2] = {
+    {"conv_int8", refuse_packed_conv_products, create_kernel<PackedLinearKernel>, true, true},
     {"conv_integer", refuse_bytes, create_kernel<ConvKernel>}};
 
 }  // namespace tercel::ops

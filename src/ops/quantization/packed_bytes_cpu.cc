@@ -64,11 +64,13 @@ std::string PackedBytes::refuse(const QuantizedWeight& weight) {
   return {};
 }
 
-PackedBytes::PackedBytes(const KernelContext& context, const QuantizedWeight& weight) {
+PackedBytes::PackedBytes(const KernelContext& context, const QuantizedWeight& weight,
+                         const kernels::PackedConvArgs* conv) {
   const Tensor values = is_matrix(weight.values) ? weight.values : turned(weight.values);
   k_ = values.shape()[0];
   n_ = values.shape()[1];
   const auto& gemm = kernels::gemm_int8_kernels(context.isa);
+  const auto& convs = kernels::conv_int8_kernels(context.isa);
   std::vector<float> scales;
   std::vector<int32_t> zeros;
   for (int64_t j = 0; j < n_; ++j) {
@@ -77,16 +79,21 @@ PackedBytes::PackedBytes(const KernelContext& context, const QuantizedWeight& we
     if (weight.zero.defined())
       zeros.push_back(byte_at(weight.zero, weight.zero.size() == 1 ? 0 : j));
   }
-  data_ = allocate_lasting(context.memory, gemm.packed_bytes(k_, n_), "packed weight");
-  gemm.pack_b({.k = k_,
-               .n = n_,
-               .b = values.data(),
-               .is_signed = values.dtype() == Dtype::i8,
-               .k_stride = n_,
-               .scale = scales.empty() ? nullptr : scales.data(),
-               .zero = zeros.empty() ? nullptr : zeros.data(),
-               .out = data_->data()},
-              context.pool);
+  data_ = allocate_lasting(context.memory,
+                           conv != nullptr ? convs.packed_bytes(*conv) : gemm.packed_bytes(k_, n_),
+                           "packed weight");
+  const kernels::PackInt8Args args{.k = k_,
+                                   .n = n_,
+                                   .b = values.data(),
+                                   .is_signed = values.dtype() == Dtype::i8,
+                                   .k_stride = n_,
+                                   .scale = scales.empty() ? nullptr : scales.data(),
+                                   .zero = zeros.empty() ? nullptr : zeros.data(),
+                                   .out = data_->data()};
+  if (conv != nullptr)
+    convs.pack(*conv, args, context.pool);
+  else
+    gemm.pack_b(args, context.pool);
 }
 
 void PackedBytes::fill(kernels::Int8GemmArgs& args) const {

@@ -25,8 +25,9 @@ class PackedBytes {
   // Empty when the weight can be packed, otherwise the reason why not.
   static std::string refuse(const QuantizedWeight& weight);
 
-  // Of a convolution K is (tap, channel).
-  PackedBytes(const KernelContext& context, const QuantizedWeight& weight);
+  // For gemm_int8; with the sizes of a convolution, for conv_int8.
+  PackedBytes(const KernelContext& context, const QuantizedWeight& weight,
+              const kernels::PackedConvArgs* conv = nullptr);
 
   int64_t k() const { return k_; }
   int64_t n() const { return n_; }

@@ -5,6 +5,28 @@
 namespace tercel::ops {
 namespace {
 
+// Rows of n sums, scaled and rounded to the output's type.
+void requantize(const KernelRun& run, const Places& places, const kernels::QuantizeKernels& kernels,
+                const int32_t* sums, int64_t rows, int64_t n) {
+  const int64_t x_scales = run.inputs[places.x_scale].size();
+  const int64_t different = x_scales == 1 ? 1 : rows;
+  std::vector<float> scales(static_cast<std::size_t>(different * n));
+  for (int64_t i = 0; i < different; ++i)
+    output_scales(
+        run, places, i % x_scales,
+        std::span(scales).subspan(static_cast<std::size_t>(i * n), static_cast<std::size_t>(n)));
+  Tensor& y = run.outputs[0];
+  kernels.requantize({.rows = rows,
+                      .columns = n,
+                      .sums = sums,
+                      .bias = bias_of(run, places),
+                      .scales = scales.data(),
+                      .scales_row = different == 1 ? 0 : n,
+                      .bytes = y.data(),
+                      .type = byte_type(y.dtype(), PerIndex(run, places.y_zero, 0).integer(0))},
+                     run.pool);
+}
+
 // The right factor is a constant matrix.
 class PackedMatMulKernel final : public CpuKernel {
  public:
@@ -45,9 +67,7 @@ class PackedMatMulKernel final : public CpuKernel {
     args.c_row = args.n;
     args.workspace = run.workspace;
     gemm_.gemm(args, run.pool);
-    if (is_linear()) {
-      requantize(run, places_, quantize_, sums, sizes.rows, weight_.n(), out.data());
-    }
+    if (is_linear()) requantize(run, places_, quantize_, sums, sizes.rows, weight_.n());
   }
 
  private:

@@ -101,30 +101,14 @@ inline const int32_t* bias_of(const KernelRun& run, const Places& places) {
   return biased ? elements<int32_t>(run.inputs[places.bias]) : nullptr;
 }
 
-// Rows of n sums, scaled and rounded to the output's type.
-inline void requantize(const KernelRun& run, const Places& places,
-                       const kernels::QuantizeKernels& kernels, const int32_t* sums, int64_t rows,
-                       int64_t n, void* out) {
-  const PerIndex x_scale(run, places.x_scale, 1);
-  const PerIndex w_scale(run, places.w_scale, 1);
-  const auto y_scale = static_cast<float>(PerIndex(run, places.y_scale, 1).at(0));
-  const int64_t different = x_scale.size() == 1 ? 1 : rows;
-  std::vector<float> scales;
-  for (int64_t i = 0; i < different; ++i) {
-    const auto x = static_cast<float>(x_scale.at(i % x_scale.size()));
-    for (int64_t j = 0; j < n; ++j)
-      scales.push_back(x * static_cast<float>(w_scale.at(j)) / y_scale);
-  }
-  kernels.requantize({.rows = rows,
-                      .columns = n,
-                      .sums = sums,
-                      .bias = bias_of(run, places),
-                      .scales = scales.data(),
-                      .scales_row = different == 1 ? 0 : n,
-                      .bytes = out,
-                      .is_signed = run.outputs[0].dtype() == Dtype::i8,
-                      .zero = PerIndex(run, places.y_zero, 0).integer(0)},
-                     run.pool);
+// What the sums of row `row` (of all, where x has one scale) are multiplied by.
+inline void output_scales(const KernelRun& run, const Places& places, int64_t row,
+                          std::span<float> scales) {
+  const auto x = static_cast<float>(PerIndex(run, places.x_scale, 1).at(row));
+  const auto y = static_cast<float>(PerIndex(run, places.y_scale, 1).at(0));
+  const PerIndex w(run, places.w_scale, 1);
+  for (std::size_t j = 0; j < scales.size(); ++j)
+    scales[j] = x * static_cast<float>(w.at(static_cast<int64_t>(j))) / y;
 }
 
 inline std::string refuse_bytes(const KernelContext& context) {

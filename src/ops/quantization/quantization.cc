@@ -8,8 +8,9 @@ Family quantization_ops() {
   static constexpr const OpDef* kOps[] = {&block_quantized_matmul, &conv_integer,
                                           &dequantize_linear,      &dynamic_quantize_linear,
                                           &dynamic_quantized_conv, &dynamic_quantized_matmul,
-                                          &matmul_integer,         &qlinear_conv,
-                                          &qlinear_matmul,         &quantize_linear};
+                                          &matmul_integer,         &qlinear_add,
+                                          &qlinear_conv,           &qlinear_matmul,
+                                          &quantize_linear};
   return kOps;
 }
 

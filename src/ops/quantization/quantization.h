@@ -15,6 +15,7 @@ extern const OpDef dynamic_quantize_linear;
 extern const OpDef dynamic_quantized_conv;
 extern const OpDef dynamic_quantized_matmul;
 extern const OpDef matmul_integer;
+extern const OpDef qlinear_add;
 extern const OpDef qlinear_conv;
 extern const OpDef qlinear_matmul;
 extern const OpDef quantize_linear;

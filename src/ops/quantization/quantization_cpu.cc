@@ -13,7 +13,8 @@ CpuFamily quantization_cpu_ops() {
       {"tercel", "DynamicQuantizedConv", kDynamicConvCpu},
       {"tercel", "DynamicQuantizedMatMul", kDynamicMatMulCpu},
       {"", "MatMulInteger", kMatMulIntegerCpu},
-      {"", "QLinearConv", kConvIntegerCpu},
+      {"tercel", "QLinearAdd", kLinearAddCpu},
+      {"", "QLinearConv", kLinearConvCpu},
       {"", "QLinearMatMul", kMatMulIntegerCpu},
       {"", "QuantizeLinear", kQuantizeCpu},
   };

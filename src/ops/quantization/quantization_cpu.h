@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "src/kernels/cpu/quantize.h"
 #include "src/ops/cpu_util.h"
 
 namespace tercel::ops {
@@ -17,6 +18,8 @@ extern const CpuImplementation kDequantizeCpu[2];
 extern const CpuImplementation kDynamicConvCpu[2];
 extern const CpuImplementation kDynamicMatMulCpu[2];
 extern const CpuImplementation kDynamicQuantizeCpu[1];
+extern const CpuImplementation kLinearAddCpu[1];
+extern const CpuImplementation kLinearConvCpu[2];
 extern const CpuImplementation kMatMulIntegerCpu[2];
 extern const CpuImplementation kQuantizeCpu[2];
 
@@ -34,5 +37,7 @@ inline int32_t byte_at(const Tensor& tensor, int64_t index) {
   return tensor.dtype() == Dtype::i8 ? elements<int8_t>(tensor)[index]
                                      : elements<uint8_t>(tensor)[index];
 }
+
+inline kernels::ByteType byte_type(Dtype dtype, int32_t zero) { return {dtype == Dtype::i8, zero}; }
 
 }  // namespace tercel::ops

@@ -103,16 +103,14 @@ class BytesKernel final : public CpuKernel {
       kernels_.quantize({.count = x.size(),
                          .numbers = elements<float>(x),
                          .bytes = y.data(),
-                         .is_signed = y.dtype() == Dtype::i8,
-                         .scale = scale,
-                         .zero = zero},
+                         .type = byte_type(y.dtype(), zero),
+                         .scale = scale},
                         run.pool);
     } else {
       kernels_.dequantize({.count = x.size(),
                            .bytes = x.data(),
-                           .is_signed = x.dtype() == Dtype::i8,
+                           .type = byte_type(x.dtype(), zero),
                            .scale = scale,
-                           .zero = zero,
                            .numbers = elements<float>(y)},
                           run.pool);
     }
@@ -140,8 +138,8 @@ class DynamicKernel final : public CpuKernel {
     kernels_.quantize({.count = input.size(),
                        .numbers = elements<float>(input),
                        .bytes = run.outputs[0].data(),
-                       .scale = divisor,
-                       .zero = zero},
+                       .type = byte_type(Dtype::u8, zero),
+                       .scale = divisor},
                       run.pool);
   }
 

@@ -11,7 +11,7 @@ void infer_at(InferContext& context) { context.set_output(0, element_of(context,
 
 void infer_length(InferContext& context) { context.set_output(0, Dtype::i64, {}); }
 
-void infer_concat(InferContext& context) {
+void infer_concat_sequence(InferContext& context) {
   ir::Type type = element_of(context, 0);
   const int64_t new_axis = context.node().int_or("new_axis", 0);
   if (new_axis != 0 && new_axis != 1)
@@ -59,8 +59,8 @@ void infer_has(InferContext& context) {
     context.set_contents(0, {Known(1)});
 }
 
-constexpr AttributeDef kConcatAttributes[] = {{"axis", AttributeKind::integer, true},
-                                              {"new_axis", AttributeKind::integer}};
+constexpr AttributeDef kConcatSequenceAttributes[] = {{"axis", AttributeKind::integer, true},
+                                                      {"new_axis", AttributeKind::integer}};
 constexpr AttributeDef kOptionalAttributes[] = {{"type", AttributeKind::type}};
 
 }  // namespace
@@ -90,8 +90,8 @@ const OpDef concat_from_sequence{.name = "ConcatFromSequence",
                                  .max_inputs = 1,
                                  .min_outputs = 1,
                                  .max_outputs = 1,
-                                 .attributes = kConcatAttributes,
-                                 .infer = infer_concat};
+                                 .attributes = kConcatSequenceAttributes,
+                                 .infer = infer_concat_sequence};
 
 const OpDef optional{.name = "Optional",
                      .since = 28,

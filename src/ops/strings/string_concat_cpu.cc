@@ -7,9 +7,9 @@
 namespace tercel::ops {
 namespace {
 
-class StringConcatConcatKernel final : public TextKernel {
+class StringConcatKernel final : public TextKernel {
  public:
-  explicit StringConcatConcatKernel(const KernelContext&) {}
+  explicit StringConcatKernel(const KernelContext&) {}
 
   void run(const KernelRun& run) const override {
     const auto a = run.inputs[0].strings();
@@ -41,6 +41,6 @@ class StringConcatConcatKernel final : public TextKernel {
 }  // namespace
 
 const CpuImplementation kStringConcatCpu[1] = {
-    {"concat", refuse_nothing, create_kernel<StringConcatConcatKernel>}};
+    {"concat", refuse_nothing, create_kernel<StringConcatKernel>}};
 
 }  // namespace tercel::ops

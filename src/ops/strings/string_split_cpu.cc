@@ -34,9 +34,9 @@ void split_at(std::string_view text, std::string_view delimiter, int64_t splits,
   }
 }
 
-class StringSplitSplitKernel final : public TextKernel {
+class StringSplitKernel final : public TextKernel {
  public:
-  explicit StringSplitSplitKernel(const KernelContext& context)
+  explicit StringSplitKernel(const KernelContext& context)
       : delimiter_(context.node.string_or("delimiter", "")),
         splits_(std::max<int64_t>(context.node.int_or("maxsplit", -1), -1)) {}
   bool allocates_outputs() const override { return true; }
@@ -77,6 +77,6 @@ class StringSplitSplitKernel final : public TextKernel {
 }  // namespace
 
 const CpuImplementation kStringSplitCpu[1] = {
-    {"split", refuse_nothing, create_kernel<StringSplitSplitKernel>}};
+    {"split", refuse_nothing, create_kernel<StringSplitKernel>}};
 
 }  // namespace tercel::ops

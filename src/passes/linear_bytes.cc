@@ -1,0 +1,81 @@
+#include "src/passes/linear_bytes.h"
+
+namespace tercel::passes {
+namespace {
+
+bool is_byte(Dtype dtype) { return dtype == Dtype::i8 || dtype == Dtype::u8; }
+
+Dtype bytes_of(const ir::Node& node, const ops::Facts& facts) {
+  return dtype_of(node.is("QuantizeLinear") ? node.output() : node.input(0), facts);
+}
+
+double zero_of(const ir::Node& node) {
+  return node.input(2) == nullptr ? 0 : *scalar_of(node.input(2));
+}
+
+}  // namespace
+
+bool is_constant_of(const ir::Value* value, Dtype dtype) {
+  return value != nullptr && value->is_constant() && value->initializer().dtype() == dtype;
+}
+
+bool is_one_or(const ir::Value& constant, int64_t count) {
+  return constant.initializer().size() == 1 || constant.initializer().size() == count;
+}
+
+bool is_linear(const ir::Node& node, Dtype bytes, int64_t channels) {
+  if (!is_byte(bytes) || node.int_or("block_size", 0) != 0) return false;
+  const auto fits = [&](const ir::Value* value, Dtype dtype) {
+    return is_constant_of(value, dtype) && is_one_or(*value, channels);
+  };
+  return fits(node.input(1), Dtype::f32) &&
+         (node.input(2) == nullptr || fits(node.input(2), bytes));
+}
+
+ir::Node* dequantized_bytes(const ir::Value* value, const ops::Facts& facts) {
+  ir::Node* node = made_by(value, "DequantizeLinear");
+  if (node == nullptr || node->input(0)->is_constant()) return nullptr;
+  return is_linear(*node, bytes_of(*node, facts), 1) ? node : nullptr;
+}
+
+Linear linear_of(const ir::Node& node, Dtype bytes, ir::Builder& b) {
+  if (node.input(2) != nullptr) return {node.input(1), node.input(2)};
+  return {node.input(1), bytes == Dtype::u8 ? b.constant(Tensor::scalar(uint8_t{0}))
+                                            : b.constant(Tensor::scalar(int8_t{0}))};
+}
+
+bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts) {
+  const Dtype bytes = bytes_of(a, facts);
+  if (bytes != bytes_of(b, facts) || !is_linear(a, bytes, 1) || !is_linear(b, bytes, 1))
+    return false;
+  const double scale = *scalar_of(a.input(1));
+  return scale > 0 && scale == *scalar_of(b.input(1)) && zero_of(a) == zero_of(b);
+}
+
+std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph) {
+  std::vector<ir::Node*> nodes;
+  for (const auto& node : graph.nodes()) {
+    const bool used = !node->output()->uses().empty() || node->output()->is_graph_output();
+    if (node->is("QuantizeLinear") && used) nodes.push_back(node.get());
+  }
+  return nodes;
+}
+
+std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts) {
+  if (!is_linear(quantize, bytes_of(quantize, facts), 1) || !(*scalar_of(quantize.input(1)) > 0))
+    return std::nullopt;
+  ir::Value* value = quantize.input(0);
+  const ir::Node* relu = made_by(value, "Relu");
+  if (relu == nullptr || !used_once(value)) return QuantizedResult{value, false};
+  return QuantizedResult{relu->input(0), true};
+}
+
+void put_bytes(ir::Node& quantize, ir::Value* bytes, bool relu, const Linear& linear,
+               ir::Builder& b) {
+  // Nothing below zero has a byte where the zero point is the lowest.
+  const double zero = *scalar_of(linear.zero);
+  const double lowest = linear.zero->initializer().dtype() == Dtype::u8 ? 0 : -128;
+  take_over(quantize.output(), relu && zero != lowest ? b.op("Max", {bytes, linear.zero}) : bytes);
+}
+
+}  // namespace tercel::passes

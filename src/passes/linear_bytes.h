@@ -1,0 +1,44 @@
+#pragma once
+// What passes ask of QuantizeLinear and DequantizeLinear of 8-bit integers with constant scales.
+
+#include "src/passes/match.h"
+
+namespace tercel::passes {
+
+// One number for all, or one for each of `count`.
+bool is_one_or(const ir::Value& constant, int64_t count);
+bool is_constant_of(const ir::Value* value, Dtype dtype);
+
+// The node's scale and zero point are constants, one for all or one for each of `channels`, and its
+// integers of the type `bytes`, i8 or u8.
+bool is_linear(const ir::Node& node, Dtype bytes, int64_t channels);
+
+// The DequantizeLinear, with one scale for all, that makes `value` of what is not constant.
+ir::Node* dequantized_bytes(const ir::Value* value, const ops::Facts& facts);
+
+// A scale and a zero point.
+struct Linear {
+  ir::Value* scale;
+  ir::Value* zero;
+};
+// Of such a node; the zero point is made where it is left out.
+Linear linear_of(const ir::Node& node, Dtype bytes, ir::Builder& b);
+// Both have one positive scale, the same, and the same zero point and type.
+bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts);
+
+// The QuantizeLinear nodes whose results are used.
+std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph);
+
+// What a QuantizeLinear with one positive scale rounds: perhaps behind a Relu, which is then done
+// on bytes.
+struct QuantizedResult {
+  ir::Value* value;
+  bool relu;
+};
+std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts);
+
+// Puts bytes in the place of a QuantizeLinear's result.
+void put_bytes(ir::Node& quantize, ir::Value* bytes, bool relu, const Linear& linear,
+               ir::Builder& b);
+
+}  // namespace tercel::passes
