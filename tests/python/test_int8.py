@@ -263,7 +263,7 @@ def test_convolutions_that_onnx_runtime_quantised(convolutions, tmp_path, form, 
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("isa", [None, "generic"])
 def test_a_static_network_runs_on_bytes(convolutions, tmp_path, activation, symmetric, isa):
-    """Every operator that ONNX Runtime quantises: few steps of the last bytes apart, same bits for batches and threads."""
+    """Every operator that ONNX Runtime quantises: few steps of the last bytes apart; batches and threads alike."""
     saved = tmp_path / "static.onnx"
     quantize_static(
         convolutions, saved, Images(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=activation,
