@@ -59,6 +59,7 @@ Json to_json(const PredictCommand& command, const PredictSummary& summary) {
           {"wait_share", summary.wait_share},
           {"replicas", summary.replicas},
           {"nodes", summary.nodes},
+          {"failed_replicas", static_cast<int64_t>(summary.failures.size())},
           {"threads", summary.threads}};
 }
 
@@ -177,6 +178,8 @@ void add_predict(CommandLine& line) {
   options.flag("--resume", predict.resume, "Go on where an interrupted run ended");
   options.flag("--overwrite", predict.overwrite, "Replace an output or an interrupted run");
   options.flag("--strict", predict.strict, "Stop at the first bad record");
+  options.flag("--keep-going", predict.keep_going,
+               "A device of the list that fails leaves its share to the others");
   options.number("--top-k", predict.top_k, "Answers, or labels (0: all), of a record", 0);
   options.text("--tensor", predict.tensor, "NAME", "tensors: the output to write; default: all");
   add_field_options(options, predict);

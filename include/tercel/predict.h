@@ -64,6 +64,9 @@ struct PredictOptions {
   bool resume = false;     // go on where an earlier run ended
   bool overwrite = false;  // replace an output, or an unfinished run, that is there
   bool strict = false;     // end at the first bad record
+  // A device that fails (out of memory, or a fault of its own) leaves its share to the other
+  // replicas; false, and when the last one fails: the run ends, and can be resumed.
+  bool keep_going = false;
 
   tasks::QuestionAnsweringOptions answering;
   // Empty devices: the CPU, with as many replicas as a measurement on the first batch finds best,
@@ -81,7 +84,8 @@ struct PredictOptions {
   double commit_seconds = 1;  // between two moments at which what is written is made safe
 
   const CancelFlag* cancel = nullptr;
-  // Called for each of Session::warnings() once the model is loaded.
+  // Called for each of Session::warnings() once the model is loaded, and for each device that fails
+  // when keep_going.
   std::function<void(const std::string& warning)> warn;
   // Called by the thread that called predict, a few times a second.
   std::function<void(const PredictProgress&)> progress;
@@ -94,6 +98,7 @@ struct PredictSummary : PredictProgress {
   int threads = 0;  // of a replica; 0: all of a device
   int nodes = 0;    // NUMA nodes that they were dealt over, each with a copy of the weights
   double load_seconds = 0;
+  std::vector<std::string> failures;  // with keep_going: the errors of the devices that failed
 };
 
 // Throws what loading the model throws; Errc::invalid_argument for options that do not fit together

@@ -106,6 +106,7 @@ class Prediction {
     summary.replicas = static_cast<int>(replicas_.size());
     summary.nodes = static_cast<int>(replicas_.nodes());
     summary.threads = replicas_[0].options().threads;
+    summary.failures = failures_;
     return summary;
   }
 
@@ -172,8 +173,8 @@ class Prediction {
   // Replicas that nobody has chosen are chosen by the first batch, unless it is the only one.
   void choose_replicas() {
     if (!measure_replicas_ || available_cpus() == 1) return;
-    auto first = take();
-    auto second = first ? take() : std::nullopt;
+    auto first = load();
+    auto second = first ? load() : std::nullopt;
     if (first) taken_.push_back(*std::move(first));
     if (!second) return;
     taken_.push_back(*std::move(second));
@@ -188,12 +189,19 @@ class Prediction {
   void serve(const Session& session) {
     try {
       while (auto batch = take()) {
-        const auto outputs =
-            task_->run(session, batch->inputs, batch->examples.size(), run_options());
+        std::vector<Tensor> outputs;
+        try {
+          outputs = task_->run(session, batch->inputs, batch->examples.size(), run_options());
+        } catch (const Error& error) {
+          if (!give_back(*batch, error)) throw;
+          break;
+        }
         for (std::size_t i = 0; i < batch->examples.size(); ++i) {
           add(*static_cast<JobRow*>(batch->examples[i].context.get()), outputs,
               static_cast<int64_t>(i));
         }
+        const std::lock_guard lock(mutex_);
+        if (--unfinished_ == 0) changed_.notify_all();
       }
     } catch (...) {
       const std::lock_guard lock(mutex_);
@@ -205,21 +213,51 @@ class Prediction {
     changed_.notify_all();
   }
 
-  // The next batch, with its records known to be on their way; nothing at the end.
+  // Whether other replicas take over from this one, which could not compute the batch.
+  bool give_back(data::Batch& batch, const Error& error) {
+    const bool of_device = error.code() == Errc::internal || error.code() == Errc::out_of_memory;
+    const std::lock_guard lock(mutex_);
+    if (!options_.keep_going || !of_device || failures_.size() + 1 == replicas_.size())
+      return false;
+    failures_.emplace_back(error.what());
+    taken_.push_back(std::move(batch));
+    changed_.notify_all();
+    return true;
+  }
+
+  // One that is not computed yet, or the loader's next; nothing at the end.
   std::optional<data::Batch> take() {
-    const auto begin = Clock::now();
     const std::lock_guard order(take_mutex_);  // batches are noted in the loader's order
-    if (!taken_.empty()) {
-      std::optional<data::Batch> batch(std::move(taken_.front()));
-      taken_.pop_front();
-      return batch;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!taken_.empty()) return take_back();
     }
+    auto batch = load();
+    if (batch) return batch;
+    // Each that is being computed may come back.
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !taken_.empty() || unfinished_ == 0 || stop_; });
+    return stop_ || taken_.empty() ? std::nullopt : take_back();
+  }
+
+  std::optional<data::Batch> take_back() {
+    std::optional<data::Batch> batch(std::move(taken_.front()));
+    taken_.pop_front();
+    return batch;
+  }
+
+  // The loader's next batch, with its records known to be on their way. Nothing at the end, or
+  // where one that came back has to be computed first.
+  std::optional<data::Batch> load() {
+    const auto begin = Clock::now();
     double written = 0;
     {
       constexpr std::size_t kBlocksAhead = 2;
       const auto full = Clock::now();
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return blocks_.size() <= kBlocksAhead || stop_; });
+      changed_.wait(lock,
+                    [&] { return blocks_.size() <= kBlocksAhead || !taken_.empty() || stop_; });
+      if (blocks_.size() > kBlocksAhead) return std::nullopt;
       written = seconds_since(full);
     }
     auto batch = stop_ ? std::nullopt : loader_->next();
@@ -232,6 +270,7 @@ class Prediction {
   void note(data::Batch& batch) {
     if (blocks_.empty() || blocks_.back().end) blocks_.emplace_back();
     OpenBlock& block = blocks_.back();
+    ++unfinished_;
     tokens_ += batch.tokens;
     for (const data::Example& example : batch.examples) {
       if (block.outcomes.try_emplace(example.record).second) ++block.jobs_left;
@@ -287,6 +326,7 @@ class Prediction {
     std::unique_lock lock(mutex_);
     while (true) {
       while (is_ready()) write_block(lock);
+      show_failures(lock);
       if (serving_ == 0 && !is_ready()) return;
       changed_.wait_for(lock, kTick);
       if (options_.progress && seconds_since(last_shown) > kBetweenProgress) {
@@ -295,6 +335,15 @@ class Prediction {
         options_.progress(progress());
         lock.lock();
       }
+    }
+  }
+
+  void show_failures(std::unique_lock<std::mutex>& lock) {
+    while (options_.warn && shown_failures_ < failures_.size()) {
+      const std::string failure = failures_[shown_failures_++];
+      lock.unlock();
+      options_.warn(failure + "; the other replicas go on with its share");
+      lock.lock();
     }
   }
 
@@ -357,12 +406,15 @@ class Prediction {
   double first_fraction_ = 0;
   std::unique_ptr<data::DataLoader> loader_;
   std::mutex take_mutex_;
-  std::deque<data::Batch> taken_;  // to choose the replicas by, not computed yet
   Clock::time_point start_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<OpenBlock> blocks_;
+  std::deque<data::Batch> taken_;      // that were loaded, but are not being computed
+  std::size_t unfinished_ = 0;         // batches that were loaded and are not done
+  std::vector<std::string> failures_;  // what replicas gave up with
+  std::size_t shown_failures_ = 0;
   std::size_t serving_ = 0;
   std::exception_ptr error_;
   bool write_failed_ = false;
