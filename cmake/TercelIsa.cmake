@@ -32,7 +32,7 @@ function(tercel_isa_sources target family)
     target_compile_options(${objects} PRIVATE ${TERCEL_ISA_FLAGS_${isa}} -ffp-contract=off
       -fno-math-errno -fno-trapping-math $<$<CONFIG:Release,RelWithDebInfo>:-O3>
       # GCC 12's own AVX-512 header sets it off.
-      $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+      "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
   endforeach()
 endfunction()
