@@ -55,8 +55,9 @@ bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts) 
 std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph) {
   std::vector<ir::Node*> nodes;
   for (const auto& node : graph.nodes()) {
-    const bool used = !node->output()->uses().empty() || node->output()->is_graph_output();
-    if (node->is("QuantizeLinear") && used) nodes.push_back(node.get());
+    if (!node->is("QuantizeLinear") || node->output() == nullptr) continue;
+    const ir::Value& y = *node->output();
+    if (!y.uses().empty() || y.is_graph_output()) nodes.push_back(node.get());
   }
   return nodes;
 }

@@ -150,6 +150,13 @@ FusedGroup grow(const ir::Node& first, const ops::Facts& facts,
 
 float number(const ir::Value* scale) { return *scale->initializer().values<float>().data(); }
 
+bool is_byte(const ir::Value* value) {
+  if (value == nullptr || !value->is_constant() || value->initializer().size() != 1) return false;
+  const Dtype dtype = value->initializer().dtype();
+  return dtype == Dtype::i8 || dtype == Dtype::u8;
+}
+
+// Of one for which is_byte().
 int32_t zero_point(const ir::Value* value) {
   const Tensor& zero = value->initializer();
   return zero.dtype() == Dtype::i8 ? *zero.values<int8_t>().data() : *zero.values<uint8_t>().data();
@@ -159,20 +166,21 @@ int32_t zero_point(const ir::Value* value) {
 bool is_relu_of_bytes(const ir::Node& node, const ir::Value* value, const ir::Value* zero) {
   if (!node.is("Max") || node.num_inputs() != 2) return false;
   const ir::Value* least = other_operand(node, value);
-  return least->is_constant() && least->initializer().size() == 1 && zero->is_constant() &&
+  return is_byte(least) && is_byte(zero) &&
          least->initializer().dtype() == zero->initializer().dtype() &&
          zero_point(least) == zero_point(zero);
 }
 
 // The numbers of a QLinearAdd, when they are constants.
 std::optional<ops::LinearSum> sum_of(const ir::Node& add, bool own_first) {
-  for (const int index : {1, 2, 4, 5, 6, 7}) {
+  for (const int index : {2, 5, 7}) {
+    if (!is_byte(add.input(index))) return std::nullopt;
+  }
+  for (const int index : {1, 4, 6}) {
     const ir::Value* value = add.input(index);
-    const Dtype dtype = value->is_constant() ? value->initializer().dtype() : Dtype::undefined;
-    const bool fits = index == 1 || index == 4 || index == 6
-                          ? dtype == Dtype::f32
-                          : dtype == Dtype::i8 || dtype == Dtype::u8;
-    if (!fits || value->initializer().size() != 1) return std::nullopt;
+    if (value == nullptr || !value->is_constant() || value->initializer().size() != 1 ||
+        value->initializer().dtype() != Dtype::f32)
+      return std::nullopt;
   }
   const float scale = number(add.input(6));
   const int residual = own_first ? 3 : 0;
@@ -201,7 +209,7 @@ FusedGroup grow_bytes(const ir::Node& conv, const std::unordered_set<const ir::N
   auto sum = sum_of(*next, own_first);
   // What is added by scale and zero point must be that of the convolution.
   const ir::Value* own_zero = next->input(own_first ? 2 : 5);
-  if (!sum || other == value || other->is_constant() || !conv.input(7)->is_constant() ||
+  if (!sum || other == value || other->is_constant() || !is_byte(conv.input(7)) ||
       zero_point(own_zero) != zero_point(conv.input(7)))
     return group;
   group.epilogue.sum = sum;
