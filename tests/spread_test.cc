@@ -143,7 +143,9 @@ class PlanModel : public testing::Test {
   PlanModel() : model_(folder_, 256, 6, 1000, Dtype::f16) {}
   ~PlanModel() override { std::filesystem::remove_all(folder_); }
 
-  std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / "plan_model";
+  std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) /
+      (std::string("plan_model_") + testing::UnitTest::GetInstance()->current_test_info()->name());
   BertCheckpoint model_;
 };
 

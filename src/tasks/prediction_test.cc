@@ -72,7 +72,8 @@ class KeepGoing : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  std::filesystem::path folder_ = testing::TempDir() + "keep_going";
+  std::filesystem::path folder_ = testing::TempDir() + "keep_going_" +
+                                  testing::UnitTest::GetInstance()->current_test_info()->name();
   PredictOptions options_;
   PredictSummary summary_;
   std::vector<std::string> warnings_;
