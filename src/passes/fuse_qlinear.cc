@@ -74,11 +74,9 @@ class OnBytes {
 }  // namespace
 
 bool fuse_qlinear(ir::Model& model, const PassContext& context) {
-  const auto facts = facts_of(model, context);
-  bool changed = false;
-  for_each_graph(model, [&](ir::Graph& graph) {
-    for (ir::Node* node : quantizing_nodes(graph)) changed |= OnBytes(*node, *facts).run();
-  });
+  const bool changed = rewrite_quantizing(
+      model, context,
+      [](ir::Node& quantize, const ops::Facts& facts) { return OnBytes(quantize, facts).run(); });
   if (changed) add_quantized_functions(model);
   return changed;
 }

@@ -94,12 +94,9 @@ class Fusing {
 }  // namespace
 
 bool fuse_qlinear_conv(ir::Model& model, const PassContext& context) {
-  const auto facts = facts_of(model, context);
-  bool changed = false;
-  for_each_graph(model, [&](ir::Graph& graph) {
-    for (ir::Node* node : quantizing_nodes(graph)) changed |= Fusing(*node, *facts).run();
+  return rewrite_quantizing(model, context, [](ir::Node& quantize, const ops::Facts& facts) {
+    return Fusing(quantize, facts).run();
   });
-  return changed;
 }
 
 }  // namespace tercel::passes

@@ -52,14 +52,20 @@ bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts) 
   return scale > 0 && scale == *scalar_of(b.input(1)) && zero_of(a) == zero_of(b);
 }
 
-std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph) {
-  std::vector<ir::Node*> nodes;
-  for (const auto& node : graph.nodes()) {
-    if (!node->is("QuantizeLinear") || node->output() == nullptr) continue;
-    const ir::Value& y = *node->output();
-    if (!y.uses().empty() || y.is_graph_output()) nodes.push_back(node.get());
-  }
-  return nodes;
+bool rewrite_quantizing(ir::Model& model, const PassContext& context,
+                        const std::function<bool(ir::Node&, const ops::Facts&)>& rewrite) {
+  const auto facts = facts_of(model, context);
+  bool changed = false;
+  for_each_graph(model, [&](ir::Graph& graph) {
+    std::vector<ir::Node*> nodes;
+    for (const auto& node : graph.nodes()) {
+      if (!node->is("QuantizeLinear") || node->output() == nullptr) continue;
+      const ir::Value& y = *node->output();
+      if (!y.uses().empty() || y.is_graph_output()) nodes.push_back(node.get());
+    }
+    for (ir::Node* node : nodes) changed |= rewrite(*node, *facts);
+  });
+  return changed;
 }
 
 std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts) {

@@ -1,7 +1,10 @@
 #pragma once
 // What passes ask of QuantizeLinear and DequantizeLinear of 8-bit integers with constant scales.
 
+#include <functional>
+
 #include "src/passes/match.h"
+#include "src/passes/passes.h"
 
 namespace tercel::passes {
 
@@ -26,8 +29,9 @@ Linear linear_of(const ir::Node& node, Dtype bytes, ir::Builder& b);
 // Both have one positive scale, the same, and the same zero point and type.
 bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts);
 
-// The QuantizeLinear nodes whose results are used.
-std::vector<ir::Node*> quantizing_nodes(const ir::Graph& graph);
+// rewrite(node, facts) of every QuantizeLinear whose result is used. Whether any was rewritten.
+bool rewrite_quantizing(ir::Model& model, const PassContext& context,
+                        const std::function<bool(ir::Node&, const ops::Facts&)>& rewrite);
 
 // What a QuantizeLinear with one positive scale rounds: perhaps behind a Relu, which is then done
 // on bytes.

@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -15,6 +14,7 @@
 #include "src/base/fail.h"
 #include "src/base/thread_pool.h"
 #include "src/data/checked_dataset.h"
+#include "src/tasks/open_blocks.h"
 #include "src/tasks/replica_layout.h"
 #include "src/tasks/result_files.h"
 
@@ -27,19 +27,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// What became of a record, until it is written.
-struct Outcome {
-  RecordResult result;
-  std::optional<data::Record> rejected;
-};
-
-// Records [.., end) that are written together.
-struct OpenBlock {
-  std::optional<int64_t> end;  // once all of its batches were taken
-  std::size_t jobs_left = 0;
-  std::map<int64_t, Outcome> outcomes;  // by record
-};
-
+// Over 400 lines: one state under one mutex, which the loader, the replicas and the writer share.
 class Prediction {
  public:
   Prediction(const PredictOptions& options, std::unique_ptr<RecordTask> task, bool measure_replicas,
@@ -268,20 +256,10 @@ class Prediction {
   }
 
   void note(data::Batch& batch) {
-    if (blocks_.empty() || blocks_.back().end) blocks_.emplace_back();
-    OpenBlock& block = blocks_.back();
     ++unfinished_;
     tokens_ += batch.tokens;
-    for (const data::Example& example : batch.examples) {
-      if (block.outcomes.try_emplace(example.record).second) ++block.jobs_left;
-    }
     computed_ += std::ssize(batch.rejected);
-    for (data::Record& record : batch.rejected) {
-      const int64_t index = record.index;
-      block.outcomes[index].rejected = std::move(record);
-    }
-    block.end = batch.complete_up_to;
-    if (block.end) changed_.notify_all();
+    if (blocks_.note(batch)) changed_.notify_all();
   }
 
   void add(JobRow& row, std::span<const Tensor> outputs, int64_t at) {
@@ -295,12 +273,7 @@ class Prediction {
     }
     const std::lock_guard lock(mutex_);
     ++computed_;
-    for (OpenBlock& block : blocks_) {
-      if (block.end && job.record >= *block.end) continue;
-      block.outcomes[job.record].result = std::move(result);
-      if (--block.jobs_left == 0) changed_.notify_all();
-      return;
-    }
+    if (blocks_.add(job.record, std::move(result))) changed_.notify_all();
   }
 
   // Until the run is done: what waits for input or computes looks at stop_.
@@ -347,14 +320,10 @@ class Prediction {
     }
   }
 
-  bool is_ready() const {
-    return !blocks_.empty() && blocks_.front().end && blocks_.front().jobs_left == 0 &&
-           !write_failed_;
-  }
+  bool is_ready() const { return blocks_.is_ready() && !write_failed_; }
 
   void write_block(std::unique_lock<std::mutex>& lock) {
-    const OpenBlock block = std::move(blocks_.front());
-    blocks_.pop_front();
+    const OpenBlock block = blocks_.take();
     changed_.notify_all();
     lock.unlock();
     try {
@@ -410,7 +379,7 @@ class Prediction {
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  std::deque<OpenBlock> blocks_;
+  OpenBlocks blocks_;
   std::deque<data::Batch> taken_;      // that were loaded, but are not being computed
   std::size_t unfinished_ = 0;         // batches that were loaded and are not done
   std::vector<std::string> failures_;  // what replicas gave up with

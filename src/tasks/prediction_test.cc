@@ -95,7 +95,7 @@ TEST_F(KeepGoing, TheOthersTakeOverFromReplicasThatFail) {
   EXPECT_EQ(predict("memory", 1, Errc::out_of_memory), expected);
 }
 
-TEST_F(KeepGoing, OnlyBatchComesBackToAReplicaThatHadNoneToDo) {
+TEST_F(KeepGoing, TheOnlyBatchComesBackToAnIdleReplica) {
   options_.batch_size = 1000;
   options_.keep_going = true;
   EXPECT_EQ(predict("one", 1), predict("none", 0));

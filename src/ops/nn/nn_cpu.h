@@ -20,5 +20,6 @@ CpuFamily packed_rows_cpu_ops();
 CpuFamily pool_cpu_ops();
 CpuFamily rotary_embedding_cpu_ops();
 CpuFamily softmax_cpu_ops();
+CpuFamily unpool_cpu_ops();
 
 }  // namespace tercel::ops
