@@ -45,23 +45,53 @@ __global__ void rotary_kernel(RotaryArgs args) {
   }
 }
 
+// Items [from, from + count) of the batch.
+AttentionArgs part_of(const AttentionArgs& args, int64_t from, int64_t count) {
+  AttentionArgs part = args;
+  part.batch = count;
+  const auto element = static_cast<int64_t>(bytes_of(args.type, 1));
+  const auto advance = [&](const void* pointer, int64_t stride) -> const void* {
+    return pointer == nullptr ? nullptr
+                              : static_cast<const char*>(pointer) + from * stride * element;
+  };
+  if (args.offsets != nullptr) {
+    part.offsets += from;
+  } else {
+    part.q = advance(args.q, args.q_strides.batch);
+    part.k = advance(args.k, args.k_strides.batch);
+    part.v = advance(args.v, args.v_strides.batch);
+    part.out = const_cast<void*>(advance(args.out, args.out_strides.batch));
+  }
+  part.mask = advance(args.mask, args.mask_batch);
+  if (args.mask_bool != nullptr) part.mask_bool += from * args.bool_batch;
+  if (args.position_offsets != nullptr) part.position_offsets += from;
+  if (args.kv_lengths != nullptr) part.kv_lengths += from;
+  return part;
+}
+
 }  // namespace
 
 void attention(const AttentionArgs& args, cudaStream_t stream) {
   const int64_t size = std::max(args.head_size, args.v_head_size);
   if (size > kLongestHead) unsupported_size("attention", "head size", size);
-  if (attention_blocks(args, 16) > INT32_MAX)
-    unsupported_size("attention", "number of query tiles", attention_blocks(args, 16));
-  const bool empty = attention_blocks(args, 16) == 0 || args.v_head_size == 0;
-  switch (args.type) {
-    case Dtype::f32:
-      return empty ? void() : attention_f32(args, stream);
-    case Dtype::f16:
-      return empty ? void() : attention_f16(args, stream);
-    case Dtype::bf16:
-      return empty ? void() : attention_bf16(args, stream);
-    default:
-      unsupported_type("attention", args.type);
+  if (args.q_heads > kMostItems) unsupported_size("attention", "number of heads", args.q_heads);
+  if (args.q_length > INT32_MAX) unsupported_size("attention", "length", args.q_length);
+  const bool empty = args.q_length == 0 || args.q_heads == 0 || args.v_head_size == 0;
+  for (int64_t from = 0; from < args.batch; from += kMostItems) {
+    const AttentionArgs part = part_of(args, from, std::min(args.batch - from, kMostItems));
+    switch (args.type) {
+      case Dtype::f32:
+        if (!empty) attention_f32(part, stream);
+        break;
+      case Dtype::f16:
+        if (!empty) attention_f16(part, stream);
+        break;
+      case Dtype::bf16:
+        if (!empty) attention_bf16(part, stream);
+        break;
+      default:
+        unsupported_type("attention", args.type);
+    }
   }
 }
 

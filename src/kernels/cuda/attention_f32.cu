@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) attention_kernel(AttentionArgs 
   extern __shared__ float memory[];
   wait_for_earlier();
   let_next_start();
-  const AttentionItem<float> item(args, kQueries, blockIdx.x);
+  const AttentionItem<float> item(args, kQueries);
   if (item.first >= item.q_length) return;
   const auto size = static_cast<int>(args.head_size);
   const auto v_size = static_cast<int>(args.v_head_size);
@@ -95,8 +95,8 @@ void attention_f32(const AttentionArgs& args, cudaStream_t stream) {
     const auto bytes = static_cast<int>(floats * static_cast<int64_t>(sizeof(float)));
     check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
                "attention");
-    launch_early("attention", kernel, static_cast<unsigned>(attention_blocks(args, kQueries)),
-                 kWarps * kWarp, static_cast<std::size_t>(bytes), stream, args);
+    launch_early("attention", kernel, attention_blocks(args, kQueries), kWarps * kWarp,
+                 static_cast<std::size_t>(bytes), stream, args);
   };
   if (args.v_head_size <= 64) return launch(attention_kernel<2>);
   if (args.v_head_size <= 128) return launch(attention_kernel<4>);

@@ -35,12 +35,22 @@ __device__ __forceinline__ void copy_rows(uint8_t* to, const T* from, int64_t st
   from += first * stride;
   const auto left = static_cast<int>(min(rows - first, int64_t{Rows}));
   if (aligned) {
+    constexpr bool kWhole = kAttentionThreads % Tiles::kChunks == 0;  // rows at once
+    constexpr int kTogether = kAttentionThreads / Tiles::kChunks;
+    const int own_row = threadIdx.x / Tiles::kChunks, own_chunk = threadIdx.x % Tiles::kChunks;
+    const T* own = from + own_row * stride + own_chunk * 8;
 #pragma unroll
-    for (int i = 0; i < kItems; i += kAttentionThreads) {
-      const int item = i + threadIdx.x, row = item / Tiles::kChunks, chunk = item % Tiles::kChunks;
+    for (int i = 0; i < kItems / kAttentionThreads; ++i) {
+      int row = own_row + i * kTogether, chunk = own_chunk;
+      if constexpr (!kWhole) {
+        const int item = i * kAttentionThreads + threadIdx.x;
+        row = item / Tiles::kChunks;
+        chunk = item % Tiles::kChunks;
+        own = from + row * stride + chunk * 8;
+      }
       const bool inside = row < left && chunk * 8 < size;
-      copy_async(address + Tiles::place(row, chunk),
-                 inside ? from + row * stride + chunk * 8 : from, inside);
+      copy_async(address + Tiles::place(row, chunk), inside ? own : from, inside);
+      own += kTogether * stride;
     }
     return;
   }
@@ -142,18 +152,21 @@ struct AttentionWarp : AttentionRows<T, Size, AttentionTiles<T, Size>::kKeys> {
   }
 };
 
-template <class T, class Unit>
+// Simple: `aligned`, and all queries of a sequence see the same of its keys. What others need is
+// much code, and code takes time to come.
+template <class T, class Unit, bool Simple>
 __global__ void __launch_bounds__(kAttentionThreads, Unit::kBlocks)
-    attention_kernel(AttentionArgs args, bool aligned) {
+    attention_kernel(AttentionArgs args, bool some_aligned) {
   using Tiles = typename Unit::Tiles;
   constexpr int kKeys = Tiles::kKeys;
   extern __shared__ __align__(1024) uint8_t shared[];
   wait_for_earlier();
   let_next_start();
-  const AttentionItem<T> item(args, kQueries, blockIdx.x);
+  const bool aligned = Simple || some_aligned;
+  const AttentionItem<T> item(args, kQueries);
   if (item.first >= item.q_length) return;
-  int64_t begin, end;
-  item.range(args, kQueries, kKeys, begin, end);
+  int64_t begin = 0, end = item.kv_length;
+  if constexpr (!Simple) item.range(args, kQueries, kKeys, begin, end);
 
   uint8_t* q = shared;
   const auto k = [&](int64_t tile) { return q + Tiles::kQueryBytes + tile % 2 * Tiles::kKeyBytes; };
@@ -175,36 +188,43 @@ __global__ void __launch_bounds__(kAttentionThreads, Unit::kBlocks)
   commit_copies();
 
   Unit unit;
-  const bool bare = args.softcap <= 0.0F && args.mask == nullptr && args.left_window < 0 &&
-                    args.right_window < 0 && (args.mask_bool == nullptr || args.bool_query == 0);
+  const bool bare = Simple || sees_alike(args);
+  const bool masked = args.mask_bool != nullptr;
   for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t key = begin + tile * kKeys;
+    Seen seen = Seen::some;
+    if (bare && key + kKeys <= item.kv_length &&
+        !(masked && !item.template sees_all<kKeys>(args, key)))
+      seen = Seen::all;
+    else if (bare)
+      seen = masked ? Seen::keys : Seen::leading;
     wait_for_copies<1>();
     Unit::publish();
     __syncthreads();
     if (tile == 0) unit.load_queries(shared_address(q));
-    const int64_t key = begin + tile * kKeys;
-    const bool whole = bare && key + kKeys <= item.kv_length;
-    const bool plain = whole && item.template sees_all<kKeys>(args, key);
     unit.multiply_keys(shared_address(q), shared_address(k(tile)));
-    unit.mask(args, item, key, plain);
-    unit.soften();
+    unit.soften(unit.template mask<Simple>(args, item, key, seen));
     unit.multiply_values(shared_address(v(tile)));
     __syncthreads();  // all have read the tile that the next copy replaces
     copy_keys(tile + 2);
     commit_copies();
   }
-  wait_for_copies<0>();
-  unit.store(args, item, aligned);
+  if (tiles == 0) {  // the queries are still on their way
+    wait_for_copies<0>();
+    __syncthreads();
+  }
+  unit.template store<Tiles>(args, item, aligned, q);
 }
 
 template <class T, class Unit>
 void launch_attention(const AttentionArgs& args, bool aligned, cudaStream_t stream) {
   constexpr int kBytes = Unit::Tiles::kSharedBytes;
-  const auto kernel = attention_kernel<T, Unit>;
+  const bool simple = aligned && sees_alike(args);
+  const auto kernel = simple ? attention_kernel<T, Unit, true> : attention_kernel<T, Unit, false>;
   check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
              "attention");
-  launch_early("attention", kernel, static_cast<unsigned>(attention_blocks(args, kQueries)),
-               kAttentionThreads, kBytes, stream, args, aligned);
+  launch_early("attention", kernel, attention_blocks(args, kQueries), kAttentionThreads, kBytes,
+               stream, args, aligned);
 }
 
 template <class T>

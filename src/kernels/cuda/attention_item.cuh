@@ -18,19 +18,14 @@ struct AttentionItem {
   const T* v;
   T* out;
 
-  // Blocks come in order of query tile, head, batch item.
-  __device__ AttentionItem(const AttentionArgs& args, int tile, uint32_t block) {
-    const auto tiles = static_cast<uint32_t>((args.q_length + tile - 1) / tile);
-    const auto q_heads = static_cast<uint32_t>(args.q_heads);
-    const uint32_t rest = block / tiles, item = rest / q_heads;
-    first = static_cast<int64_t>(block - rest * tiles) * tile;
-    head = rest - item * q_heads;
-    batch = item;
+  // Of the block, whose place in the grid is (query tile, head, batch item).
+  __device__ AttentionItem(const AttentionArgs& args, int tile)
+      : batch(blockIdx.z), head(blockIdx.y), first(static_cast<int64_t>(blockIdx.x) * tile) {
     q_length = args.q_length;
     kv_length = args.kv_length;
-    const auto group =
-        static_cast<uint32_t>(args.kv_heads == args.q_heads ? 1 : args.q_heads / args.kv_heads);
-    const int64_t kv_head = static_cast<uint32_t>(head) / group;
+    int64_t kv_head = head;
+    if (args.kv_heads != args.q_heads)
+      kv_head = blockIdx.y / static_cast<uint32_t>(args.q_heads / args.kv_heads);
     int64_t row = 0, by_batch = batch;
     if (args.offsets != nullptr) {
       row = ragged(args);
@@ -60,12 +55,14 @@ struct AttentionItem {
     begin = begin / tile * tile;
   }
 
-  // Whether a mask that is the same for every query, if there is one, hides none of `Keys` keys.
-  // All lanes of a warp call it.
+  // A mask that is the same for every query.
+  __device__ __forceinline__ const uint8_t* keys_seen(const AttentionArgs& args) const {
+    return args.mask_bool + batch * args.bool_batch + head * args.bool_head;
+  }
+  // Whether it hides none of `Keys` keys. All lanes of a warp call it.
   template <int Keys>
   __device__ __forceinline__ bool sees_all(const AttentionArgs& args, int64_t key) const {
-    if (args.mask_bool == nullptr) return true;
-    const uint8_t* seen = args.mask_bool + batch * args.bool_batch + head * args.bool_head;
+    const uint8_t* seen = keys_seen(args);
     bool all = true;
 #pragma unroll
     for (int i = 0; i < Keys; i += 32)
@@ -91,6 +88,13 @@ template <class T>
 __device__ __forceinline__ float mask_value(T mask) {
   const float value = widen(mask);
   return std::is_same_v<T, Half> && value == -65504.0F ? -FLT_MAX : value;
+}
+
+// Whether all queries of a sequence see the same of its keys, and nothing is added to a score.
+__host__ __device__ __forceinline__ bool sees_alike(const AttentionArgs& args) {
+  return args.softcap <= 0.0F && args.mask == nullptr && args.left_window < 0 &&
+         args.right_window < 0 && args.scale > 0.0F &&
+         (args.mask_bool == nullptr || args.bool_query == 0);
 }
 
 // The score of a query and a key by their places, -inf where the key is not seen.
@@ -122,9 +126,11 @@ __device__ __forceinline__ float exponent_base(float most) {
 
 constexpr float kLog2E = 1.44269504088896340736F;
 
-// Blocks for tiles of so many queries; 0 when there is nothing to do.
-inline int64_t attention_blocks(const AttentionArgs& args, int tile) {
-  return (args.q_length + tile - 1) / tile * args.q_heads * args.batch;
+constexpr int64_t kMostItems = 65535;  // of a batch, and heads, that a grid has
+
+inline dim3 attention_blocks(const AttentionArgs& args, int tile) {
+  return {static_cast<unsigned>((args.q_length + tile - 1) / tile),
+          static_cast<unsigned>(args.q_heads), static_cast<unsigned>(args.batch)};
 }
 
 // attention_half.cu, attention_f32.cu

@@ -40,6 +40,8 @@ struct AttentionGroup : AttentionRows<T, Size, SwizzledTiles<Size>::kKeys> {
   __device__ __forceinline__ void multiply_keys([[maybe_unused]] uint32_t q,
                                                 [[maybe_unused]] uint32_t k) {
 #if defined(TERCEL_HOPPER)
+    q = uniform(q);
+    k = uniform(k);
     begin_products();
 #pragma unroll
     for (int step = 0; step < Size / 16; ++step) {
@@ -54,6 +56,7 @@ struct AttentionGroup : AttentionRows<T, Size, SwizzledTiles<Size>::kKeys> {
 
   __device__ __forceinline__ void multiply_values([[maybe_unused]] uint32_t v) {
 #if defined(TERCEL_HOPPER)
+    v = uniform(v);
     uint32_t weights[Tiles::kKeys / 16][4];
 #pragma unroll
     for (int j = 0; j < Tiles::kKeys / 16; ++j) Rows::weights_of(j, weights[j]);
