@@ -2,12 +2,14 @@
 // Rows shared out among groups of threads: a warp, or a whole block. The group's size depends on
 // the row's length alone, so that the order of a sum does too.
 
-#include "src/kernels/cuda/element.cuh"
+#include "src/kernels/cuda/mma.cuh"
 
 namespace tercel::kernels::cuda {
 
 constexpr int kWarp = 32;
-constexpr int kMaxPacks = 4;  // that a thread keeps in registers
+constexpr int kMaxPacks = 4;            // that a thread keeps in registers
+constexpr int kResidentThreads = 640;   // of a multiprocessor
+constexpr int kResidentRegisters = 96;  // of a thread, at most, for so many to be there
 
 // A block of `size` x `rows` threads: `rows` groups, more than one only when a group is a warp.
 struct Groups {
@@ -30,9 +32,48 @@ inline Groups groups_for(int64_t rows, int64_t row_packs, int64_t most = kMaxPac
   if (groups.packs > kMaxPacks) groups.packs = 0;
   if (groups.size == kWarp && rows > 2 * multiprocessors()) groups.rows = 4;
   const int64_t blocks = (rows + groups.rows - 1) / groups.rows;
-  groups.blocks = static_cast<unsigned>(std::clamp<int64_t>(blocks, 1, int64_t{1} << 30));
+  // As many threads as are there at once: each block then goes on to other rows.
+  const int64_t resident = std::max(1, kResidentThreads / (groups.size * groups.rows));
+  groups.blocks =
+      static_cast<unsigned>(std::clamp<int64_t>(blocks, 1, multiprocessors() * resident));
   return groups;
 }
+
+// N elements as they lie in memory: two of 16 bits stay in one register.
+template <class T, int N>
+struct Held {
+  using Word = std::conditional_t<sizeof(T) * N % 4 == 0, uint32_t, T>;
+  static constexpr int kWords = sizeof(T) * N / sizeof(Word);
+  Word words[kWords];
+
+  __device__ __forceinline__ void read(const void* from, int64_t at) {
+    using Whole = Pack<Word, kWords>;
+    const auto whole = *reinterpret_cast<const Whole*>(static_cast<const T*>(from) + at);
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) words[w] = whole.at[w];
+  }
+  __device__ __forceinline__ void fill(float value) {
+#pragma unroll
+    for (Word& word : words) {
+      if constexpr (std::is_same_v<Word, T>)
+        word = narrow<T>(value);
+      else if constexpr (sizeof(T) == 4)
+        word = __float_as_uint(value);
+      else
+        word = pair_of<T>(value, value);
+    }
+  }
+  __device__ __forceinline__ float at(int j) const {
+    if constexpr (std::is_same_v<Word, T>) {
+      return widen(words[j]);
+    } else if constexpr (sizeof(T) == 4) {
+      return __uint_as_float(words[j]);
+    } else {
+      const float2 pair = floats_of<T>(words[j / 2]);
+      return j % 2 == 0 ? pair.x : pair.y;
+    }
+  }
+};
 
 struct Sum {
   template <class C>

@@ -20,39 +20,81 @@ __device__ __forceinline__ void put(T* to, const float (&values)[N]) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
-// What is normalised: sources add up N elements of a row from `column` on.
-template <class T>
+// Bias and residual; and the sum is kept where it is wanted.
+template <class T, int N>
+__device__ __forceinline__ void add_rest(const NormArgs& args, int64_t row, int64_t column,
+                                         float (&values)[N]) {
+  if (args.bias != nullptr) add(static_cast<const T*>(args.bias) + column, values);
+  if (args.residual != nullptr)
+    add(static_cast<const T*>(args.residual) + row * args.residual_row + column, values);
+  if (args.sum != nullptr) put(static_cast<T*>(args.sum) + row * args.sum_row + column, values);
+}
+
+// What is normalised. A source finds out where a row lies and may fetch N elements of it from
+// `column` on; it adds them up later, when they have come.
+template <class T, bool Bare>  // Bare: x alone
 struct RowSource {
   NormArgs args;
 
+  struct Place {};
   template <int N>
-  __device__ __forceinline__ void load(int64_t row, int64_t column, float (&values)[N]) const {
-    if (args.partial_sums != nullptr) {
-      const float* from = args.partial_sums + row * args.columns + column;
-      const int64_t distance = args.rows * args.columns;
-      constexpr int kWidth = N % 4 == 0 ? 4 : 1;
-      constexpr int kTogether = 4;  // on their way at once
-      for (int p = 0; p < args.partials; p += kTogether, from += kTogether * distance) {
-        Pack<float, kWidth> parts[kTogether][N / kWidth];
+  using Fetched = Held<T, N>;
+
+  __device__ __forceinline__ Place find(int64_t) const { return {}; }
+
+  template <int N>
+  __device__ __forceinline__ void fetch(int64_t row, int64_t column, Held<T, N>& fetched) const {
+    fetched.read(args.x, row * args.x_row + column);
+  }
+
+  template <int N>
+  __device__ __forceinline__ void sum(const Place&, int64_t row, int64_t column,
+                                      const Held<T, N>& fetched, float (&values)[N]) const {
 #pragma unroll
-        for (int q = 0; q < kTogether; ++q)
+    for (int j = 0; j < N; ++j) values[j] = fetched.at(j);
+    if constexpr (!Bare) add_rest<T>(args, row, column, values);
+  }
+};
+
+// The parts of a product with split K: few rows, each thread's only one.
+template <class T>
+struct PartialSource {
+  NormArgs args;
+
+  struct Place {};
+  template <int N>
+  struct Fetched {};
+
+  __device__ __forceinline__ Place find(int64_t) const { return {}; }
+
+  template <int N>
+  __device__ __forceinline__ void fetch(int64_t, int64_t, Fetched<N>&) const {}
+
+  template <int N>
+  __device__ __forceinline__ void sum(const Place&, int64_t row, int64_t column, const Fetched<N>&,
+                                      float (&values)[N]) const {
+    const float* from = args.partial_sums + row * args.columns + column;
+    const int64_t distance = args.rows * args.columns;
+    constexpr int kWidth = N % 4 == 0 ? 4 : 1;
+    constexpr int kTogether = 4;  // on their way at once
 #pragma unroll
-          for (int j = 0; j < N / kWidth; ++j)
-            parts[q][j] = p + q < args.partials ? *reinterpret_cast<const Pack<float, kWidth>*>(
-                                                      from + q * distance + j * kWidth)
-                                                : Pack<float, kWidth>{};
+    for (int j = 0; j < N; ++j) values[j] = 0.0F;
+    for (int p = 0; p < args.partials; p += kTogether, from += kTogether * distance) {
+      Pack<float, kWidth> parts[kTogether][N / kWidth];
 #pragma unroll
-        for (int q = 0; q < kTogether; ++q)
+      for (int q = 0; q < kTogether; ++q)
 #pragma unroll
-          for (int j = 0; j < N; ++j) values[j] += parts[q][j / kWidth].at[j % kWidth];
-      }
-    } else {
-      add(static_cast<const T*>(args.x) + row * args.x_row + column, values);
+        for (int j = 0; j < N / kWidth; ++j)
+          parts[q][j] =
+              p + q < args.partials
+                  ? *reinterpret_cast<const Pack<float, kWidth>*>(from + q * distance + j * kWidth)
+                  : Pack<float, kWidth>{};
+#pragma unroll
+      for (int q = 0; q < kTogether; ++q)
+#pragma unroll
+        for (int j = 0; j < N; ++j) values[j] += parts[q][j / kWidth].at[j % kWidth];
     }
-    if (args.bias != nullptr) add(static_cast<const T*>(args.bias) + column, values);
-    if (args.residual != nullptr)
-      add(static_cast<const T*>(args.residual) + row * args.residual_row + column, values);
-    if (args.sum != nullptr) put(static_cast<T*>(args.sum) + row * args.sum_row + column, values);
+    add_rest<T>(args, row, column, values);
   }
 };
 
@@ -60,15 +102,37 @@ template <class T, class Index>
 struct EmbeddingSource {
   EmbeddingNormArgs args;
 
+  struct Place {
+    int64_t of[EmbeddingNormArgs::kMaxTables];  // in each table; -1: none
+  };
   template <int N>
-  __device__ __forceinline__ void load(int64_t row, int64_t column, float (&values)[N]) const {
+  struct Fetched {};
+
+  __device__ __forceinline__ Place find(int64_t row) const {
+    Place place;
 #pragma unroll
-    for (const EmbeddingTable& table : args.tables) {
-      if (table.rows == nullptr) continue;
-      const int64_t place = checked_index(id(table, row), table.size, args.error);
-      if (place >= 0)
-        add(static_cast<const T*>(table.rows) + place * args.columns + column, values);
+    for (int t = 0; t < EmbeddingNormArgs::kMaxTables; ++t) {
+      const EmbeddingTable& table = args.tables[t];
+      place.of[t] = table.rows == nullptr || row >= args.rows
+                        ? -1
+                        : checked_index(id(table, row), table.size, args.error);
     }
+    return place;
+  }
+
+  template <int N>
+  __device__ __forceinline__ void fetch(int64_t, int64_t, Fetched<N>&) const {}
+
+  template <int N>
+  __device__ __forceinline__ void sum(const Place& place, int64_t, int64_t column,
+                                      const Fetched<N>&, float (&values)[N]) const {
+#pragma unroll
+    for (int j = 0; j < N; ++j) values[j] = 0.0F;
+#pragma unroll
+    for (int t = 0; t < EmbeddingNormArgs::kMaxTables; ++t)
+      if (place.of[t] >= 0)
+        add(static_cast<const T*>(args.tables[t].rows) + place.of[t] * args.columns + column,
+            values);
   }
 
   // -size - 1, which no table has, when `pick` points at no id.
@@ -94,22 +158,26 @@ struct Target {
   float* inv_deviation;
 };
 
+// Scale and shift of N columns, absent ones as 1 and 0.
 template <class T, int N>
-__device__ __forceinline__ void finish(const Target& target, int64_t row, int64_t column,
-                                       float mean, float inverse, float (&values)[N]) {
-  float scale[N], shift[N];
-#pragma unroll
-  for (int j = 0; j < N; ++j) scale[j] = shift[j] = 0.0F;
-  if (target.scale != nullptr) add(static_cast<const T*>(target.scale) + column, scale);
-  if (target.shift != nullptr) add(static_cast<const T*>(target.shift) + column, shift);
-#pragma unroll
-  for (int j = 0; j < N; ++j) {
-    float value = (values[j] - mean) * inverse;
-    if (target.scale != nullptr) value *= scale[j];
-    values[j] = value + shift[j];
+struct Affine {
+  Held<T, N> scale, shift;
+
+  __device__ __forceinline__ void fetch(const Target& target, int64_t column) {
+    scale.fill(1.0F);
+    shift.fill(0.0F);
+    if (target.scale != nullptr) scale.read(target.scale, column);
+    if (target.shift != nullptr) shift.read(target.shift, column);
   }
-  put(static_cast<T*>(target.y) + row * target.y_row + column, values);
-}
+
+  __device__ __forceinline__ void finish(const Target& target, int64_t row, int64_t column,
+                                         float mean, float inverse, float (&values)[N]) const {
+#pragma unroll
+    for (int j = 0; j < N; ++j)
+      values[j] = fmaf((values[j] - mean) * inverse, scale.at(j), shift.at(j));
+    put(static_cast<T*>(target.y) + row * target.y_row + column, values);
+  }
+};
 
 __device__ __forceinline__ void put_statistics(const Target& target, int64_t row, float mean,
                                                float inverse) {
@@ -118,49 +186,69 @@ __device__ __forceinline__ void put_statistics(const Target& target, int64_t row
   if (target.inv_deviation != nullptr) target.inv_deviation[row] = inverse;
 }
 
-// A row in the registers of a group.
+// A row in the registers of a group, the next one on its way.
 template <class T, int N, int Packs, class Source>
-__global__ void norm_kernel(Source source, Target target) {
+__global__ void __maxnreg__(kResidentRegisters) norm_kernel(Source source, Target target) {
   wait_for_earlier();
   let_next_start();
-  const auto columns = static_cast<float>(target.columns);
+  const float part = 1.0F / static_cast<float>(target.columns);
+  int columns[Packs];
+  bool inside[Packs];
+#pragma unroll
+  for (int p = 0; p < Packs; ++p) {
+    columns[p] = static_cast<int>((p * blockDim.x + threadIdx.x) * N);
+    inside[p] = columns[p] < target.columns;
+  }
+  typename Source::template Fetched<N> fetched[Packs];
+  const auto fetch = [&](int64_t row) {
+#pragma unroll
+    for (int p = 0; p < Packs; ++p)
+      if (row < target.rows && inside[p]) source.fetch(row, columns[p], fetched[p]);
+  };
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.y;
+  int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  typename Source::Place place = source.find(row);
+  fetch(row);
+  // All threads of a block together.
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.y; first < target.rows;
-       first += static_cast<int64_t>(gridDim.x) * blockDim.y) {
-    const int64_t row = first + threadIdx.y;
+       first += step, row += step) {
     const bool here = row < target.rows;
     float values[Packs][N];
     float sum = 0.0F;
 #pragma unroll
     for (int p = 0; p < Packs; ++p) {
-      const int64_t column = (static_cast<int64_t>(p) * blockDim.x + threadIdx.x) * N;
 #pragma unroll
       for (int j = 0; j < N; ++j) values[p][j] = 0.0F;
-      if (here && column < target.columns) source.load(row, column, values[p]);
+      if (here && inside[p]) source.sum(place, row, columns[p], fetched[p], values[p]);
 #pragma unroll
       for (int j = 0; j < N; ++j) sum += values[p][j];
     }
+    place = source.find(row + step);
+    fetch(row + step);
+    Affine<T, N> affine[Packs];
+#pragma unroll
+    for (int p = 0; p < Packs; ++p)
+      if (inside[p]) affine[p].fetch(target, columns[p]);
     float mean = 0.0F, inverse = 1.0F;
     if (!target.plain) {
-      if (!target.rms) mean = group_reduce<Sum>(sum) / columns;
+      if (!target.rms) mean = group_reduce<Sum>(sum) * part;
       float squares = 0.0F;
 #pragma unroll
       for (int p = 0; p < Packs; ++p) {
-        const int64_t column = (static_cast<int64_t>(p) * blockDim.x + threadIdx.x) * N;
+        if (!inside[p]) continue;
 #pragma unroll
         for (int j = 0; j < N; ++j) {
-          const float difference = column < target.columns ? values[p][j] - mean : 0.0F;
-          squares += difference * difference;
+          const float difference = values[p][j] - mean;
+          squares = fmaf(difference, difference, squares);
         }
       }
-      inverse = 1.0F / sqrtf(group_reduce<Sum>(squares) / columns + target.epsilon);
+      inverse = rsqrtf(fmaf(group_reduce<Sum>(squares), part, target.epsilon));
     }
     if (!here) continue;
     put_statistics(target, row, mean, inverse);
 #pragma unroll
-    for (int p = 0; p < Packs; ++p) {
-      const int64_t column = (static_cast<int64_t>(p) * blockDim.x + threadIdx.x) * N;
-      if (column < target.columns) finish<T>(target, row, column, mean, inverse, values[p]);
-    }
+    for (int p = 0; p < Packs; ++p)
+      if (inside[p]) affine[p].finish(target, row, columns[p], mean, inverse, values[p]);
   }
 }
 
@@ -171,27 +259,31 @@ __global__ void long_norm_kernel(Source source, Target target) {
   let_next_start();
   const auto columns = static_cast<float>(target.columns);
   for (int64_t row = blockIdx.x; row < target.rows; row += gridDim.x) {
+    const auto value_at = [&](int64_t column) {
+      typename Source::template Fetched<1> fetched;
+      float value[1];
+      source.fetch(row, column, fetched);
+      source.sum(source.find(row), row, column, fetched, value);
+      return value[0];
+    };
     float mean = 0.0F, inverse = 1.0F;
     if (!target.plain) {
       float sum = 0.0F, squares = 0.0F;
-      for (int64_t c = threadIdx.x; c < target.columns && !target.rms; c += blockDim.x) {
-        float value[1] = {};
-        source.load(row, c, value);
-        sum += value[0];
-      }
+      for (int64_t c = threadIdx.x; c < target.columns && !target.rms; c += blockDim.x)
+        sum += value_at(c);
       if (!target.rms) mean = group_reduce<Sum>(sum) / columns;
       for (int64_t c = threadIdx.x; c < target.columns; c += blockDim.x) {
-        float value[1] = {};
-        source.load(row, c, value);
-        squares += (value[0] - mean) * (value[0] - mean);
+        const float difference = value_at(c) - mean;
+        squares += difference * difference;
       }
       inverse = 1.0F / sqrtf(group_reduce<Sum>(squares) / columns + target.epsilon);
     }
     put_statistics(target, row, mean, inverse);
     for (int64_t c = threadIdx.x; c < target.columns; c += blockDim.x) {
-      float value[1] = {};
-      source.load(row, c, value);
-      finish<T>(target, row, c, mean, inverse, value);
+      float value[1] = {value_at(c)};
+      Affine<T, 1> affine;
+      affine.fetch(target, c);
+      affine.finish(target, row, c, mean, inverse, value);
     }
   }
 }
@@ -238,7 +330,12 @@ void norm(const NormArgs& args, cudaStream_t stream) {
                         args.y_row,        args.mean,
                         args.inv_deviation};
     // What split products leave depends on the number of rows anyway.
-    run<T>(RowSource<T>{args}, target, packed, args.partial_sums != nullptr, stream);
+    if (args.partial_sums != nullptr)
+      run<T>(PartialSource<T>{args}, target, packed, true, stream);
+    else if (args.bias == nullptr && args.residual == nullptr && args.sum == nullptr)
+      run<T>(RowSource<T, true>{args}, target, packed, false, stream);
+    else
+      run<T>(RowSource<T, false>{args}, target, packed, false, stream);
   });
 }
 
