@@ -140,8 +140,8 @@ void Options::dtype_or_auto(const std::string& name, Dtype& value, const std::st
 void add_running_options(Options& options, SessionOptions& session) {
   options.dtype_or_auto(
       "--dtype", session.dtype,
-      "How weights are held: f32 (default), f16, bf16; int8, int4: products of bytes; "
-      "f8e4m3fn: products of fp8 on Hopper GPUs; auto: the fastest here that keeps --least-cosine");
+      "How weights are held: f32 (default), f16, bf16; int8, int4: products of bytes; f8e4m3fn: of "
+      "fp8, on Hopper GPUs as int8; auto: the fastest on this CPU that keeps --least-cosine");
   options.number("--least-cosine", session.least_cosine,
                  "For --dtype auto: the least mean cosine of the outputs to f32");
   options.number("--threads", session.threads, "Threads; 0: as many as the process may use", 0);

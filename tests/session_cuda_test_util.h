@@ -67,4 +67,18 @@ inline double distance(const Tensor& a, const Tensor& b) {
   return most / size;
 }
 
+// Of the angle between their elements; 0 where there is no number.
+inline double cosine(const Tensor& a, const Tensor& b) {
+  double product = 0, a_size = 1e-30, b_size = 1e-30;
+  if (a.shape() != b.shape()) return 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(a.size()); ++i) {
+    const double x = a.values<float>()[i], y = b.values<float>()[i];
+    product += x * y;
+    a_size += x * x;
+    b_size += y * y;
+  }
+  const double value = product / std::sqrt(a_size * b_size);
+  return std::isfinite(value) ? value : 0;
+}
+
 }  // namespace tercel

@@ -80,18 +80,25 @@ void measure_gemm(Bench& bench, int64_t m, int64_t n, int64_t k, Activation acti
   bench.row(name + ", tuned", bench.time(run), bytes, flops);
 }
 
-void measure_fp8(Bench& bench, int64_t m, int64_t n, int64_t k) {
+void measure_bytes(Bench& bench, Dtype factors, int64_t m, int64_t n, int64_t k,
+                   Activation activation) {
   const Memory x(m * k * 2), w(n * k * 2), a(m * k), b(n * k), a_scales(m * 4), b_scales(n * 4);
   const Memory c(m * n * 2), bias(n * 2), scratch(std::size_t{32} << 20);
   bench.fill(x);
   bench.fill(w);
-  const Fp8QuantizeArgs quantize{
-      bench.type, m, k, x.get(), k, a.get(), static_cast<float*>(a_scales.get())};
-  quantize_fp8_rows({bench.type, n, k, w.get(), k, b.get(), static_cast<float*>(b_scales.get())},
-                    bench.stream);
-  bench.row("quantize_fp8_rows " + std::to_string(m) + "x" + std::to_string(k),
-            bench.time([&] { quantize_fp8_rows(quantize, bench.stream); }), 3.0 * m * k, 0);
-  Fp8GemmArgs args;
+  bench.fill(bias);
+  const auto quantize = [&](int64_t rows, const Memory& from, const Memory& to,
+                            const Memory& scales) {
+    quantize_rows(
+        {factors, bench.type, rows, k, from.get(), k, to.get(), static_cast<float*>(scales.get())},
+        bench.stream);
+  };
+  const std::string of(to_string(factors));
+  quantize(n, w, b, b_scales);
+  bench.row("quantize_rows " + of + " " + std::to_string(m) + "x" + std::to_string(k),
+            bench.time([&] { quantize(m, x, a, a_scales); }), 3.0 * m * k, 0);
+  ByteGemmArgs args;
+  args.factors = factors;
   args.gemm = {.type = bench.type,
                .m = m,
                .n = n,
@@ -100,16 +107,18 @@ void measure_fp8(Bench& bench, int64_t m, int64_t n, int64_t k) {
                .b = b.get(),
                .c = c.get(),
                .c_row = n};
+  args.gemm.epilogue = {bias.get(), activation};
   args.a_scales = static_cast<const float*>(a_scales.get());
   args.b_scales = static_cast<const float*>(b_scales.get());
   args.gemm.scratch = scratch.get();
   args.gemm.scratch_bytes = scratch.bytes();
   try {
     bench.gemm.tune(args, bench.stream);
-    bench.row("gemm_fp8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
-              bench.time([&] { bench.gemm.gemm_fp8(args, bench.stream); }), 0, 2.0 * m * n * k);
+    bench.row("gemm " + of + " " + std::to_string(m) + "x" + std::to_string(n) + "x" +
+                  std::to_string(k) + (activation == Activation::gelu ? " gelu" : ""),
+              bench.time([&] { bench.gemm.gemm_bytes(args, bench.stream); }), 0, 2.0 * m * n * k);
   } catch (const std::exception& error) {
-    std::printf("gemm_fp8: %s\n", error.what());
+    std::printf("gemm_bytes: %s\n", error.what());
   }
 }
 
@@ -312,8 +321,11 @@ void run(Bench& bench) {
   }
   measure_gemm(bench, 24576, 4096, 1024, Activation::gelu);
   measure_gemm(bench, 24576, 1024, 4096, Activation::none);
-  measure_fp8(bench, 32768, 3072, 768);
-  measure_fp8(bench, 32768, 768, 3072);
+  for (const Dtype factors : {Dtype::f8e4m3fn, Dtype::i8}) {
+    measure_bytes(bench, factors, 32768, 2304, 768, Activation::none);
+    measure_bytes(bench, factors, 32768, 3072, 768, Activation::gelu);
+    measure_bytes(bench, factors, 32768, 768, 3072, Activation::none);
+  }
   measure_attention(bench, 1, 128, 12, 64);
   measure_attention(bench, 1, 384, 12, 64);
   measure_attention(bench, 256, 128, 12, 64);

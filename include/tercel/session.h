@@ -41,12 +41,12 @@ struct SessionOptions {
   // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
   // them. A number: so many of the session's own.
   int threads = 0;
-  // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8, on
-  // the CPU: products of bytes, quantised as docs/int8.md says; or i4, on the CPU: weights of 4
-  // bits, as docs/int4.md says; or f8e4m3fn, on a GPU of compute capability 9.0: f16, and products
-  // with large constant weights in fp8, as docs/fp8.md says. undefined ("auto"): the fastest on
-  // this machine of f32, bf16 and i8 that keeps `least_cosine`, tried at load; Session::options()
-  // then says which it is, and explain() begins with the reason.
+  // How weights are held, and on a GPU every f32 value between operators: f32, f16, bf16; or i8:
+  // products of bytes, on the CPU as docs/int8.md says, on a GPU of compute capability 9.0 between
+  // values of f16 as docs/fp8.md says, and there likewise f8e4m3fn; or i4, on the CPU: weights of 4
+  // bits, as docs/int4.md says. undefined ("auto"), on the CPU: the fastest on this machine of f32,
+  // bf16 and i8 that keeps `least_cosine`, tried at load; Session::options() then says which it is,
+  // and explain() begins with the reason.
   Dtype dtype = Dtype::f32;
   // For "auto": the least mean cosine to f32 that the rows of float outputs may have. Weights that
   // i8 cannot hold so well stay bf16 or f32.

@@ -106,7 +106,7 @@ struct KernelContext {
   // kernel's inputs are those that the lookups name. Only implementations with `lookups` see any.
   std::span<const Lookup> lookups = {};
   // On a device: what both sides of a product with a constant weight are rounded to where that is
-  // worth it, f8e4m3fn; undefined: they stay as they are kept.
+  // worth it, f8e4m3fn or i8; undefined: they stay as they are kept.
   Dtype product_dtype = Dtype::undefined;
   // On a device: the bits of a product's row may not depend on the number of rows.
   bool batch_invariant = false;

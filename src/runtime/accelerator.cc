@@ -14,15 +14,16 @@ Accelerator::Accelerator(const std::string& device, std::size_t limit, Dtype flo
       memory_(device_.make_allocator(limit)),
       host_memory_(device_.make_host_allocator(limit)),
       uploads_(make_uploads(device_, library_.convert)) {
-  if (float_dtype != Dtype::f8e4m3fn) return;
+  if (float_dtype != Dtype::f8e4m3fn && float_dtype != Dtype::i8) return;
   float_dtype_ = Dtype::f16;
   product_dtype_ = float_dtype;
   const DeviceProperties own = device_.properties();
   if (own.capability == 90) return;
   fail(Errc::unsupported,
-       "dtype f8e4m3fn needs a GPU of compute capability 9.0 (Hopper); {}, {}, has {}.{}: choose "
-       "f16 or bf16",
-       device_.name(), own.model, own.capability / 10, own.capability % 10);
+       "dtype {} needs a GPU of compute capability 9.0 (Hopper); {}, {}, has {}.{}: choose f16 or "
+       "bf16",
+       float_dtype == Dtype::i8 ? "int8" : "f8e4m3fn", device_.name(), own.model,
+       own.capability / 10, own.capability % 10);
 }
 
 Accelerator::Accelerator(Device& device, const CudaLibrary& library, Dtype float_dtype)

@@ -15,8 +15,8 @@ namespace tercel::runtime {
 class Accelerator {
  public:
   // `limit`: bytes of the device's memory that may be held, 0 for all. `float_dtype`: what f32
-  // values become there: f32, f16 or bf16; or f8e4m3fn: f16, and products of fp8, for which
-  // Errc::unsupported is thrown where the device has none.
+  // values become there: f32, f16 or bf16; or f8e4m3fn or i8: f16, and products of fp8 or
+  // int8, for which Errc::unsupported is thrown where the device has none.
   // `batch_invariant`: as ops::KernelContext has it; f16 and bf16 alone.
   Accelerator(const std::string& device, std::size_t limit, Dtype float_dtype,
               bool batch_invariant = false);

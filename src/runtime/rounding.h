@@ -1,6 +1,6 @@
 #pragma once
-// Finds values between products of bf16 or fp8 that can be held as what these round to: what reads
-// them would do it anyway. A decision of the plan: the graph stays as it is, and says f32.
+// Finds values between products of bf16 or bytes that can be held as what these round to: what
+// reads them would do it anyway. A decision of the plan: the graph stays as it is, and says f32.
 
 #include "src/runtime/layout.h"
 

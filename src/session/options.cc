@@ -79,14 +79,10 @@ std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& opt
         "bf16, f16, f32 or auto, or devices = cuda",
         options.devices);
   }
-  const bool integers = options.dtype == Dtype::i8 || options.dtype == Dtype::i4;
-  if (integers || options.dtype == Dtype::undefined) {
+  if (options.dtype == Dtype::i4 || options.dtype == Dtype::undefined) {
     fail(Errc::unsupported,
-         "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16 or f8e4m3fn",
-         options.devices,
-         !integers                    ? "auto"
-         : options.dtype == Dtype::i8 ? "int8"
-                                      : "int4");
+         "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16, f8e4m3fn or int8",
+         options.devices, options.dtype == Dtype::i4 ? "int4" : "auto");
   }
   if (options.deterministic && options.dtype != Dtype::f16 && options.dtype != Dtype::bf16) {
     fail(Errc::unsupported,
@@ -98,9 +94,10 @@ std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& opt
                                                 options.deterministic);
 }
 
-WeightTypes types_of_weights(Dtype chosen) {
+WeightTypes types_of_weights(Dtype chosen, bool on_cpu) {
+  if (!on_cpu && bits_of(chosen) == 8) return {Dtype::f16, Dtype::undefined, {}};
   if (is_integer(chosen)) return {Dtype::f32, chosen, {}};
-  return {chosen == Dtype::f8e4m3fn ? Dtype::f16 : chosen, Dtype::undefined, {}};
+  return {chosen, Dtype::undefined, {}};
 }
 
 }  // namespace tercel

@@ -25,6 +25,7 @@ std::string one_device(const SessionOptions& options);
 // Null for the CPU.
 std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options);
 
-WeightTypes types_of_weights(Dtype chosen);
+// On a GPU weights of bytes are rounded by the kernels that take them.
+WeightTypes types_of_weights(Dtype chosen, bool on_cpu);
 
 }  // namespace tercel

@@ -134,9 +134,9 @@ struct Session::State {
       compiled = std::move(chosen.model);
       why = std::move(chosen.why);
     } else {
-      types = types_of_weights(options.dtype);
+      types = types_of_weights(options.dtype, accelerator == nullptr);
       compiled = compile_model(source(), types);
-      if (options.dtype == Dtype::i8 && !multiplies_bytes(isa)) {
+      if (types.quantized == Dtype::i8 && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
             "{} has no product of bytes: int8 saves memory here, and may gain no time over f32; "
             "dtype auto tries both",

@@ -9,16 +9,29 @@ __device__ __forceinline__ float gelu_erf(float x) {
   return 0.5F * x * (1.0F + erff(x * 0.70710678118654752F));
 }
 
-// For 16-bit results: erf within 1.5e-7 (Abramowitz and Stegun, 7.1.26), a third of erff's cost.
+// Approximations within 2 ulp; subnormal numbers are zeros.
+__device__ __forceinline__ float inverse_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// For 16-bit results: x times the normal distribution as 1 / (1 + 2^-u), u an odd polynomial of x:
+// within 7e-5 of its size, and 0.14 units in the last place of f16; 12 instructions.
 __device__ __forceinline__ float gelu_fast(float x) {
-  const float size = fabsf(x) * 0.70710678118654752F;
-  const float t = __fdividef(1.0F, fmaf(0.3275911F, size, 1.0F));
-  float sum = fmaf(1.061405429F, t, -1.453152027F);
-  sum = fmaf(sum, t, 1.421413741F);
-  sum = fmaf(sum, t, -0.284496736F);
-  sum = fmaf(sum, t, 0.254829592F);
-  const float rest = sum * t * __expf(-size * size);  // 1 - erf(size)
-  return 0.5F * x * (x < 0.0F ? rest : 2.0F - rest);
+  const float square = x * x;
+  float sum = fmaf(-2.23627405e-09F, square, 2.05440017e-07F);
+  sum = fmaf(sum, square, -7.36628181e-06F);
+  sum = fmaf(sum, square, 1.15520605e-04F);
+  sum = fmaf(sum, square, 3.21491767e-04F);
+  sum = fmaf(sum, square, -1.05332136e-01F);
+  sum = fmaf(sum, square, -2.30190086F);
+  return x * inverse_fast(1.0F + exp2_fast(x * sum));
 }
 
 __device__ __forceinline__ float gelu_by_tanh(float x) {

@@ -65,30 +65,31 @@ struct GemmNormArgs {
   int64_t y_row = 0;
 };
 
-// fp8 E4M3 on compute capability 9.0: C = epilogue(diag(a_scales) · A · Bᵀ · diag(b_scales)).
-struct Fp8GemmArgs {
-  // A [m, k] and B [batch, n, k] of f8e4m3fn, contiguous; one A for the whole batch, alpha 1. C,
-  // bias and residual are of `type`, f16 or bf16. n and k are multiples of 16, and all is aligned
-  // to 16 bytes.
+// Bytes, fp8 E4M3 or int8, on compute capability 9.0: C = epilogue(diag(a_scales) · A · Bᵀ ·
+// diag(b_scales)). Sums of int8 are exact; of sums of E4M3 the tensor cores keep about 14 bits.
+struct ByteGemmArgs {
+  Dtype factors = Dtype::f8e4m3fn;  // of A and B; or i8
+  // A [m, k] and B [batch, n, k], contiguous; one A for the whole batch, alpha 1. C, bias and
+  // residual are of `type`, f16 or bf16. n and k are multiples of 16, and all is aligned to 16
+  // bytes.
   GemmArgs gemm;
   const float* a_scales = nullptr;  // [m]
   const float* b_scales = nullptr;  // [batch, n]
 };
 
-// y = activation(x + bias) of x[rows, columns] in f32, f16 or bf16, to E4M3 by rows: scales[r] =
-// max |y[r]| / 448 (1 for a row of zeros), y / scale rounded to nearest, saturated. For weights a
-// row is an output channel.
-struct Fp8QuantizeArgs {
-  Dtype type = Dtype::f16;  // of x and the bias
+// x[rows, columns] in f32, f16 or bf16, to bytes by rows: scales[r] = max |x[r]| / the largest
+// byte, 448 or 127 (1 for a row of zeros), and x / scale rounded to nearest. For weights a row is
+// an output channel.
+struct QuantizeRowsArgs {
+  Dtype to = Dtype::f8e4m3fn;  // or i8
+  Dtype type = Dtype::f16;     // of x
   int64_t rows = 0, columns = 0;
   const void* x = nullptr;
   int64_t x_row = 0;
-  void* y = nullptr;  // [rows, columns] of f8e4m3fn
+  void* y = nullptr;  // [rows, columns]
   float* scales = nullptr;
-  const void* bias = nullptr;  // [columns] or null
-  Activation activation = Activation::none;
 };
-void quantize_fp8_rows(const Fp8QuantizeArgs& args, cudaStream_t stream);
+void quantize_rows(const QuantizeRowsArgs& args, cudaStream_t stream);
 
 // The products of one device: cuBLASLt's handle and the algorithm chosen for each shape. May be
 // used from several threads, on several streams.
@@ -102,12 +103,13 @@ class GemmLibrary {
   // Bytes of scratch with which every algorithm may run: 32 MiB at most, less for small products.
   static std::size_t scratch(const GemmArgs& args);
   static std::size_t scratch(const GemmNormArgs& args);
-  static std::size_t scratch(const Fp8GemmArgs& args);
+  static std::size_t scratch(const ByteGemmArgs& args);
 
   void gemm(const GemmArgs& args, cudaStream_t stream);
   void gemm_norm(const GemmNormArgs& args, cudaStream_t stream);
-  // Errc::unsupported but on compute capability 9.0.
-  void gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream);
+  // Errc::unsupported but on compute capability 9.0; of i8 also where its kernels were not compiled
+  // for sm_90a.
+  void gemm_bytes(const ByteGemmArgs& args, cudaStream_t stream);
 
   // Measures what could run the product, several times each, and remembers the fastest for its
   // shape (its key: types, layouts, sizes, epilogue, compute capability); once for each. C is
@@ -115,7 +117,7 @@ class GemmLibrary {
   // first choice of the heuristics.
   void tune(const GemmArgs& args, cudaStream_t stream);
   void tune(const GemmNormArgs& args, cudaStream_t stream);
-  void tune(const Fp8GemmArgs& args, cudaStream_t stream);
+  void tune(const ByteGemmArgs& args, cudaStream_t stream);
 
   // The choices made by tune() as lines of text (choices.h). And back, but for lines that are
   // damaged, of another library, or of what tune() has measured; returns how many were taken.

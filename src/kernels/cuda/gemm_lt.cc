@@ -125,7 +125,7 @@ LtProduct::LtProduct(cublasLtHandle_t handle, const GemmArgs& args)
 }
 
 // The first item of a batch; its key says of how many.
-LtProduct::LtProduct(cublasLtHandle_t handle, const Fp8GemmArgs& args)
+LtProduct::LtProduct(cublasLtHandle_t handle, const ByteGemmArgs& args)
     : lt_(cublas_lt()),
       handle_(handle),
       a_(args.gemm.b),
@@ -134,7 +134,7 @@ LtProduct::LtProduct(cublasLtHandle_t handle, const Fp8GemmArgs& args)
       scratch_(args.gemm.scratch),
       scratch_bytes_(args.gemm.scratch_bytes) {
   const GemmArgs& gemm = args.gemm;
-  const cudaDataType_t type = data_type("gemm_fp8", gemm.type);
+  const cudaDataType_t type = data_type("gemm_bytes", gemm.type);
   key_ = fmt::format("f8e4m3fn {} {}x{}x{} row{} batch{}:{}", to_string(gemm.type), gemm.m, gemm.n,
                      gemm.k, gemm.c_row, gemm.batch, gemm.c_batch);
   check(lt_.create_desc(&desc_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");

@@ -13,7 +13,7 @@ namespace tercel::kernels::cuda {
 class LtProduct {
  public:
   LtProduct(cublasLtHandle_t handle, const GemmArgs& args);
-  LtProduct(cublasLtHandle_t handle, const Fp8GemmArgs& args);
+  LtProduct(cublasLtHandle_t handle, const ByteGemmArgs& args);
   ~LtProduct();
   LtProduct(const LtProduct&) = delete;
   LtProduct& operator=(const LtProduct&) = delete;

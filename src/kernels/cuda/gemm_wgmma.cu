@@ -31,9 +31,6 @@ bool takes(const GemmArgs& args) {
     using T = typename decltype(tag)::type;
     return packs<T, kPackOf<T>>(pointer, row) && batch % kPackOf<T> == 0;
   };
-  const auto paired = [](const void* pointer, int64_t stride) {
-    return packs<uint16_t, 2>(pointer, stride);
-  };
   // Coordinates, and the number of tiles, have 32 bits.
   constexpr int64_t kMost = int64_t{1} << 30;
   const auto tiles = [](int64_t size) { return size / kTile + 2; };
@@ -43,21 +40,25 @@ bool takes(const GemmArgs& args) {
          aligned(Tag<In>{}, args.a, args.a_row, args.a_batch) &&
          aligned(Tag<In>{}, args.b, args.b_row, args.b_batch) &&
          aligned(Tag<uint16_t>{}, args.c, args.c_row, args.c_batch) &&
-         paired(epilogue.bias, epilogue.bias_batch) &&
-         paired(epilogue.residual, epilogue.residual_row);
+         aligned(Tag<uint16_t>{}, epilogue.residual, epilogue.residual_row, args.c_batch);
 }
 
 Maps maps_of(const GemmArgs& args, Dtype in) {
+  const GemmEpilogue& epilogue = args.epilogue;
+  const bool residual = epilogue.residual != nullptr;
+  const auto of_c = [&](const void* data, int64_t row) {
+    return make_tensor_map({args.type, data, args.batch, args.c_batch, args.m, args.n, row, kTile});
+  };
   return {
       make_tensor_map({in, args.a, args.batch, args.a_batch, args.m, args.k, args.a_row, kTile}),
       make_tensor_map(
           {in, args.b, args.batch, args.b_batch, args.n, args.k, args.b_row, kTile / kCluster}),
-      make_tensor_map(
-          {args.type, args.c, args.batch, args.c_batch, args.m, args.n, args.c_row, kTile})};
+      of_c(args.c, args.c_row),
+      residual ? of_c(epilogue.residual, epilogue.residual_row) : CUtensorMap{}};
 }
 
-// With the strides that are known of fp8.
-GemmArgs spelt_out(const Fp8GemmArgs& args) {
+// With the strides that are known of bytes.
+GemmArgs spelt_out(const ByteGemmArgs& args) {
   GemmArgs gemm = args.gemm;
   gemm.a_row = gemm.b_row = gemm.k;
   gemm.b_transposed = true;
@@ -71,7 +72,7 @@ GemmArgs spelt_out(const Fp8GemmArgs& args) {
 
 bool gemm_wgmma_takes(const GemmArgs& args) { return wgmma::takes<uint16_t>(args); }
 
-bool gemm_wgmma_takes(const Fp8GemmArgs& args) {
+bool gemm_wgmma_takes(const ByteGemmArgs& args) {
   return wgmma::takes<uint8_t>(wgmma::spelt_out(args));
 }
 
@@ -84,15 +85,22 @@ void gemm_wgmma(const GemmArgs& args, cudaStream_t stream) {
     wgmma::launch<Bfloat, Bfloat>(maps, args, {}, stream);
 }
 
-void gemm_wgmma(const Fp8GemmArgs& args, cudaStream_t stream) {
+void gemm_wgmma(const ByteGemmArgs& args, cudaStream_t stream) {
   const GemmArgs gemm = wgmma::spelt_out(args);
   if (gemm.m == 0 || gemm.n == 0 || gemm.batch == 0) return;
-  const wgmma::Maps maps = wgmma::maps_of(gemm, Dtype::f8e4m3fn);
+  const wgmma::Maps maps = wgmma::maps_of(gemm, args.factors);
   const wgmma::Scales scales{args.a_scales, args.b_scales};
-  if (gemm.type == Dtype::f16)
-    wgmma::launch<wgmma::Fp8, Half>(maps, gemm, scales, stream);
+  const auto launch = [&](auto in) {
+    using In = typename decltype(in)::type;
+    if (gemm.type == Dtype::f16)
+      wgmma::launch<In, Half>(maps, gemm, scales, stream);
+    else
+      wgmma::launch<In, Bfloat>(maps, gemm, scales, stream);
+  };
+  if (args.factors == Dtype::i8)
+    launch(Tag<int8_t>{});
   else
-    wgmma::launch<wgmma::Fp8, Bfloat>(maps, gemm, scales, stream);
+    launch(Tag<wgmma::Fp8>{});
 }
 
 }  // namespace tercel::kernels::cuda

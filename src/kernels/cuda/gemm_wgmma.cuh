@@ -22,16 +22,17 @@ constexpr int kThreads = 3 * kWarpgroup;
 constexpr int kTileBytes = kTile * kStepBytes;  // of A, and of B
 constexpr int kOutBytes = kTile * kTile * 2;    // a tile of C, as two of 64 columns
 constexpr int kAlignment = 1024;                // of swizzled tiles
-constexpr int kSharedBytes =
-    kAlignment + kStages * (2 * kTileBytes + 16) + 2 * kOutBytes;  // barriers last
+constexpr int kColumnBytes = kTile * (4 + 2);   // scales, then a bias, of a tile's columns
+constexpr int kSharedBytes = kAlignment + kStages * (2 * kTileBytes + 16) +
+                             2 * (kOutBytes + 8 + kColumnBytes);  // barriers behind the tiles
 
 using Fp8 = __nv_fp8_e4m3;
 
 struct Maps {
-  CUtensorMap a, b, c;
+  CUtensorMap a, b, c, residual;
 };
 
-// Of the rows of A, and of those of B; there are none but for fp8.
+// Of the rows of A, and of those of B, where both are of bytes.
 struct Scales {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -140,11 +141,12 @@ __device__ __forceinline__ void give_turn(int group) {
 // done as soon as all is under way.
 template <class In, class Next>
 __device__ __forceinline__ void multiply(const Ring& ring, uint32_t first, uint32_t steps,
-                                         float (&sums)[2][16][4], Next&& next) {
+                                         Accumulator<In> (&sums)[2][16][4], Next&& next) {
   uint32_t slot = first % kStages, parity = first / kStages % 2, before = 0;
   for (uint32_t step = 0; step < steps; ++step) {
     wait_for(ring.full(slot), parity);
-    const uint64_t a = descriptor(ring.a(slot)), b = descriptor(ring.b(slot));
+    const uint32_t tiles = uniform(ring.a(slot));
+    const uint64_t a = descriptor(tiles), b = descriptor(tiles + kTileBytes);
     begin_products();
 #pragma unroll
     for (int k = 0; k < kStepBytes / 32; ++k) {
@@ -170,119 +172,147 @@ __device__ __forceinline__ float2 pair_at(const void* from, int64_t at) {
   return floats_of<T>(*reinterpret_cast<const uint32_t*>(static_cast<const T*>(from) + at));
 }
 
-// By what the sums of the 4 rows that a thread has are multiplied. Columns of B have their scales
-// in `sums` afterwards, so that none is kept beside its bias.
-template <class In>
-__device__ __forceinline__ void scale(const GemmArgs& args, const Scales& scales,
-                                      const Place& place, float (&sums)[2][16][4],
-                                      float (&of_rows)[2][2]) {
-  if constexpr (!std::is_same_v<In, Fp8>) {
-    for (auto& half : of_rows) half[0] = half[1] = args.alpha;
-  } else {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+// What ends a tile, fetched while it is multiplied: the residual into where C will be, in shared
+// memory; a scale and a bias for each column there, too, by way of a register of the thread that
+// has the column's number; scales of the 4 rows that a thread has.
+template <class In, class T>
+class Ending {
+ public:
+  __device__ __forceinline__ Ending(const Maps& maps, const GemmArgs& args, const Scales& scales,
+                                    uint32_t out, uint32_t barrier, uint8_t* columns)
+      : maps_(maps),
+        args_(args),
+        scales_(scales),
+        out_(out),
+        barrier_(barrier),
+        factors_(reinterpret_cast<float*>(columns)),
+        biases_(reinterpret_cast<T*>(columns + kTile * sizeof(float))) {}
+
+  __device__ __forceinline__ void fetch(const Place& place) {
+    const int thread = threadIdx.x % kWarpgroup;
+    if (args_.epilogue.residual != nullptr && thread == 0) {
+      wait_for_store_reads();
+      arrive_expecting(barrier_, kOutBytes);
+      for (int half = 0; half < 2; ++half)
+        load_tile(out_ + half * kHalfOut, maps_.residual, barrier_, place.column + 64 * half,
+                  place.row, place.item);
+    }
+    const int64_t column = place.column + thread;
+    bias_ = narrow<T>(0.0F);
+    factor_ = 0.0F;
+    if (column < args_.n) {
+      const GemmEpilogue& epilogue = args_.epilogue;
+      if (epilogue.bias != nullptr)
+        bias_ = static_cast<const T*>(epilogue.bias)[place.item * epilogue.bias_batch + column];
+      if constexpr (kBytes) factor_ = scales_.b[place.item * args_.n + column];
+    }
+    const int lane = thread % 32, warp = thread / 32;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int64_t row = place.row + 64 * (i / 2) + 16 * warp + 8 * (i % 2) + lane / 4;
-      of_rows[i / 2][i % 2] = row < args.m ? scales.a[row] : 0.0F;
-    }
-#pragma unroll
-    for (int j = 0; j < kTile / 8; ++j) {
-      const int64_t column = place.column + lane % 4 * 2 + 8 * j;
-      const float2 factor =
-          column < args.n
-              ? *reinterpret_cast<const float2*>(scales.b + place.item * args.n + column)
-              : float2{};
-#pragma unroll
-      for (int i = 0; i < 8; ++i) sums[i / 4][j][i % 4] *= i % 2 == 0 ? factor.x : factor.y;
+      of_rows_[i / 2][i % 2] = args_.alpha;
+      if constexpr (kBytes) of_rows_[i / 2][i % 2] = row < args_.m ? scales_.a[row] : 0.0F;
     }
   }
-}
 
-// scales · sums + bias, activated, + residual, as elements in `out` in shared memory. No branches:
-// what a value waits for is filled with others.
-template <class T, bool Gelu, bool Residual>
-__device__ __forceinline__ void finish(const GemmArgs& args, const Place& place,
-                                       const float (&sums)[2][16][4], const float (&of_rows)[2][2],
-                                       uint32_t out) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
-  const GemmEpilogue& epilogue = args.epilogue;
-  const int64_t column = place.column + lane % 4 * 2;
-  float2 bias[kTile / 8];
-#pragma unroll
-  for (int j = 0; j < kTile / 8; ++j) {
-    const bool inside = epilogue.bias != nullptr && column + 8 * j < args.n;
-    bias[j] = inside ? pair_at<T>(epilogue.bias, place.item * epilogue.bias_batch + column + 8 * j)
-                     : float2{};
+  // The tile's sums, ended, as elements in `out`. All of the warpgroup, by its barrier.
+  __device__ __forceinline__ void finish(Accumulator<In> (&sums)[2][16][4], int barrier) {
+    const int thread = threadIdx.x % kWarpgroup;
+    if (thread == 0) wait_for_store_reads();
+    biases_[thread] = bias_;
+    if constexpr (kBytes) factors_[thread] = factor_;
+    synchronize_warpgroup(barrier);
+    const bool gelu = args_.epilogue.activation == Activation::gelu;
+    if (args_.epilogue.residual == nullptr) {
+      gelu ? finish<true, false>(sums) : finish<false, false>(sums);
+    } else {
+      wait_for(barrier_, parity_);
+      parity_ ^= 1;
+      gelu ? finish<true, true>(sums) : finish<false, true>(sums);
+    }
   }
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int in_tile = 64 * half + 16 * warp;
-    const int64_t row = place.row + in_tile + lane / 4;
+
+ private:
+  static constexpr bool kBytes = sizeof(In) == 1;
+
+  // scales · sums + bias, activated, + residual. No branches: what a value waits for is filled with
+  // others.
+  template <bool Gelu, bool Residual>
+  __device__ __forceinline__ void finish(const Accumulator<In> (&sums)[2][16][4]) const {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
 #pragma unroll
     for (int j = 0; j < kTile / 8; j += 2) {
-      uint32_t matrices[4];
+      float2 bias[2], factor[2];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int beside = j + i / 2, below = i % 2;
-        const float(&sum)[4] = sums[half][beside];
-        float low = fmaf(of_rows[half][below], sum[2 * below], bias[beside].x);
-        float high = fmaf(of_rows[half][below], sum[2 * below + 1], bias[beside].y);
-        if constexpr (Gelu) {
-          low = gelu_fast(low);
-          high = gelu_fast(high);
-        }
-        if constexpr (Residual) {
-          const int64_t at = row + 8 * below, across = column + 8 * beside;
-          const bool inside = at < args.m && across < args.n;
-          const float2 residual =
-              inside ? pair_at<T>(epilogue.residual,
-                                  place.item * args.c_batch + at * epilogue.residual_row + across)
-                     : float2{};
-          low += residual.x;
-          high += residual.y;
-        }
-        matrices[i] = pair_of<T>(low, high);
+      for (int beside = 0; beside < 2; ++beside) {
+        const int column = lane % 4 * 2 + 8 * (j + beside);
+        bias[beside] = floats_of<T>(*reinterpret_cast<const uint32_t*>(biases_ + column));
+        if constexpr (kBytes) factor[beside] = *reinterpret_cast<const float2*>(factors_ + column);
       }
-      store_matrices(out + j / 8 * kHalfOut + swizzled(in_tile + lane % 16, j % 8 + lane / 16),
-                     matrices);
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const uint32_t at = out_ + j / 8 * kHalfOut +
+                            swizzled(64 * half + 16 * warp + lane % 16, j % 8 + lane / 16);
+        uint32_t residual[4], matrices[4];
+        if constexpr (Residual) load_matrices(residual, at);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const int beside = i / 2, below = i % 2;
+          const Accumulator<In>(&sum)[4] = sums[half][j + beside];
+          auto low = static_cast<float>(sum[2 * below]);
+          auto high = static_cast<float>(sum[2 * below + 1]);
+          if constexpr (kBytes) {
+            low *= factor[beside].x;
+            high *= factor[beside].y;
+          }
+          low = fmaf(of_rows_[half][below], low, bias[beside].x);
+          high = fmaf(of_rows_[half][below], high, bias[beside].y);
+          if constexpr (Gelu) {
+            low = gelu_fast(low);
+            high = gelu_fast(high);
+          }
+          if constexpr (Residual) {
+            const float2 more = floats_of<T>(residual[i]);
+            low += more.x;
+            high += more.y;
+          }
+          matrices[i] = pair_of<T>(low, high);
+        }
+        store_matrices(at, matrices);
+      }
     }
   }
-}
 
-template <class In, class T>
-__device__ __forceinline__ void finish(const GemmArgs& args, const Scales& scales,
-                                       const Place& place, float (&sums)[2][16][4], uint32_t out) {
-  float of_rows[2][2];
-  scale<In>(args, scales, place, sums, of_rows);
-  const bool gelu = args.epilogue.activation == Activation::gelu;
-  if (args.epilogue.residual == nullptr)
-    gelu ? finish<T, true, false>(args, place, sums, of_rows, out)
-         : finish<T, false, false>(args, place, sums, of_rows, out);
-  else
-    gelu ? finish<T, true, true>(args, place, sums, of_rows, out)
-         : finish<T, false, true>(args, place, sums, of_rows, out);
-}
+  const Maps& maps_;
+  const GemmArgs& args_;
+  const Scales& scales_;
+  uint32_t out_, barrier_, parity_ = 0;
+  float* factors_;
+  T* biases_;
+  T bias_;
+  float factor_;
+  float of_rows_[2][2];
+};
 
 // One warpgroup: every second tile of this block.
 template <class In, class T>
-__device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args,
-                                        const Scales& scales, const Ring& ring, uint32_t out,
-                                        uint32_t rank, uint32_t steps, int group) {
+__device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args, const Ring& ring,
+                                        uint32_t out, Ending<In, T> ending, uint32_t rank,
+                                        uint32_t steps, int group) {
   const Tiles tiles(args);
   const bool leads = threadIdx.x % kWarpgroup == 0;
   uint32_t turn = 0;
   for (uint32_t tile = blockIdx.x / kCluster; tile < tiles.count;
        tile += gridDim.x / kCluster, ++turn) {
     if (turn % 2 != static_cast<uint32_t>(group)) continue;
-    float sums[2][16][4];
+    const Place place(tiles, tile, rank);
+    ending.fetch(place);
+    Accumulator<In> sums[2][16][4];
     if (turn > 0) wait_for_turn(group);
     multiply<In>(ring, turn * steps, steps, sums, [&] {
       if (tile + gridDim.x / kCluster < tiles.count) give_turn(1 - group);
     });
-    const Place place(tiles, tile, rank);
-    if (leads) wait_for_store_reads();
-    synchronize_warpgroup(1 + group);
-    finish<In, T>(args, scales, place, sums, out);
+    ending.finish(sums, 1 + group);
     publish_shared();
     synchronize_warpgroup(1 + group);
     if (leads) {
@@ -307,6 +337,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   const uint32_t begin = (shared_address(shared) + kAlignment - 1) / kAlignment * kAlignment;
   const uint32_t out = begin + kStages * 2 * kTileBytes;
   const Ring ring{begin, out + 2 * kOutBytes};
+  const uint32_t residuals = ring.barriers + kStages * 16;
   const uint32_t rank = cluster_rank();
   constexpr int kWidth = kStepBytes / static_cast<int>(sizeof(In));
   const auto steps = static_cast<uint32_t>((args.k + kWidth - 1) / kWidth);
@@ -315,19 +346,23 @@ __global__ void __launch_bounds__(kThreads, 1)
       make_barrier(ring.full(slot), 1);
       make_barrier(ring.empty(slot), 4 * kCluster);  // the warps that read it
     }
+    for (uint32_t group = 0; group < 2; ++group) make_barrier(residuals + group * 8, 1);
     publish_barriers();
   }
   synchronize_cluster();
   let_next_start();
-  const int group = static_cast<int>(threadIdx.x) / kWarpgroup;
+  const int group = static_cast<int>(uniform(threadIdx.x / kWarpgroup));
   if (group == 0) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
     if (threadIdx.x == 0) Fetcher(maps, args, ring, rank, steps, kWidth).run();
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
     wait_for_earlier();
-    const uint32_t own = out + static_cast<uint32_t>(group - 1) * kOutBytes;
-    compute<In, T>(maps, args, scales, ring, own, rank, steps, group - 1);
+    const auto consumer = static_cast<uint32_t>(group - 1);
+    const uint32_t own = out + consumer * kOutBytes;
+    uint8_t* columns = shared + (residuals + 16 - shared_address(shared)) + consumer * kColumnBytes;
+    const Ending<In, T> ending(maps, args, scales, own, residuals + consumer * 8, columns);
+    compute<In, T>(maps, args, ring, own, ending, rank, steps, group - 1);
   }
   __syncwarp();
   // The other block may still copy into this one's memory, and arrive at its barriers.

@@ -18,6 +18,10 @@ constexpr int kWarpgroup = 128;  // threads
 
 #if defined(TERCEL_HOPPER)
 
+// The first lane's value, which is every lane's: the compiler is told, and keeps it and what comes
+// of it in registers of the warp. What tells the tensor cores where a tile lies has to be there.
+__device__ __forceinline__ uint32_t uniform(uint32_t value) { return __shfl_sync(~0U, value, 0); }
+
 // --- Barriers: 8 bytes of shared memory, their address in `barrier`. A phase ends with the last
 // arrival and the last expected byte; phases have parity 0, 1, 0, …
 
@@ -147,47 +151,54 @@ __device__ __forceinline__ void wait_for_products() {
 #define TERCEL_ACCUMULATORS_32                                                               \
   "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                  \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
-#define TERCEL_FLOATS_4(c) "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3])
-#define TERCEL_FLOATS_32(c)                                                                  \
-  TERCEL_FLOATS_4((c)[0]), TERCEL_FLOATS_4((c)[1]), TERCEL_FLOATS_4((c)[2]),                 \
-  TERCEL_FLOATS_4((c)[3]), TERCEL_FLOATS_4((c)[4]), TERCEL_FLOATS_4((c)[5]),                 \
-  TERCEL_FLOATS_4((c)[6]), TERCEL_FLOATS_4((c)[7])
+#define TERCEL_SUMS_4(KIND, c) KIND((c)[0]), KIND((c)[1]), KIND((c)[2]), KIND((c)[3])
+#define TERCEL_SUMS_32(KIND, c)                                                              \
+  TERCEL_SUMS_4(KIND, (c)[0]), TERCEL_SUMS_4(KIND, (c)[1]), TERCEL_SUMS_4(KIND, (c)[2]),     \
+  TERCEL_SUMS_4(KIND, (c)[3]), TERCEL_SUMS_4(KIND, (c)[4]), TERCEL_SUMS_4(KIND, (c)[5]),     \
+  TERCEL_SUMS_4(KIND, (c)[6]), TERCEL_SUMS_4(KIND, (c)[7])
 // Both operands in shared memory.
 #define TERCEL_WGMMA_64x64(TYPE)                                                             \
   asm volatile("{\n.reg .pred keeps;\nsetp.ne.b32 keeps, %34, 0;\n"                         \
                "wgmma.mma_async.sync.aligned.m64n64k16.f32." TYPE "." TYPE " "               \
                TERCEL_ACCUMULATORS_32 "%32, %33, keeps, 1, 1, 0, 0;\n}"                      \
-               : TERCEL_FLOATS_32(c) : "l"(a), "l"(b), "r"(keep))
+               : TERCEL_SUMS_32("+f", c) : "l"(a), "l"(b), "r"(keep))
 // The left one in registers, the right one with rows along K.
 #define TERCEL_WGMMA_64x64_DOWN(TYPE)                                                        \
   asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32." TYPE "." TYPE " "               \
                TERCEL_ACCUMULATORS_32 "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;"               \
-               : TERCEL_FLOATS_32(c)                                                         \
+               : TERCEL_SUMS_32("+f", c)                                                     \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
-#define TERCEL_WGMMA_64x128(K, TYPE, TRANSPOSES)                                             \
+// KIND: of a register with a sum. SCALES: whether A and B are as they are or negated, and transposed.
+#define TERCEL_WGMMA_64x128(K, SUMS, TYPE, KIND, SCALES)                                     \
   asm volatile(                                                                              \
       "{\n.reg .pred keeps;\nsetp.ne.b32 keeps, %66, 0;\n"                                  \
-      "wgmma.mma_async.sync.aligned.m64n128k" K ".f32." TYPE "." TYPE " "                    \
+      "wgmma.mma_async.sync.aligned.m64n128k" K "." SUMS "." TYPE "." TYPE " "               \
       "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "              \
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "     \
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "     \
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "    \
-      "%64, %65, keeps, 1, 1" TRANSPOSES ";\n}"                                              \
-      : TERCEL_FLOATS_32(c), TERCEL_FLOATS_32(c + 8) : "l"(a), "l"(b), "r"(keep))
+      "%64, %65, keeps" SCALES ";\n}"                                                        \
+      : TERCEL_SUMS_32(KIND, c), TERCEL_SUMS_32(KIND, c + 8) : "l"(a), "l"(b), "r"(keep))
 // clang-format on
 
-// c[64, N] (+)= a[64, 16] b[N, 16]ᵀ, or 32 elements of E4M3, added to what c holds where `keep` is
-// not 0. A thread holds
-// c at rows 16 · warp + lane / 4 (+ 8 in the elements 2 and 3 of each 4), columns 8 · j + 2 (lane %
-// 4) and the next in c[j].
+// What products of T are summed in.
 template <class T>
-__device__ __forceinline__ void multiply_tile(float (&c)[16][4], uint64_t a, uint64_t b, int keep) {
+using Accumulator = std::conditional_t<std::is_same_v<T, int8_t>, int, float>;
+
+// c[64, N] (+)= a[64, 16] b[N, 16]ᵀ, or 32 elements of a byte, added to what c holds where `keep`
+// is not 0. A thread holds c at rows 16 · warp + lane / 4 (+ 8 in the elements 2 and 3 of each 4),
+// columns 8 · j + 2 (lane % 4) and the next in c[j].
+template <class T>
+__device__ __forceinline__ void multiply_tile(Accumulator<T> (&c)[16][4], uint64_t a, uint64_t b,
+                                              int keep) {
   if constexpr (std::is_same_v<T, Half>)
-    TERCEL_WGMMA_64x128("16", "f16", ", 0, 0");
+    TERCEL_WGMMA_64x128("16", "f32", "f16", "+f", ", 1, 1, 0, 0");
   else if constexpr (std::is_same_v<T, Bfloat>)
-    TERCEL_WGMMA_64x128("16", "bf16", ", 0, 0");
+    TERCEL_WGMMA_64x128("16", "f32", "bf16", "+f", ", 1, 1, 0, 0");
+  else if constexpr (std::is_same_v<T, int8_t>)
+    TERCEL_WGMMA_64x128("32", "s32", "s8", "+r", "");
   else
-    TERCEL_WGMMA_64x128("32", "e4m3", "");  // rows along M and N alone
+    TERCEL_WGMMA_64x128("32", "f32", "e4m3", "+f", ", 1, 1");  // rows along M and N alone
 }
 template <class T>
 __device__ __forceinline__ void multiply_keys_tile(float (&c)[8][4], uint64_t a, uint64_t b,
@@ -210,8 +221,8 @@ __device__ __forceinline__ void multiply_values_tile(float (&c)[8][4], const uin
 #undef TERCEL_WGMMA_64x128
 #undef TERCEL_WGMMA_64x64_DOWN
 #undef TERCEL_WGMMA_64x64
-#undef TERCEL_FLOATS_32
-#undef TERCEL_FLOATS_4
+#undef TERCEL_SUMS_32
+#undef TERCEL_SUMS_4
 #undef TERCEL_ACCUMULATORS_32
 
 // Four 8x8 matrices of 16-bit elements to shared memory, a row's address from each lane.

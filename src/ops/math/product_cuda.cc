@@ -295,13 +295,13 @@ std::string refuse_together(const KernelContext& context) {
 
 namespace {
 
-constexpr Implementation kFp8Weight{.name = "gemm_fp8_weight",
-                                    .refuse = refuse_fp8_weight,
-                                    .create = create_fp8_weight,
-                                    .epilogues = true,
-                                    .siblings = true,
-                                    .rounding = true};
-constexpr Implementation kMatMul[] = {kFp8Weight,
+constexpr Implementation kByteWeight{.name = "gemm_bytes_weight",
+                                     .refuse = refuse_byte_weight,
+                                     .create = create_byte_weight,
+                                     .epilogues = true,
+                                     .siblings = true,
+                                     .rounding = true};
+constexpr Implementation kMatMul[] = {kByteWeight,
                                       {.name = "gemm_weight",
                                        .refuse = refuse_together,
                                        .create = create_kernel<WeightKernel>,
@@ -309,7 +309,7 @@ constexpr Implementation kMatMul[] = {kFp8Weight,
                                        .siblings = true},
                                       {"gemm", refuse_dependent_rows, create_kernel<MatMulKernel>}};
 constexpr Implementation kGemm[] = {
-    kFp8Weight, {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true}};
+    kByteWeight, {"gemm_weight", refuse_weight, create_kernel<WeightKernel>, true}};
 constexpr OperatorKernels kOps[] = {{"", "MatMul", kMatMul}, {"", "Gemm", kGemm}};
 
 }  // namespace

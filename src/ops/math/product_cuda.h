@@ -26,8 +26,8 @@ std::string refuse_weight(const KernelContext& context);
 // The same of all siblings, which are products of one size, all with one activation.
 std::string refuse_together(const KernelContext& context);
 
-// Where KernelContext::product_dtype is f8e4m3fn and the weight is large (product_fp8_cuda.cc).
-std::string refuse_fp8_weight(const KernelContext& context);
-std::unique_ptr<Kernel> create_fp8_weight(const KernelContext& context);
+// Where there is a KernelContext::product_dtype and the weight is large (product_bytes_cuda.cc).
+std::string refuse_byte_weight(const KernelContext& context);
+std::unique_ptr<Kernel> create_byte_weight(const KernelContext& context);
 
 }  // namespace tercel::ops

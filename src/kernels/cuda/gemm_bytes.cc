@@ -1,4 +1,4 @@
-// Products of fp8, by cuBLASLt or by wgmma.
+// Products of bytes, by wgmma, of fp8 also by cuBLASLt.
 
 #include "src/kernels/cuda/gemm_state.h"
 #include "src/kernels/cuda/gemm_wgmma.h"
@@ -12,8 +12,8 @@ const void* bytes_behind(const void* from, int64_t bytes) {
 }
 
 // Item `i` of a batch by itself, without what comes behind the product.
-Fp8GemmArgs item_of(const Fp8GemmArgs& args, int64_t i) {
-  Fp8GemmArgs item = args;
+ByteGemmArgs item_of(const ByteGemmArgs& args, int64_t i) {
+  ByteGemmArgs item = args;
   GemmArgs& gemm = item.gemm;
   gemm.b = bytes_behind(gemm.b, i * gemm.n * gemm.k);
   gemm.c = const_cast<void*>(bytes_behind(gemm.c, i * gemm.c_batch * (bits_of(gemm.type) / 8)));
@@ -21,7 +21,7 @@ Fp8GemmArgs item_of(const Fp8GemmArgs& args, int64_t i) {
   return item;
 }
 
-bool run_items(cublasLtHandle_t handle, const Fp8GemmArgs& args, const Choice& choice,
+bool run_items(cublasLtHandle_t handle, const ByteGemmArgs& args, const Choice& choice,
                const GemmEpilogue& rest, cudaStream_t stream) {
   for (int64_t i = 0; i < args.gemm.batch; ++i)
     if (!LtProduct(handle, item_of(args, i)).run(choice.algorithm, stream)) return false;
@@ -32,23 +32,29 @@ bool run_items(cublasLtHandle_t handle, const Fp8GemmArgs& args, const Choice& c
 }
 
 // cuBLASLt has a pass of its own for any epilogue, and a call for each item.
-bool prefers_wgmma(const Fp8GemmArgs& args, const LtProduct& product) {
+bool prefers_wgmma(const ByteGemmArgs& args, const LtProduct& product) {
   return (product.has_rest() || args.gemm.batch > 1) && gemm_wgmma_takes(args);
 }
 
-bool empty(const Fp8GemmArgs& args) {
+bool empty(const ByteGemmArgs& args) {
   return args.gemm.m == 0 || args.gemm.n == 0 || args.gemm.batch == 0;
 }
 
 }  // namespace
 
-std::size_t GemmLibrary::scratch(const Fp8GemmArgs&) { return kMostScratch; }
+std::size_t GemmLibrary::scratch(const ByteGemmArgs&) { return kMostScratch; }
 
-void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
+void GemmLibrary::gemm_bytes(const ByteGemmArgs& args, cudaStream_t stream) {
   if (compute_capability() != 90)
-    fail(Errc::unsupported, "products of f8e4m3fn need compute capability 9.0; this is {}.{}",
-         compute_capability() / 10, compute_capability() % 10);
+    fail(Errc::unsupported, "products of {} need compute capability 9.0; this is {}.{}",
+         to_string(args.factors), compute_capability() / 10, compute_capability() % 10);
   if (empty(args)) return;
+  if (args.factors == Dtype::i8) {
+    if (!gemm_wgmma_takes(args))
+      fail(Errc::unsupported, "no CUDA kernel of this build takes the product {}x{}x{} of i8",
+           args.gemm.m, args.gemm.n, args.gemm.k);
+    return gemm_wgmma(args, stream);
+  }
   const LtProduct product(state_->handle, args);
   Choice choice;
   const bool known = state_->find(product.key(), choice);
@@ -64,8 +70,8 @@ void GemmLibrary::gemm_fp8(const Fp8GemmArgs& args, cudaStream_t stream) {
   if (!run()) fail(Errc::internal, "cublasLtMatmul refuses the product {}", product.key());
 }
 
-void GemmLibrary::tune(const Fp8GemmArgs& args, cudaStream_t stream) {
-  if (empty(args) || compute_capability() != 90) return;
+void GemmLibrary::tune(const ByteGemmArgs& args, cudaStream_t stream) {
+  if (empty(args) || compute_capability() != 90 || args.factors == Dtype::i8) return;
   const LtProduct product(state_->handle, args);
   if (state_->has_measured(product.key())) return;
   Race<Choice> race(stream);

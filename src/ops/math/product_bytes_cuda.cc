@@ -1,5 +1,6 @@
-// Products with large constant weights in fp8: weights are rounded by output channels at load, what
-// they are multiplied with by rows just before, or where it is made. All else stays f16.
+// Products with large constant weights in bytes, fp8 or int8: weights are rounded by output
+// channels at load, what they are multiplied with by rows just before, or where it is made. All
+// else stays f16.
 
 #include <algorithm>
 
@@ -13,8 +14,9 @@ constexpr int64_t kLeast = 128;    // of N and K: below, rounding A takes longer
 
 std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-// Rows of E4M3, with the scale of each behind them all.
-struct Fp8Rows {
+// Rows of bytes, with the scale of each behind them all.
+struct ByteRows {
+  Dtype dtype;
   std::byte* data;
   int64_t rows, columns;
 
@@ -23,11 +25,8 @@ struct Fp8Rows {
   }
   float* scales() const { return reinterpret_cast<float*>(data + rows * columns); }
 
-  // activation(x + bias), by rows.
-  void fill(const void* x, Dtype type, cudaStream_t stream, const void* bias = nullptr,
-            cuda::Activation activation = cuda::Activation::none) const {
-    cuda::quantize_fp8_rows({type, rows, columns, x, columns, data, scales(), bias, activation},
-                            stream);
+  void fill(const void* x, Dtype type, cudaStream_t stream) const {
+    cuda::quantize_rows({dtype, type, rows, columns, x, columns, data, scales()}, stream);
   }
 };
 
@@ -44,11 +43,12 @@ void transpose(const Tensor& from, Tensor& to, cudaStream_t stream) {
   cuda::strided_copy(args, stream);
 }
 
-class Fp8WeightKernel final : public Kernel {
+class ByteWeightKernel final : public Kernel {
  public:
-  explicit Fp8WeightKernel(const KernelContext& context)
+  explicit ByteWeightKernel(const KernelContext& context)
       : device_(*context.device),
         type_(context.input_dtype(0)),
+        factors_(context.product_dtype),
         rounding_(context.rounding),
         residual_(context.epilogue.residual),
         activation_(to_device(context.epilogue.activation)) {
@@ -72,14 +72,14 @@ class Fp8WeightKernel final : public Kernel {
   std::size_t workspace(std::span<const Shape>, std::span<const Shape> outputs,
                         int) const override {
     const int64_t rows = element_count(outputs[0]) / n_;
-    return bytes_of_a(rows) + bytes_of_c(rows) + cuda::GemmLibrary::scratch(cuda::Fp8GemmArgs{});
+    return bytes_of_a(rows) + bytes_of_c(rows) + cuda::GemmLibrary::scratch(cuda::ByteGemmArgs{});
   }
 
   void run(const KernelRun& run) const override {
     const int64_t rows = run.outputs[0].size() / n_;
     std::byte* free = run.workspace;
-    const Fp8Rows a = rows_of_a(run, rows, free);
-    cuda::Fp8GemmArgs args = sizes(a);
+    const ByteRows a = rows_of_a(run, rows, free);
+    cuda::ByteGemmArgs args = sizes(a);
     free += bytes_of_a(rows);
     args.gemm.scratch = free + bytes_of_c(rows);
     args.gemm.scratch_bytes = cuda::GemmLibrary::scratch(args);
@@ -87,18 +87,14 @@ class Fp8WeightKernel final : public Kernel {
     const void* bias =
         has_row_ ? run.inputs[2].data() : data_of(bias_.defined() ? &bias_ : nullptr);
     const void* residual = residual_ ? run.inputs.back().data() : nullptr;
-    if (rounding_.output) {
-      multiply(args, run);
-      const Fp8Rows out{static_cast<std::byte*>(run.outputs[0].data()), rows, n_};
-      return out.fill(args.gemm.c, type_, stream_of(run), bias, activation_);
-    }
-    if (scale_.defined()) {
-      multiply(args, run);
-      return normalize(args.gemm, bias, residual, run);
-    }
     args.gemm.epilogue = {bias, activation_, residual, n_, count_ > 1 && bias != nullptr ? n_ : 0};
     if (count_ > 1 && !set_distance(args.gemm, run.outputs)) return multiply_each(args, run);
     multiply(args, run);
+    if (rounding_.output) {
+      const ByteRows out{factors_, static_cast<std::byte*>(run.outputs[0].data()), rows, n_};
+      out.fill(args.gemm.c, type_, stream_of(run));
+    }
+    if (scale_.defined()) normalize(args.gemm, run);
   }
 
  private:
@@ -117,34 +113,35 @@ class Fp8WeightKernel final : public Kernel {
       turned = allocate_tensor(type_, {count_, n_, k_}, context.memory, "weights");
       transpose(kept, turned, native);
     }
-    const auto bytes = static_cast<int64_t>(Fp8Rows::bytes(count_ * n_, k_));
+    const auto bytes = static_cast<int64_t>(ByteRows::bytes(count_ * n_, k_));
     weight_ = allocate_tensor(Dtype::u8, {bytes}, context.memory, "weights");
     weights_of(weight_).fill(turned.data(), type_, native);
     stream->synchronize();
   }
-  Fp8Rows weights_of(const Tensor& memory) const {
-    return {static_cast<std::byte*>(const_cast<void*>(memory.data())), count_ * n_, k_};
+  ByteRows weights_of(const Tensor& memory) const {
+    return {factors_, static_cast<std::byte*>(const_cast<void*>(memory.data())), count_ * n_, k_};
   }
 
   // Of the workspace: A, C before it is rounded, and what the product needs.
   std::size_t bytes_of_a(int64_t rows) const {
-    return rounding_.input ? 0 : aligned(Fp8Rows::bytes(rows, k_));
+    return rounding_.input ? 0 : aligned(ByteRows::bytes(rows, k_));
   }
   std::size_t bytes_of_c(int64_t rows) const {
     return rounding_.output ? aligned(bytes_of(type_, rows * n_)) : 0;
   }
 
-  Fp8Rows rows_of_a(const KernelRun& run, int64_t rows, std::byte* memory) const {
+  ByteRows rows_of_a(const KernelRun& run, int64_t rows, std::byte* memory) const {
     const void* x = run.inputs[0].data();
-    if (rounding_.input) return {static_cast<std::byte*>(const_cast<void*>(x)), rows, k_};
-    const Fp8Rows a{memory, rows, k_};
+    if (rounding_.input) return {factors_, static_cast<std::byte*>(const_cast<void*>(x)), rows, k_};
+    const ByteRows a{factors_, memory, rows, k_};
     a.fill(x, type_, stream_of(run));
     return a;
   }
 
-  cuda::Fp8GemmArgs sizes(const Fp8Rows& a) const {
-    const Fp8Rows b = weights_of(weight_);
-    cuda::Fp8GemmArgs args;
+  cuda::ByteGemmArgs sizes(const ByteRows& a) const {
+    const ByteRows b = weights_of(weight_);
+    cuda::ByteGemmArgs args;
+    args.factors = factors_;
     args.gemm.type = type_;
     args.gemm.m = a.rows;
     args.gemm.n = n_;
@@ -159,13 +156,13 @@ class Fp8WeightKernel final : public Kernel {
     return args;
   }
 
-  void multiply(const cuda::Fp8GemmArgs& args, const KernelRun& run) const {
+  void multiply(const cuda::ByteGemmArgs& args, const KernelRun& run) const {
     cuda::GemmLibrary& library = gemm_library(device_);
     if (run.tune) library.tune(args, stream_of(run));
-    library.gemm_fp8(args, stream_of(run));
+    library.gemm_bytes(args, stream_of(run));
   }
 
-  void multiply_each(cuda::Fp8GemmArgs args, const KernelRun& run) const {
+  void multiply_each(cuda::ByteGemmArgs args, const KernelRun& run) const {
     args.gemm.batch = 1;
     args.gemm.epilogue.bias_batch = 0;
     for (Tensor& output : run.outputs) {
@@ -178,16 +175,13 @@ class Fp8WeightKernel final : public Kernel {
     }
   }
 
-  void normalize(const cuda::GemmArgs& product, const void* bias, const void* residual,
-                 const KernelRun& run) const {
+  void normalize(const cuda::GemmArgs& product, const KernelRun& run) const {
     cuda::NormArgs args;
     args.type = type_;
     args.rows = product.m;
     args.columns = n_;
     args.x = args.y = product.c;
-    args.x_row = args.y_row = args.residual_row = n_;
-    args.bias = bias;
-    args.residual = residual;
+    args.x_row = args.y_row = n_;
     args.scale = scale_.data();
     args.shift = data_of(shift_.defined() ? &shift_ : nullptr);
     args.epsilon = epsilon_;
@@ -195,13 +189,14 @@ class Fp8WeightKernel final : public Kernel {
   }
 
   Device& device_;
-  Dtype type_;  // of all but the factors
+  Dtype type_;     // of all but the factors
+  Dtype factors_;  // f8e4m3fn or i8
   Rounding rounding_;
   bool residual_;
   bool has_row_ = false;
   cuda::Activation activation_;
   int64_t count_ = 1, n_ = 0, k_ = 0;
-  Tensor weight_;  // Fp8Rows of [count, N, K]
+  Tensor weight_;  // ByteRows of [count, N, K]
   Tensor bias_;    // [count, N]
   Tensor scale_;   // of the norm; undefined: there is none
   Tensor shift_;
@@ -210,25 +205,25 @@ class Fp8WeightKernel final : public Kernel {
 
 }  // namespace
 
-std::string refuse_fp8_weight(const KernelContext& context) {
-  if (context.product_dtype != Dtype::f8e4m3fn) return "products are not of fp8";
+std::string refuse_byte_weight(const KernelContext& context) {
+  if (context.product_dtype == Dtype::undefined) return "products are not of bytes";
   if (std::string reason = refuse_together(context); !reason.empty()) return reason;
   const Shape shape = constant_source(context, 1)->tensor.shape();
   for (const int64_t size : shape) {
     if (size % kMultiple != 0 || size < kLeast)
-      return fmt::format("the weight's sizes are {}: fp8 takes multiples of {} from {} on",
-                         to_string(shape), kMultiple, kLeast);
+      return fmt::format("the weight's sizes are {}: {} takes multiples of {} from {} on",
+                         to_string(shape), to_string(context.product_dtype), kMultiple, kLeast);
   }
   if (context.node.is("Gemm") && context.node.float_or("alpha", 1.0F) != 1.0F)
     return "alpha is not 1";
   const Epilogue& epilogue = context.epilogue;
   if (context.rounding.output && (epilogue.residual || epilogue.norm || !context.siblings.empty()))
-    return "gives rows of fp8 from one product without residual and normalisation";
+    return "gives rows of bytes from one product without residual and normalisation";
   return {};
 }
 
-std::unique_ptr<Kernel> create_fp8_weight(const KernelContext& context) {
-  return std::make_unique<Fp8WeightKernel>(context);
+std::unique_ptr<Kernel> create_byte_weight(const KernelContext& context) {
+  return std::make_unique<ByteWeightKernel>(context);
 }
 
 }  // namespace tercel::ops
