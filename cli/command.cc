@@ -153,7 +153,8 @@ void add_running_options(Options& options, SessionOptions& session) {
                "model: cpu,cpu");
   options.text(
       "--placement", session.placement, "auto",
-      "auto: what of a model does not fit a GPU's memory lies on the CPU (see `tercel plan`)");
+      "auto: a model that one GPU has no room for is spread over the GPUs of the list and, last, "
+      "the CPU (see `tercel plan`)");
   options.text("--cpu-isa", session.cpu_isa, "NAME",
                "Best instruction set to use: amx, avx512_bf16, avx512_vnni, avx512, avx2_vnni, "
                "avx2, generic");
