@@ -79,7 +79,7 @@ class CudaSpread : public CudaSession, public testing::WithParamInterface<const 
       cases.emplace(batch, std::pair(std::move(given), std::move(expected)));
     }
     std::set<std::size_t> stages;
-    for (std::size_t room = 1 << 12; room < (std::size_t{16} << 20); room += room / 2) {
+    for (std::size_t room = 1 << 14; room < (std::size_t{2} << 20); room += room / 8) {
       std::vector<std::unique_ptr<runtime::Accelerator>> accelerators;
       std::vector<StageDevice> devices;
       for (const std::string& gpu : gpus) {
