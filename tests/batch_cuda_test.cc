@@ -1,11 +1,15 @@
 // Sessions on cuda:0 whose rows' bits do not depend on the batch, and those that are spread over
 // devices.
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <thread>
 
+#include <fmt/core.h>
+
 #include "src/session/compile_model.h"
+#include "tercel/plan.h"
 #include "tests/bert_checkpoint.h"
 #include "tests/session_cuda_test_util.h"
 
@@ -155,6 +159,24 @@ TEST_F(CudaSession, IsSpreadOverDevices) {
   EXPECT_THROW(binding.bind_input(given.begin()->first, given.begin()->second, Memory::device),
                Error);
   EXPECT_EQ(session.replica(1).run(given).size(), expected.size());
+}
+
+TEST_F(CudaSession, IsSpreadAsThePlanSays) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "planned_session";
+  const BertCheckpoint model(folder, 512, 12, 1000, Dtype::f32);
+  constexpr std::size_t kRoom = std::size_t{100} << 20;
+  const ModelPlan plan =
+      plan_model(folder, {.devices = {"cuda:0", "cpu"}, .memory = {{"cuda:0", kRoom}}});
+  const auto count = std::count_if(plan.layers.begin(), plan.layers.end(),
+                                   [](const auto& layer) { return layer.device == "cuda:0"; });
+  SessionOptions options;
+  options.placement = "auto";
+  options.devices = "cuda:0,cpu";
+  options.memory_limit = kRoom;
+  const std::string explained = Session::load(folder, options).explain();
+  std::filesystem::remove_all(folder);
+  const std::string expected = fmt::format("cuda:0 has {} of {} layers", count, plan.layers.size());
+  EXPECT_NE(explained.find(expected), std::string::npos) << expected << "\n" << explained;
 }
 
 TEST_F(CudaSession, IsSpreadOverListsThatMakeSense) {

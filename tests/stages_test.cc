@@ -285,6 +285,8 @@ TEST(BatchRows, StayTogetherWhereSomethingMixesThem) {
   EXPECT_THAT(reason_of("g (float[n,4] x) => (float[n,4] y) <int64[1] a = {0}> {"
                         "  m = ReduceMean(x, a) y = Sub(x, m) }"),
               HasSubstr("may mix rows"));
+  EXPECT_THAT(reason_of("g (float[n] x) => (float[n] y) { y = Softmax(x) }"),
+              HasSubstr("may mix rows"));
   EXPECT_THAT(reason_of("g (float[n,4] x, int64[n] i) => (float[n,4] y) { y = Gather(x, i) }"),
               HasSubstr("may mix rows"));
   EXPECT_THAT(reason_of("g (float[n,4] x) => (float[n,4] y) <int64 a = {0}> { y = CumSum(x, a) }"),

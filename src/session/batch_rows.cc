@@ -70,11 +70,17 @@ class MixingSearch {
     const bool data_has_rows = node.input(0) != nullptr && rows_.contains(node.input(0));
     if (!data_has_rows) return false;
     if (node.is("Slice")) return may_slice_rows(node);
+    if (!has_axis(node)) return false;
     const ir::Type* type = facts_.type(node.input(0));
     const int64_t rank = type != nullptr && type->dims ? type->rank() : 0;
     const int64_t axis = node.int_or("axis", is_among(kAlongFirst, node) ? 0 : -1);
-    const bool has_axis = node.has_attribute("axis") || is_among(kAlongFirst, node);
-    return has_axis ? axis == 0 || axis == -rank : rank == 1 && node.op_type() == "Softmax";
+    return axis == 0 || axis == -rank;
+  }
+
+  static bool has_axis(const ir::Node& node) {
+    const auto attributes = ops::find_op(node.domain(), node.op_type())->attributes;
+    return std::any_of(attributes.begin(), attributes.end(),
+                       [](const ops::AttributeDef& own) { return own.name == "axis"; });
   }
 
   bool may_slice_rows(const ir::Node& node) const {
