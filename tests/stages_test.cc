@@ -162,6 +162,33 @@ TEST_F(Stages, HandOnWhatIsReadLater) {
   }
 }
 
+// The number of elements that are not 0 is known when a request comes, or later: a size of values
+// that cross, and of outputs.
+TEST_F(Stages, HandOnSizesThatTheDataDecide) {
+  make(
+      "g (int64[batch] id, float[batch,64] x, float[64,64] A, float[64,64] B, float[64,64] C)"
+      " => (float[k,64] y, int64[1,k] i, int64[1,j] p) <int64[1] first = {0}> {"
+      "  i = NonZero(id) [\"net/layer/0/MatMul\"] a = MatMul(x, A)"
+      "  [\"net/layer/1/MatMul\"] b = MatMul(a, B) r = Squeeze(i, first) c = Gather(b, r)"
+      "  d = Relu(c) p = NonZero(d) [\"net/layer/2/MatMul\"] e = MatMul(d, C) y = Add(e, c) }");
+  ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
+  EXPECT_THAT(staged_->model.program->rows().reason(), HasSubstr("output \"y\""));
+  for (const CompiledModel* model : {&whole_->model, &staged_->model}) {
+    const auto outputs = model->program->outputs();
+    EXPECT_EQ(outputs[0]->name(), "y");
+    EXPECT_EQ(outputs[1]->name(), "i");
+    EXPECT_EQ(outputs[2]->name(), "p");
+  }
+  for (const int64_t rows : {1, 5, 70}) {
+    const auto given = lookup_inputs(rows);
+    const std::vector<Tensor> inputs{given[1], given[0]};
+    const auto expected = whole_->run(inputs);
+    EXPECT_EQ(expected[0].shape()[0], expected[1].shape()[1]);
+    expect_same_bits(staged_->run(inputs), expected);
+    expect_same_bits({staged_->run(inputs, {}, {false, true, false})[1]}, {expected[1]});
+  }
+}
+
 TEST_F(Stages, WriteIntoTheCallersTensors) {
   make(kLookup);
   for (const int64_t rows : {3, 50}) {

@@ -140,7 +140,7 @@ void BatchRows::find_inputs(const ir::Graph& graph) {
     const bool open = known && input->type.rank() > 0 && (*input->type.dims)[0].symbolic();
     if (symbol_.empty() && open) symbol_ = (*input->type.dims)[0].symbol();
     cut_.push_back(open && (*input->type.dims)[0].symbol() == symbol_);
-    if (!known || (cut_.back() && bits_of(input->type.dtype) < 8))
+    if (reason_.empty() && (!known || (cut_.back() && bits_of(input->type.dtype) < 8)))
       reason_ = fmt::format("input \"{}\" is {}", input->name(), ir::to_string(input->type));
   }
   if (symbol_.empty()) reason_ = "no input begins with a dimension that has a name";
@@ -170,7 +170,8 @@ void BatchRows::find_outputs(const ir::Graph& graph, const ops::Facts& facts) {
       rows = (dim.symbol() == symbol_) == (i == 0) &&
              (dim.known() || (dim.symbolic() && is_of_inputs(dim)));
     }
-    if (!rows) reason_ = fmt::format("output \"{}\" is {}", output->name(), ir::to_string(type));
+    if (!rows && reason_.empty())
+      reason_ = fmt::format("output \"{}\" is {}", output->name(), ir::to_string(type));
     outputs_.push_back(type);
   }
 }
