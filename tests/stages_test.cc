@@ -178,6 +178,8 @@ TEST_F(Stages, HandOnSizesThatTheDataDecide) {
     EXPECT_EQ(outputs[0]->name(), "y");
     EXPECT_EQ(outputs[1]->name(), "i");
     EXPECT_EQ(outputs[2]->name(), "p");
+    for (std::size_t i = 0; i < 3; ++i)
+      EXPECT_EQ(outputs[i]->type.dtype, i == 0 ? Dtype::f32 : Dtype::i64);
   }
   for (const int64_t rows : {1, 5, 70}) {
     const auto given = lookup_inputs(rows);
