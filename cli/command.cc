@@ -148,12 +148,14 @@ void add_running_options(Options& options, SessionOptions& session) {
   options.flag("--throughput", session.throughput,
                "A thread for each request instead of all for one");
   options.flag("--pin", session.pin, "Keep each worker thread on a CPU of its own");
-  options.text("--devices", session.devices, "LIST",
-               "Where to run: cpu, cuda, cuda:1; or a list with an entry for each replica of the "
-               "model: cpu,cpu");
+  options.text(
+      "--devices", session.devices, "LIST",
+      "Where to run: cpu, cuda, cuda:1; or a list with an entry for each replica of the "
+      "model: cpu,cpu; with --placement those that one model is spread over: cuda:0,cuda:1");
   options.text(
       "--placement", session.placement, "auto",
-      "auto: what of a model does not fit a GPU's memory lies on the CPU (see `tercel plan`)");
+      "auto: a model that one GPU has no room for is spread over the GPUs of the list and, last, "
+      "the CPU (see `tercel plan`)");
   options.text("--cpu-isa", session.cpu_isa, "NAME",
                "Best instruction set to use: amx, avx512_bf16, avx512_vnni, avx512, avx2_vnni, "
                "avx2, generic");

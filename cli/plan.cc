@@ -71,6 +71,9 @@ Json to_json(const ModelPlan& plan) {
   return {{"devices", std::move(devices)},
           {"layers", std::move(layers)},
           {"weight_bytes", plan.weight_bytes},
+          {"parts", plan.parts},
+          {"seconds", plan.seconds},
+          {"seconds_between", plan.seconds_between},
           {"shape", plan.shape},
           {"warning", plan.warning}};
 }
@@ -85,9 +88,7 @@ std::string plain_text(const ModelPlan& plan) {
                         one_line(layer.name), layer.device, megabytes(layer.weight_bytes),
                         megabytes(layer.activation_bytes), layer.flops * 1e-9, layer.seconds * 1e3);
   }
-  double seconds = 0;
   for (const PlannedDevice& device : plan.devices) {
-    seconds += device.seconds;
     text += fmt::format(
         "{:<8} {:.1f} MB of weights, {:.1f} of activations, of {:.1f} usable ({:.1f} free){}; "
         "{:.4f} ms at {:.1f} GB/s and {:.2f} TFLOP/s{}\n",
@@ -96,8 +97,13 @@ std::string plain_text(const ModelPlan& plan) {
         device.seconds * 1e3, device.bandwidth * 1e-9, device.peak * 1e-12,
         device.measured ? ", measured" : "");
   }
-  text += fmt::format("all      {:.1f} MB of weights, {:.4f} ms, transfers not counted\n",
-                      megabytes(plan.weight_bytes), seconds * 1e3);
+  text += fmt::format("all      {:.1f} MB of weights, {:.4f} ms", megabytes(plan.weight_bytes),
+                      plan.seconds * 1e3);
+  if (plan.parts > 1) {
+    text += fmt::format(" in {} parts, {:.4f} ms between batches that follow each other",
+                        plan.parts, plan.seconds_between * 1e3);
+  }
+  text += ", transfers not counted\n";
   if (!plan.warning.empty()) text += "warning: " + plan.warning + "\n";
   return text;
 }
@@ -122,15 +128,15 @@ void add_plan(CommandLine& line) {
       line.add("plan", "Say what a model would take, and where its layers would lie",
                "  tercel plan models/minilm-qa --dtype bf16 --batch 8\n"
                "  tercel plan model.onnx --devices cuda:0,cpu --dtype f16 --memory cuda:0=8GB\n"
-               "Nothing is loaded. Devices are filled in the order of the list; the last takes "
-               "what is left. "
-               "A\n"
-               "device whose memory is given need not be there. Rates are measured where they are "
-               "not given.",
+               "Nothing is loaded. Layers go to as many devices of the list as they need, in its "
+               "order, so\n"
+               "that the slowest takes the least time; the last takes what is left. A device whose "
+               "memory is\n"
+               "given need not be there. Rates are measured where they are not given.",
                [shared] { run(*shared); });
   options.text("model", command.model, "MODEL", "A checkpoint's directory or an ONNX file",
                Need::required);
-  options.text("--devices", command.devices, "LIST", "Devices, the first to fill first");
+  options.text("--devices", command.devices, "LIST", "Devices, the first to use first");
   options.dtype("--dtype", command.plan.dtype, "How weights are held: f32 (default), f16, bf16");
   options.number("--batch", command.plan.batch, "Rows of a request");
   options.number("--seq", command.plan.sequence, "Tokens of a row; 0: 128, or what the model takes",

@@ -1,9 +1,16 @@
-// Sessions on cuda:0 whose rows' bits do not depend on the batch, and that share a model with the
-// CPU.
+// Sessions on cuda:0 whose rows' bits do not depend on the batch, and those that are spread over
+// devices.
 
+#include <algorithm>
 #include <cstring>
+#include <set>
+#include <thread>
+
+#include <fmt/core.h>
 
 #include "src/session/compile_model.h"
+#include "tercel/plan.h"
+#include "tests/bert_checkpoint.h"
 #include "tests/session_cuda_test_util.h"
 
 namespace tercel {
@@ -63,20 +70,38 @@ TEST_F(CudaSession, DeterministicIsForHalfPrecision) {
   }
 }
 
-class CudaSpread : public CudaSession, public testing::WithParamInterface<const char*> {};
+class CudaSpread : public CudaSession, public testing::WithParamInterface<const char*> {
+ protected:
+  // The more room there is, the more layers are the GPUs'. The numbers of stages that there were.
+  std::set<std::size_t> compare(const std::vector<std::string>& gpus) {
+    const auto path = kCheckpoints / GetParam();
+    const Session cpu = Session::load(path, {.threads = 1});
+    std::map<int64_t, std::pair<NamedTensors, NamedTensors>> cases;
+    for (const int64_t batch : {3, 61}) {  // in one piece, and in parts
+      NamedTensors given = inputs(cpu.inputs(), batch, 16, false);
+      NamedTensors expected = cpu.run(given);
+      cases.emplace(batch, std::pair(std::move(given), std::move(expected)));
+    }
+    std::set<std::size_t> stages;
+    for (std::size_t room = 1 << 14; room < (std::size_t{2} << 20); room += room / 8) {
+      std::vector<std::unique_ptr<runtime::Accelerator>> accelerators;
+      std::vector<StageDevice> devices;
+      for (const std::string& gpu : gpus) {
+        accelerators.push_back(std::make_unique<runtime::Accelerator>(gpu, 0, Dtype::f32));
+        devices.push_back({accelerators.back().get(), room});
+      }
+      ThreadPool pool(1);
+      const CompiledModel model =
+          compile_model({path, "", true, best_cpu_isa(), pool, make_cpu_allocator(), devices}, {});
+      stages.insert(model.program->stages().size());
+      for (const auto& [batch, both] : cases) expect_close(model, both.first, both.second);
+    }
+    return stages;
+  }
 
-// The more room there is, the more layers are the GPU's.
-TEST_P(CudaSpread, AnswersAreTheCpus) {
-  const auto path = kCheckpoints / GetParam();
-  const Session cpu = Session::load(path, {.threads = 1});
-  const NamedTensors given = inputs(cpu.inputs(), 3, 16, false);
-  const NamedTensors expected = cpu.run(given);
-  ThreadPool pool(1);
-  const auto memory = make_cpu_allocator();
-  for (std::size_t room = 1; room < (std::size_t{16} << 20); room *= 2) {
-    runtime::Accelerator accelerator("cuda:0", 0, Dtype::f32);
-    const CompiledModel model = compile_model(
-        {path, "", true, best_cpu_isa(), pool, memory, &accelerator, false, room}, {});
+ private:
+  void expect_close(const CompiledModel& model, const NamedTensors& given,
+                    const NamedTensors& expected) {
     std::vector<Tensor> from;
     for (const TensorInfo& info : model.inputs) from.push_back(given.at(info.name));
     const std::vector<bool> wanted(model.outputs.size(), true);
@@ -85,10 +110,83 @@ TEST_P(CudaSpread, AnswersAreTheCpus) {
       model.executor->run(from, to, wanted, {});
       for (std::size_t i = 0; i < to.size(); ++i)
         EXPECT_LE(distance(to[i], expected.at(model.outputs[i].name)), 2e-4)
-            << model.outputs[i].name << " " << room << " run " << run << "\n"
+            << model.outputs[i].name << " run " << run << "\n"
             << model.placement;
     }
   }
+};
+
+TEST_P(CudaSpread, AnswersAreTheCpus) { EXPECT_TRUE(compare({"cuda:0"}).contains(2)); }
+
+TEST_P(CudaSpread, AnswersOfTwoGpusAreTheCpus) {
+  if (cuda_devices().devices.size() < 2) GTEST_SKIP() << "there are no two GPUs";
+  EXPECT_TRUE(compare({"cuda:0", "cuda:1"}).contains(2));
+}
+
+// A session over all GPUs that there are: parts of batches, callers that meet, errors.
+TEST_F(CudaSession, IsSpreadOverDevices) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "spread_session";
+  const BertCheckpoint model(folder, 512, 12, 1000, Dtype::f32);  // 150 MB of layers
+  SessionOptions options;
+  options.placement = "auto";
+  options.devices = cuda_devices().devices.size() < 2 ? "cuda:0,cpu" : "cuda:0,cuda:1,cpu";
+  options.memory_limit = std::size_t{120} << 20;
+  const Session session = Session::load(folder, options);
+  std::filesystem::remove_all(folder);
+  const std::string explained = session.explain();
+  EXPECT_NE(explained.find("placement: cuda:0 has"), std::string::npos) << explained;
+  EXPECT_NE(explained.find("stage 2 of 2, on "), std::string::npos) << explained;
+  const NamedTensors given = inputs(session.inputs(), 40, 16, false);
+  const NamedTensors expected = session.run(given);
+  std::vector<std::jthread> callers;
+  for (int caller = 0; caller < 2; ++caller) {
+    callers.emplace_back([&] {
+      for (int run = 0; run < 5; ++run) {
+        for (const auto& [name, tensor] : session.run(given))
+          EXPECT_LE(distance(tensor, expected.at(name)), 1e-4) << name;
+      }
+    });
+  }
+  callers.clear();
+  const CancelFlag cancel = true;
+  EXPECT_THROW(session.run(given, {}, {&cancel, {}}), Error);
+  IoBinding binding = session.bind();
+  for (const auto& [name, tensor] : given) binding.bind_input(name, tensor);
+  for (const TensorInfo& info : session.outputs()) binding.bind_output(info.name);
+  session.run(binding);
+  for (const auto& [name, tensor] : expected)
+    EXPECT_LE(distance(binding.output(name), tensor), 1e-4) << name;
+  EXPECT_THROW(binding.bind_input(given.begin()->first, given.begin()->second, Memory::device),
+               Error);
+  EXPECT_EQ(session.replica(1).run(given).size(), expected.size());
+}
+
+TEST_F(CudaSession, IsSpreadAsThePlanSays) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "planned_session";
+  const BertCheckpoint model(folder, 512, 12, 1000, Dtype::f32);
+  constexpr std::size_t kRoom = std::size_t{100} << 20;
+  const ModelPlan plan =
+      plan_model(folder, {.devices = {"cuda:0", "cpu"}, .memory = {{"cuda:0", kRoom}}});
+  const auto count = std::count_if(plan.layers.begin(), plan.layers.end(),
+                                   [](const auto& layer) { return layer.device == "cuda:0"; });
+  SessionOptions options;
+  options.placement = "auto";
+  options.devices = "cuda:0,cpu";
+  options.memory_limit = kRoom;
+  const std::string explained = Session::load(folder, options).explain();
+  std::filesystem::remove_all(folder);
+  const std::string expected = fmt::format("cuda:0 has {} of {} layers", count, plan.layers.size());
+  EXPECT_NE(explained.find(expected), std::string::npos) << expected << "\n" << explained;
+}
+
+TEST_F(CudaSession, IsSpreadOverListsThatMakeSense) {
+  for (const char* devices : {"cpu,cuda:0", "cuda:0,cuda:0", "cuda:0,cpu,cpu", "cuda,cuda:0"}) {
+    EXPECT_THROW(Session::load(kCheckpoints / "bert_qa", {.devices = devices, .placement = "auto"}),
+                 Error)
+        << devices;
+  }
+  EXPECT_NO_THROW(
+      Session::load(kCheckpoints / "bert_qa", {.devices = "cuda:0,cpu", .placement = "auto"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(, CudaSpread,

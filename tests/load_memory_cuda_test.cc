@@ -63,7 +63,7 @@ TEST_P(LoadMemory, HoldsPiecesOfTheModel) {
   const auto memory = make_cpu_allocator();
   const std::size_t before = own_memory();
   const CompiledModel compiled = compile_model(
-      {folder, "", true, best_cpu_isa(), pool, memory, &accelerator, true}, {.dtype = kept});
+      {folder, "", true, best_cpu_isa(), pool, memory, {{&accelerator}}, true}, {.dtype = kept});
   std::filesystem::remove_all(folder);
   EXPECT_GE(device->copied, model.bytes());
   EXPECT_LE(device->copied, model.bytes() + (std::size_t{1} << 20));

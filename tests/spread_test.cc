@@ -48,6 +48,20 @@ TEST(Spread, NeverGoesBack) {
   EXPECT_EQ(spread(layers, std::vector<DeviceRoom>{{50}, {0}}), (Places{0, 1, 1}));
 }
 
+// Of the devices that have room, none is given so much that the others wait for it.
+TEST(Spread, SharesTheTimeOut) {
+  auto layers = layers_with({10, 10, 10, 10}, 0);
+  for (ModelLayer& layer : layers) layer.flops = layer.moved_bytes = 1;
+  const auto places = [&](const std::vector<DeviceRoom>& rooms) { return spread(layers, rooms); };
+  EXPECT_EQ(places({{30, 1, 1}, {30, 1, 1}, {0, 1, 1}}), (Places{0, 0, 1, 1}));
+  EXPECT_EQ(places({{30, 1, 1}, {30, 1, 4}, {0, 1, 1}}), (Places{0, 0, 1, 1}));
+  EXPECT_EQ(places({{30, 1, 1}, {30, 4, 4}, {0, 1, 1}}), (Places{0, 1, 1, 1}));
+  EXPECT_EQ(places({{40, 1, 1}, {30, 4, 4}, {0, 1, 1}}), (Places{0, 0, 0, 0}));  // one has room
+  EXPECT_EQ(places({{20, 9, 9}, {10, 9, 9}, {0, 1, 1}}), (Places{0, 0, 1, 2}));
+  layers[0].flops = 5;
+  EXPECT_EQ(places({{30, 1, 1}, {30, 1, 1}, {0, 1, 1}}), (Places{0, 1, 1, 1}));
+}
+
 TEST(Spread, TimeIsTheLongerOfComputingAndMoving) {
   ModelLayer layer;
   layer.flops = 100;
@@ -172,7 +186,32 @@ TEST_F(PlanModel, SpreadsOverDevicesThatNeedNotExist) {
     EXPECT_GT(device.seconds, 0);
     EXPECT_LE(device.weight_bytes + device.activation_bytes, device.usable);
   }
-  EXPECT_NE(plan.warning.find("several GPUs"), std::string::npos);
+  EXPECT_EQ(plan.warning, "");
+  EXPECT_EQ(plan.parts, 1);
+  EXPECT_DOUBLE_EQ(plan.seconds,
+                   plan.devices[0].seconds + plan.devices[1].seconds + plan.devices[2].seconds);
+  EXPECT_DOUBLE_EQ(plan.seconds_between, plan.devices[2].seconds);
+}
+
+// Of many rows, each part is on one device while others are on the next.
+TEST_F(PlanModel, PredictsPartsThatOverlap) {
+  PlanOptions options;
+  options.devices = {"cuda:0", "cuda:1", "cpu"};
+  options.dtype = Dtype::f16;
+  options.sequence = 32;
+  options.batch = 128;
+  options.memory = {{"cuda:0", 10 << 20}, {"cuda:1", 10 << 20}, {"cpu", 1 << 30}};
+  for (const char* name : {"cuda:0", "cuda:1", "cpu"})
+    options.bandwidth[name] = options.peak[name] = 1e12;
+  const ModelPlan plan = plan_model(folder_, options);
+  EXPECT_EQ(plan.layers.back().device, "cuda:1");
+  EXPECT_EQ(plan.parts, 8);
+  const double first = plan.devices[0].seconds, second = plan.devices[1].seconds;
+  EXPECT_LT(plan.seconds, 0.8 * (first + second));
+  EXPECT_GT(plan.seconds, std::max(first, second));
+  EXPECT_LT(plan.seconds_between, plan.seconds);
+  EXPECT_LT(first, 1.5 * second);
+  EXPECT_LT(second, 1.5 * first);
 }
 
 TEST_F(PlanModel, SaysWhatDoesNotFit) {
@@ -208,9 +247,14 @@ TEST_F(PlanModel, RefusesWhatItCannotPlan) {
 TEST(Placement, IsAutoOrNothing) {
   EXPECT_THROW(Session::load(checkpoint("bert_qa"), {.placement = "best"}), Error);
   EXPECT_NO_THROW(Session::load(checkpoint("bert_qa"), {.placement = "auto"}));
-  EXPECT_THROW(
-      Session::load(checkpoint("bert_qa"), {.devices = "cuda:0,cuda:1", .placement = "auto"}),
-      Error);
+}
+
+TEST(Placement, TakesDifferentGpusAndTheCpuLast) {
+  for (const char* devices : {"cpu,cpu", "cpu,cuda:0", "cuda:77,cpu", "cpu,", "tpu,cpu"}) {
+    EXPECT_THROW(Session::load(checkpoint("bert_qa"), {.devices = devices, .placement = "auto"}),
+                 Error)
+        << devices;
+  }
 }
 
 }  // namespace

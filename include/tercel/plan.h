@@ -15,7 +15,8 @@
 namespace tercel {
 
 struct PlanOptions {
-  // In the order in which they are filled; the last takes all that is left.
+  // In the order in which layers are spread over them, as many as are needed; the last takes what
+  // no other has room for. What a session with placement = auto does with GPUs and, last, the CPU.
   std::vector<std::string> devices = {"cpu"};
   Dtype dtype = Dtype::f32;  // as of SessionOptions: f32, f16 or bf16
   int64_t batch = 1;
@@ -37,8 +38,8 @@ struct PlannedDevice {
   double peak = 0;         // operations a second, in the plan's dtype
   bool measured = false;   // both of them; otherwise one is what was said or assumed
   std::size_t weight_bytes = 0;
-  std::size_t activation_bytes = 0;  // at the batch and sequence of the plan
-  double seconds = 0;                // predicted, of a run
+  std::size_t activation_bytes = 0;  // at the sequence of the plan, of a part of its batch
+  double seconds = 0;                // predicted, of the batch in one piece
   bool fits = true;
 };
 
@@ -55,6 +56,11 @@ struct ModelPlan {
   std::vector<PlannedDevice> devices;
   std::vector<PlannedLayer> layers;
   std::size_t weight_bytes = 0;
+  // Predicted, without transfers. A batch goes through the devices in parts, which overlap.
+  int64_t parts = 1;
+  double seconds = 0;  // from a batch to its outputs
+  double seconds_between =
+      0;                // the outputs of batches that follow each other: the slowest device's
   std::string shape;    // of the inputs: "batch=1, sequence=128"
   std::string warning;  // what a session would refuse; empty when it would do as planned
 };

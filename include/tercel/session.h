@@ -28,14 +28,18 @@ namespace tercel {
 // struct.
 struct SessionOptions {
   // Where to run: "cpu", "cuda" or "cuda:1". What the GPU has no kernel for runs on the CPU. Tasks
-  // and tercel::Replicas also take a list, "cpu,cpu": a replica of the model for each entry.
+  // and tercel::Replicas also take a list, "cpu,cpu": a replica of the model for each entry. With
+  // `placement` it is a list of different GPUs, with or without the CPU as the last:
+  // "cuda:0,cuda:1,cpu".
   std::string devices = "cpu";
-  // "auto": what of a model does not fit the GPU's free memory (or `memory_limit`) lies and runs on
-  // the CPU: its last layers. `devices` is then one GPU, alone or as "cuda:0,cpu". Empty: all of
-  // the model must fit.
+  // "auto": the layers of a model that does not fit the free memory of the first GPU (or
+  // `memory_limit`) lie and run on as many of the GPUs as are needed, one stretch of layers each,
+  // so that the slowest takes the least time by its measured rates; what they have no room for is
+  // the CPU's. Batches go through the devices in parts, side by side, if their rows do not depend
+  // on each other, as explain() says. Empty: all of the model must fit.
   std::string placement;
   // Refuse a model of which something would run on the CPU though a GPU was asked for. Integers
-  // that only say shapes are not counted.
+  // that only say shapes are not counted, nor are layers that `placement` gives to the CPU.
   bool strict = false;
   // Threads of a request, the caller's among them. 0: as many as the process may use (affinity,
   // cgroup quota), and these are the process's: all sessions and tokenizers that ask for 0 share
@@ -122,7 +126,8 @@ enum class Memory { host, device };
 class TERCEL_API IoBinding {
  public:
   // Throws Errc::not_found when the model has no such input or output, Errc::invalid_argument on a
-  // wrong type, and for the device's memory where the session has no GPU.
+  // wrong type, and for the device's memory where the session has no GPU or is spread over several
+  // devices.
   void bind_input(const std::string& name, Tensor tensor, Memory memory = Memory::host);
   // The output is written into `tensor`, whose shape must be the output's in the run.
   void bind_output(const std::string& name, Tensor tensor, Memory memory = Memory::host);
@@ -179,8 +184,8 @@ class TERCEL_API Session {
   IoBinding bind() const;
   void run(IoBinding& binding, const RunOptions& options = {}) const;
 
-  // Whether rows of padding are left out, or the operator that needs them; then one line a step:
-  // operator, kernel, and why others refused.
+  // Which layers lie where, when a model is spread; whether rows of padding are left out, or the
+  // operator that needs them; then one line a step: operator, kernel, and why others refused.
   std::string explain() const;
   SessionStats stats() const;
 

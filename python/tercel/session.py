@@ -35,9 +35,10 @@ class Session:
     on samples, a list of dictionaries of arrays by input name, or on inputs that are made up), threads (0: as many as
     the process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
     (a thread for each request instead of all for one), pin (keep each worker on one CPU), strict (refuse a model of
-    which something would run on the CPU though a GPU was asked for), placement ("auto": the layers that the GPU has no
-    room for lie on the CPU), tuning_cache (keep which kernels of a GPU were the fastest, in $TERCEL_CACHE_DIR or the
-    user's cache), deterministic (on a GPU too, the bits of a row's answer depend on nothing else in its batch).
+    which something would run on the CPU though a GPU was asked for), placement ("auto": a model that one GPU has no
+    room for is spread over those of devices, "cuda:0,cuda:1", and the CPU), tuning_cache (keep which kernels of a GPU
+    were the fastest, in $TERCEL_CACHE_DIR or the user's cache), deterministic (on a GPU too, the bits of a row's answer
+    depend on nothing else in its batch).
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any):

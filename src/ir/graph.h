@@ -120,6 +120,9 @@ class Node {
   void add_attribute(Attribute attribute);
   void remove_attribute(std::string_view name);
 
+  // What it and its subgraphs take from the graphs around: its inputs, and what those capture.
+  std::vector<Value*> reads() const;
+
   // Values with a default. Throw Errc::invalid_file when the attribute has another kind.
   int64_t int_or(std::string_view name, int64_t otherwise) const;
   float float_or(std::string_view name, float otherwise) const;
@@ -181,6 +184,10 @@ class Graph {
   // Adds a node without outputs, before `before` (at the end when null).
   Node* add_node(std::string op_type, std::vector<Value*> inputs, std::string domain = {},
                  Node* before = nullptr);
+
+  // Adds a copy of a node of another graph, at the end. `map`: values of this graph for those that
+  // the node reads; the copy's outputs are put into it.
+  Node* add_copy(const Node& node, std::unordered_map<const Value*, Value*>& map);
 
   // Every use of `from`, as a graph output too, becomes a use of `to`. A graph output keeps its
   // name: `to` takes it over, or an Identity is put between when `to` has a name of its own to

@@ -67,7 +67,7 @@ Attribute clone_attribute(const Attribute& attribute, Graph& outer, ValueMap& ma
   return copy;
 }
 
-void clone_node(const Node& node, Graph& to, ValueMap& map) {
+Node* clone_node(const Node& node, Graph& to, ValueMap& map) {
   std::vector<Value*> inputs;
   for (Value* input : node.inputs()) inputs.push_back(mapped(map, input));
   Node* copy = to.add_node(node.op_type(), std::move(inputs), node.domain());
@@ -87,6 +87,7 @@ void clone_node(const Node& node, Graph& to, ValueMap& map) {
       copy->add_missing_output();
     }
   }
+  return copy;
 }
 
 void clone_graph(const Graph& from, Graph& to, ValueMap& map) {
@@ -171,6 +172,20 @@ Node* Graph::sort() {
 
 void Graph::clone_into(Graph& target, ValueMap replaced) const {
   clone_graph(*this, target, replaced);
+}
+
+Node* Graph::add_copy(const Node& node, ValueMap& map) { return clone_node(node, *this, map); }
+
+std::vector<Value*> Node::reads() const {
+  std::vector<Value*> values;
+  for (Value* input : inputs_) {
+    if (input != nullptr) values.push_back(input);
+  }
+  visit_subgraphs(*this, [&](const Graph& sub) {
+    const auto captured = sub.captured();
+    values.insert(values.end(), captured.begin(), captured.end());
+  });
+  return values;
 }
 
 std::vector<Value*> Graph::captured() const {

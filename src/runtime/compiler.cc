@@ -23,7 +23,8 @@ Program::Compiler::Compiler(Program& program, const ProgramOptions& options, Thr
     grouped_.insert(group.nodes.begin(), group.nodes.end());
   }
   const auto plain = [&](const ir::Node& node, const ops::Epilogue& epilogue) {
-    return may_use_device(node) ? device_context(node, epilogue, nullptr) : context(node, epilogue);
+    return options_.accelerator != nullptr ? device_context(node, epilogue, nullptr)
+                                           : context(node, epilogue);
   };
   channels_last_ =
       find_channels_last(graph_, facts_, groups_, plain,
@@ -118,7 +119,7 @@ bool Program::Compiler::may_give_sizes(const ir::Node& node) const {
     const ir::Type* type = output != nullptr ? facts_.type(output) : nullptr;
     const bool index =
         type != nullptr && (type->dtype == Dtype::i64 || type->dtype == Dtype::boolean);
-    if (!index || !type->dims || output->is_graph_output()) return false;
+    if (!index || !type->dims) return false;
     open |= !type->shape();
   }
   return open;
@@ -140,7 +141,7 @@ void Program::Compiler::add_step(const ir::Node& node) {
   }
   if (def->view_of_input && node.num_outputs() == 1) {
     step.implementation = "view";
-  } else if (!may_use_device(node) ||
+  } else if (options_.accelerator == nullptr ||
              !choose_on_device(step, device_context(node, {}, node.output()))) {
     require_device(step, node);
     choose_on_cpu(step, context(node, {}, node.output()));
@@ -221,12 +222,12 @@ void Program::Compiler::add_lookups(const LookupGroup& group) {
 }
 
 bool Program::Compiler::takes(const ops::KernelContext& context) const {
-  if (context.device == nullptr) return ops::has_cpu_kernel(context);
+  if (options_.accelerator == nullptr) return ops::has_cpu_kernel(context);
   return !says_shapes(context.node) && ops::has_kernel(options_.accelerator->kernels(), context);
 }
 
 bool Program::Compiler::choose(Step& step, const ops::KernelContext& context) const {
-  if (context.device != nullptr) return choose_on_device(step, context);
+  if (options_.accelerator != nullptr) return choose_on_device(step, context);
   choose_on_cpu(step, context);
   return true;
 }
@@ -254,11 +255,6 @@ void Program::Compiler::choose_on_cpu(Step& step, const ops::KernelContext& cont
   std::move(choice.refusals.begin(), choice.refusals.end(), std::back_inserter(step.refusals));
 }
 
-bool Program::Compiler::may_use_device(const ir::Node& node) const {
-  return options_.accelerator != nullptr &&
-         (options_.on_host == nullptr || !options_.on_host->contains(&node));
-}
-
 // Its outputs are integers that the plan will know once it knows the inputs' shapes.
 bool Program::Compiler::says_shapes(const ir::Node& node) const {
   for (int i = 0; i < node.num_outputs(); ++i) {
@@ -272,7 +268,7 @@ bool Program::Compiler::says_shapes(const ir::Node& node) const {
 }
 
 void Program::Compiler::require_device(const Step& step, const ir::Node& node) const {
-  if (!options_.strict || !may_use_device(node) || says_shapes(node)) return;
+  if (!options_.strict || options_.accelerator == nullptr || says_shapes(node)) return;
   std::string reasons;
   for (const std::string& refusal : step.refusals)
     reasons += (reasons.empty() ? "" : "; ") + refusal;
@@ -282,8 +278,8 @@ void Program::Compiler::require_device(const Step& step, const ir::Node& node) c
 
 ops::KernelContext Program::Compiler::wanted(const ir::Node& node, const ops::Epilogue& epilogue,
                                              const ir::Value* output) const {
-  return may_use_device(node) ? device_context(node, epilogue, output)
-                              : context(node, epilogue, output);
+  return options_.accelerator != nullptr ? device_context(node, epilogue, output)
+                                         : context(node, epilogue, output);
 }
 
 ops::KernelContext Program::Compiler::device_context(const ir::Node& node,
@@ -320,7 +316,7 @@ ops::Rounding Program::Compiler::rounding(const ir::Node& node, const ir::Value*
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,
                                               ops::Layouts layouts) const {
-  const Dtype weights = may_use_device(node) ? Dtype::f32 : options_.weight_dtype;
+  const Dtype weights = options_.accelerator != nullptr ? Dtype::f32 : options_.weight_dtype;
   return {node, facts_, options_.isa, pool_, memory_, weights, epilogue, layouts};
 }
 

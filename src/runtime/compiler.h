@@ -36,7 +36,6 @@ class Program::Compiler {
   bool choose_on_device(Step& step, const ops::KernelContext& context) const;
   static void choose_on_cpu(Step& step, const ops::KernelContext& context);
   bool says_shapes(const ir::Node& node) const;
-  bool may_use_device(const ir::Node& node) const;
   void require_device(const Step& step, const ir::Node& node) const;
 
   // Of a node, with all that is computed with it up to `output`, where it would run.

@@ -24,8 +24,6 @@ struct ProgramOptions {
   Accelerator* accelerator = nullptr;
   // With an accelerator: refuse a model of which a step would run on the CPU.
   bool strict = false;
-  // With an accelerator: these nodes run on the CPU all the same. May be null.
-  const std::unordered_set<const ir::Node*>* on_host = nullptr;
 };
 
 enum class Transfer { none, to_device, to_host };

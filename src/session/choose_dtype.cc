@@ -107,7 +107,7 @@ class Chooser {
     }
     std::string reason;
     for (const int64_t length : {48, 16, 4}) {
-      samples_ = make_samples(f32.model.program->given_inputs(), length);
+      samples_ = make_samples(f32.model.program->inputs(), length);
       if (samples_.empty()) return "no inputs could be made up; give samples";
       try {
         run(f32);
@@ -122,7 +122,7 @@ class Chooser {
 
   std::vector<Tensor> inputs_of(const CompiledModel& model, const NamedTensors& sample) const {
     std::vector<Tensor> tensors;
-    const auto given = model.program->given_inputs();
+    const auto given = model.program->inputs();
     for (const auto& [name, tensor] : sample) check_name(given, name);
     for (const ir::Value* input : given) {
       const auto found = sample.find(input->name());

@@ -2,17 +2,24 @@
 // From a path to a program and what runs it, with weights of one type.
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "src/runtime/executor.h"
 #include "src/session/load_model.h"
+#include "src/session/stages.h"
 #include "tercel/session.h"
 
 namespace tercel {
+
+struct StageDevice {
+  static constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  runtime::Accelerator* accelerator = nullptr;  // null: the CPU
+  std::size_t room = kAll;                      // bytes of its memory that may be planned with
+};
 
 struct ModelSource {
   std::filesystem::path path;
@@ -21,11 +28,10 @@ struct ModelSource {
   CpuIsa isa;
   ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
-  runtime::Accelerator* accelerator = nullptr;  // null: the CPU alone
-  bool strict = false;                          // with an accelerator: nothing may run on the CPU
-  // With an accelerator: bytes of its memory that may be planned with, beyond which layers lie on
-  // the CPU; 0: all lie there.
-  std::size_t spread_over = 0;
+  // In the order in which layers are spread over them; behind the last, what none has room for is
+  // the CPU's. Empty: the CPU alone.
+  std::vector<StageDevice> devices;
+  bool strict = false;  // with an accelerator: of its stage nothing may run on the CPU
 };
 
 // How weights are held: as `quantized`, i8 or i4, where it is said and they can be; else as
@@ -37,12 +43,12 @@ struct WeightTypes {
 };
 
 struct CompiledModel {
-  std::unique_ptr<runtime::Program> program;
-  std::unique_ptr<runtime::Executor> executor;  // of the program
+  std::shared_ptr<const StagedProgram> program;
+  std::unique_ptr<StagedExecutor> executor;  // of the program
   std::vector<TensorInfo> inputs, outputs;
   std::map<std::string, std::string> metadata;
   std::vector<std::string> warnings;
-  std::string placement;  // which layers are not on the accelerator, a line; empty: none
+  std::string placement;  // which layers each device has, a line each; empty: not spread
   std::map<Shape, std::set<std::string>> quantized;  // names of the 8-bit weights, by [K, N]
 };
 

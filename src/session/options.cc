@@ -52,33 +52,51 @@ void check_options(const SessionOptions& options) {
   }
 }
 
-std::string one_device(const SessionOptions& options) {
-  std::string devices = options.devices;
-  const bool spread = options.placement == "auto";
-  if (spread && devices.ends_with(",cpu")) devices.resize(devices.size() - 4);
-  if (spread && devices.find(',') != std::string::npos) {
-    fail(Errc::unsupported,
-         "devices = \"{}\": placement = auto spreads a model over one GPU and the CPU",
-         options.devices);
+std::vector<std::string> device_list(const std::string& devices) {
+  std::vector<std::string> entries;
+  for (std::size_t begin = 0; begin <= devices.size();) {
+    const std::size_t end = std::min(devices.find(',', begin), devices.size());
+    entries.push_back(devices.substr(begin, end - begin));
+    if (entries.back().empty()) {
+      fail(Errc::invalid_argument,
+           "devices = \"{}\": an entry is empty; expected a list such as \"cpu,cpu\"", devices);
+    }
+    begin = end + 1;
   }
-  if (devices.find(',') != std::string::npos) {
-    fail(Errc::invalid_argument,
-         "devices = \"{}\": a session runs on one device; tercel::Replicas runs a model on several",
-         devices);
-  }
-  return devices;
+  return entries;
 }
 
-std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& options) {
-  const std::string device = one_device(options);
-  if (find_device(device).kind() == DeviceKind::cpu) {
-    if (options.dtype != Dtype::f8e4m3fn) return nullptr;
-    fail(
-        Errc::unsupported,
-        "devices = {}: dtype f8e4m3fn is for GPUs of compute capability 9.0 (Hopper); choose int8, "
-        "bf16, f16, f32 or auto, or devices = cuda",
-        options.devices);
+std::vector<std::string> chosen_gpus(const SessionOptions& options) {
+  std::vector<std::string> names = device_list(options.devices);
+  if (options.placement.empty() && names.size() > 1) {
+    fail(Errc::invalid_argument,
+         "devices = \"{}\": a session runs on one device, or with placement = auto on several GPUs "
+         "and the CPU; tercel::Replicas runs a model on each",
+         options.devices);
   }
+  if (names.back() == "cpu") names.pop_back();
+  std::vector<std::string> gpus;
+  for (const std::string& name : names) {
+    const Device& device = find_device(name);
+    if (device.kind() == DeviceKind::cpu) {
+      fail(Errc::invalid_argument,
+           "devices = \"{}\": the CPU comes last and once, since it takes the layers that the GPUs "
+           "have no room for",
+           options.devices);
+    }
+    if (std::find(gpus.begin(), gpus.end(), device.name()) != gpus.end()) {
+      fail(Errc::invalid_argument,
+           "devices = \"{}\": {} is there twice; layers are spread over different devices",
+           options.devices, device.name());
+    }
+    gpus.push_back(device.name());
+  }
+  return gpus;
+}
+
+namespace {
+
+void check_for_gpus(const SessionOptions& options) {
   if (options.dtype == Dtype::i4 || options.dtype == Dtype::undefined) {
     fail(Errc::unsupported,
          "devices = {}: dtype {} is for the CPU; choose f32, f16, bf16, f8e4m3fn or int8",
@@ -90,8 +108,27 @@ std::shared_ptr<runtime::Accelerator> open_accelerator(const SessionOptions& opt
          "of them, or devices = cpu",
          options.devices, to_string(options.dtype));
   }
-  return std::make_shared<runtime::Accelerator>(device, options.memory_limit, options.dtype,
-                                                options.deterministic);
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<runtime::Accelerator>> open_accelerators(
+    const SessionOptions& options) {
+  const std::vector<std::string> gpus = chosen_gpus(options);
+  if (!gpus.empty()) check_for_gpus(options);
+  if (gpus.empty() && options.dtype == Dtype::f8e4m3fn) {
+    fail(
+        Errc::unsupported,
+        "devices = {}: dtype f8e4m3fn is for GPUs of compute capability 9.0 (Hopper); choose int8, "
+        "bf16, f16, f32 or auto, or devices = cuda",
+        options.devices);
+  }
+  std::vector<std::shared_ptr<runtime::Accelerator>> opened;
+  for (const std::string& gpu : gpus) {
+    opened.push_back(std::make_shared<runtime::Accelerator>(gpu, options.memory_limit,
+                                                            options.dtype, options.deterministic));
+  }
+  return opened;
 }
 
 WeightTypes types_of_weights(Dtype chosen, bool on_cpu) {

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <numeric>
+#include <set>
 
 #include "src/base/checked.h"
 #include "src/base/fail.h"
@@ -7,6 +9,7 @@
 #include "src/session/input_sizes.h"
 #include "src/session/product_rate.h"
 #include "src/session/spread.h"
+#include "src/session/stages.h"
 #include "src/session/workshop.h"
 #include "tercel/plan.h"
 
@@ -71,15 +74,43 @@ void check_plan(const PlanOptions& options) {
 }
 
 std::string warning_for(const ModelPlan& plan) {
-  const auto gpus = std::count_if(plan.devices.begin(), plan.devices.end(), [](const auto& device) {
-    return device.name != "cpu" && device.weight_bytes > 0;
-  });
-  const PlannedDevice& last = plan.devices.back();
-  if (!last.fits)
-    return fmt::format("{} bytes of weights and activations do not fit into the {} of {}",
-                       last.weight_bytes + last.activation_bytes, last.usable, last.name);
-  return gpus > 1 ? "a session spreads a model over one GPU and the CPU, not over several GPUs"
-                  : "";
+  const auto full = std::find_if(plan.devices.begin(), plan.devices.end(),
+                                 [](const PlannedDevice& device) { return !device.fits; });
+  if (full == plan.devices.end()) return "";
+  return fmt::format("{} bytes of weights and activations do not fit into the {} of {}",
+                     full->weight_bytes + full->activation_bytes, full->usable, full->name);
+}
+
+// The layers at one size of a batch.
+class SizedLayers {
+ public:
+  SizedLayers(const ir::Model& model, const PlanOptions& options, int64_t batch)
+      : sized_(infer_sized(model, {options.dimensions, options.sequence, batch})),
+        layers_(layers_of(model.graph, sized_.facts, options.dtype,
+                          checked_mul(batch, sized_.sequence), sized_.sequence)) {}
+
+  std::string text() const { return sized_.text(); }
+  const std::vector<ModelLayer>& layers() const { return layers_; }
+
+  // Of each device, one after the other.
+  std::vector<double> seconds(std::span<const std::size_t> places,
+                              std::span<const DeviceRoom> rooms) const {
+    std::vector<double> sums(rooms.size());
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      sums[places[i]] += predicted_seconds(layers_[i], rooms[places[i]]);
+    return sums;
+  }
+
+ private:
+  SizedFacts sized_;
+  std::vector<ModelLayer> layers_;
+};
+
+void predict_times(ModelPlan& plan, const std::vector<double>& part) {
+  const double slowest = *std::max_element(part.begin(), part.end());
+  const double latency = std::accumulate(part.begin(), part.end(), 0.0);
+  plan.seconds = latency + static_cast<double>(plan.parts - 1) * slowest;
+  plan.seconds_between = static_cast<double>(plan.parts) * slowest;
 }
 
 }  // namespace
@@ -89,32 +120,38 @@ ModelPlan plan_model(const std::filesystem::path& path, const PlanOptions& optio
   Workshop workshop;
   ModelPlan plan;
   const auto model = read_model(path, options.task);
-  const auto layers = in_file(path, [&] {
-    prepare_model(*model, workshop.machine, true);
-    const SizedFacts sized =
-        infer_sized(*model, {options.dimensions, options.sequence, options.batch});
-    plan.shape = sized.text();
-    return layers_of(model->graph, sized.facts, options.dtype,
-                     checked_mul(options.batch, sized.sequence), sized.sequence);
-  });
+  const auto sized = [&](int64_t batch) {
+    return in_file(path, [&] { return SizedLayers(*model, options, batch); });
+  };
+  in_file(path, [&] { prepare_model(*model, workshop.machine, true); });
+  const SizedLayers whole = sized(options.batch);
+  plan.shape = whole.text();
   std::vector<DeviceRoom> rooms;
   for (const std::string& name : options.devices) {
     plan.devices.push_back(planned_device(name, options));
     const PlannedDevice& device = plan.devices.back();
     rooms.push_back({device.usable, device.bandwidth, device.peak});
   }
-  const auto places = spread(layers, rooms);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const ModelLayer& layer = layers[i];
+  // A session does not know the batches to come.
+  const auto places = spread(sized(1).layers(), rooms);
+  const auto stages = std::set<std::size_t>(places.begin(), places.end()).size();
+  ops::forget_declared_shapes(model->graph);
+  const bool cut = BatchRows(*model, ops::infer(model->graph, {}, model.get())).reason().empty();
+  const int64_t rows = cut ? rows_of_part(options.batch, stages) : options.batch;
+  plan.parts = (options.batch + rows - 1) / rows;
+  const SizedLayers part = sized(std::min(rows, options.batch));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const ModelLayer& layer = whole.layers()[i];
     PlannedDevice& device = plan.devices[places[i]];
     const double seconds = predicted_seconds(layer, rooms[places[i]]);
     plan.layers.push_back({layer.name, device.name, layer.weight_bytes, layer.activation_bytes,
                            layer.flops, seconds});
     plan.weight_bytes += layer.weight_bytes;
     device.weight_bytes += layer.weight_bytes;
-    device.activation_bytes = std::max(device.activation_bytes, layer.activation_bytes);
+    device.activation_bytes = std::max(device.activation_bytes, part.layers()[i].activation_bytes);
     device.seconds += seconds;
   }
+  predict_times(plan, part.seconds(places, rooms));
   for (PlannedDevice& device : plan.devices)
     device.fits = device.weight_bytes + device.activation_bytes <= device.usable;
   plan.warning = warning_for(plan);

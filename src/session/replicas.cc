@@ -11,23 +11,10 @@
 #include "src/base/fail.h"
 #include "src/base/thread_pool.h"
 #include "src/session/load_replicas.h"
+#include "src/session/options.h"
 
 namespace tercel {
 namespace {
-
-std::vector<std::string> entries_of(const std::string& devices) {
-  std::vector<std::string> entries;
-  for (std::size_t begin = 0; begin <= devices.size();) {
-    const std::size_t end = std::min(devices.find(',', begin), devices.size());
-    entries.push_back(devices.substr(begin, end - begin));
-    if (entries.back().empty()) {
-      fail(Errc::invalid_argument,
-           "devices = \"{}\": an entry is empty; expected a list such as \"cpu,cpu\"", devices);
-    }
-    begin = end + 1;
-  }
-  return entries;
-}
 
 int own_threads(const Session& session) {
   const SessionOptions& options = session.options();
@@ -92,7 +79,7 @@ class CpuReplicas {
 Replicas load_replicas(const std::filesystem::path& path, const SessionOptions& options,
                        const std::vector<CpuList>& nodes) {
   if (!options.placement.empty()) return Replicas({Session::load(path, options)});
-  const std::vector<std::string> entries = entries_of(options.devices);
+  const std::vector<std::string> entries = device_list(options.devices);
   const auto on_cpu = std::count(entries.begin(), entries.end(), "cpu");
   CpuReplicas cpu(path, options, static_cast<std::size_t>(on_cpu), nodes);
   std::vector<Session> sessions;

@@ -58,8 +58,10 @@ struct Session::State {
         threads(threads_of(chosen)),
         pool(threads->pool()),
         memory(make_cpu_allocator(chosen.memory_limit)),
-        accelerator(open_accelerator(chosen)) {
-    options.devices = one_device(chosen);
+        accelerators(open_accelerators(chosen)) {
+    if (options.placement.empty()) return;
+    const auto gpus = chosen_gpus(chosen);
+    options.devices = gpus.empty() ? "cpu" : fmt::format("{}", fmt::join(gpus, ","));
   }
 
   // A replica: it shares the program, and with it the weights, and the cap on memory.
@@ -71,9 +73,9 @@ struct Session::State {
             std::make_shared<RequestThreads>(own_threads, first->options.pin, first->options.cpus)),
         pool(threads->pool()),
         memory(first->memory),
-        accelerator(first->accelerator),
+        accelerators(first->accelerators),
         program(first->program),
-        executor(std::make_unique<runtime::Executor>(*program, pool, memory)),
+        executor(std::make_unique<StagedExecutor>(program, pool, memory)),
         path(first->path),
         types(first->types),
         inputs(first->inputs),
@@ -95,9 +97,9 @@ struct Session::State {
   std::shared_ptr<RequestThreads> threads;
   ThreadPool& pool;
   std::shared_ptr<Allocator> memory;
-  std::shared_ptr<runtime::Accelerator> accelerator;  // null: the CPU alone
-  std::shared_ptr<const runtime::Program> program;
-  std::unique_ptr<runtime::Executor> executor;
+  std::vector<std::shared_ptr<runtime::Accelerator>> accelerators;  // none: the CPU alone
+  std::shared_ptr<const StagedProgram> program;
+  std::unique_ptr<StagedExecutor> executor;
   std::filesystem::path path;
   WeightTypes types;
   std::vector<TensorInfo> inputs;
@@ -108,19 +110,22 @@ struct Session::State {
   std::size_t weight_bytes = 0;
   double load_milliseconds = 0;
 
-  // Bytes of the GPU's memory to spread the model over; 0: all of it lies there.
-  std::size_t spread_over() const {
-    if (accelerator == nullptr || options.placement.empty()) return 0;
-    const std::size_t free = accelerator->device().properties().free_memory;
-    return usable_memory(options.memory_limit == 0 ? free : std::min(free, options.memory_limit));
+  // Without placement = auto all of the model must fit.
+  StageDevice device(runtime::Accelerator& accelerator) const {
+    if (options.placement.empty()) return {&accelerator};
+    const std::size_t free = accelerator.device().properties().free_memory;
+    return {&accelerator,
+            usable_memory(options.memory_limit == 0 ? free : std::min(free, options.memory_limit))};
   }
 
-  const ir::Graph& graph() const { return program->model().graph; }
-  std::span<ir::Value* const> given() const { return program->given_inputs(); }
+  std::span<ir::Value* const> given() const { return program->inputs(); }
+  std::span<ir::Value* const> results() const { return program->outputs(); }
 
   ModelSource source() const {
-    return {path,   options.task,      options.optimize, isa,          pool,
-            memory, accelerator.get(), options.strict,   spread_over()};
+    std::vector<StageDevice> devices;
+    for (const auto& accelerator : accelerators) devices.push_back(device(*accelerator));
+    return {path, options.task, options.optimize,   isa,
+            pool, memory,       std::move(devices), options.strict};
   }
 
   void load(const std::filesystem::path& from) {
@@ -134,7 +139,7 @@ struct Session::State {
       compiled = std::move(chosen.model);
       why = std::move(chosen.why);
     } else {
-      types = types_of_weights(options.dtype, accelerator == nullptr);
+      types = types_of_weights(options.dtype, accelerators.empty());
       compiled = compile_model(source(), types);
       if (types.quantized == Dtype::i8 && !multiplies_bytes(isa)) {
         compiled.warnings.push_back(fmt::format(
@@ -143,7 +148,7 @@ struct Session::State {
             to_string(isa)));
       }
     }
-    if (accelerator != nullptr && options.tuning_cache) keep_tuning(compiled.warnings);
+    if (options.tuning_cache) keep_tuning(compiled.warnings);
     take(std::move(compiled));
   }
 
@@ -168,7 +173,7 @@ struct Session::State {
 
   void keep_tuning(std::vector<std::string>& odd) const {
     try {
-      accelerator->keep_tuning();
+      for (const auto& accelerator : accelerators) accelerator->keep_tuning();
     } catch (const Error& error) {
       odd.push_back(fmt::format(
           "which kernels are the fastest is measured anew in each process: {}", error.what()));
@@ -176,10 +181,14 @@ struct Session::State {
   }
 
   std::size_t held() const {
-    return memory->in_use() + (accelerator != nullptr ? accelerator->memory().in_use() : 0);
+    std::size_t bytes = memory->in_use();
+    for (const auto& accelerator : accelerators) bytes += accelerator->memory().in_use();
+    return bytes;
   }
   std::size_t peak() const {
-    return memory->peak() + (accelerator != nullptr ? accelerator->memory().peak() : 0);
+    std::size_t bytes = memory->peak();
+    for (const auto& accelerator : accelerators) bytes += accelerator->memory().peak();
+    return bytes;
   }
 
   void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
@@ -187,11 +196,12 @@ struct Session::State {
            const runtime::DeviceBinding& binding = {}) const {
     using Share = RequestThreads::Request::Share;
     const runtime::RunLimits limits{chosen.cancel, chosen.deadline};
-    guarded("a run", [&] {
+    const auto turn = [&](FunctionRef<void()> work) {
       const RequestThreads::Request request(
           *threads, options.throughput ? Share::alone : Share::together, [&] { limits.check(); });
-      executor->run(from, to, wanted, limits, binding);
-    });
+      work();
+    };
+    guarded("a run", [&] { executor->run(from, to, wanted, limits, binding, turn); });
   }
 
   // Fills the inputs that are not given with their defaults, and checks all.
@@ -220,7 +230,14 @@ struct IoBinding::State {
   // Throws unless a tensor of this type can lie there.
   void check_memory(const std::string& name, Dtype dtype, Memory memory) const {
     if (memory == Memory::host) return;
-    if (session->accelerator == nullptr) {
+    if (session->program->stages().size() > 1) {
+      fail(
+          Errc::invalid_argument,
+          "\"{}\" is bound in a GPU's memory, but the session is spread over several devices: bind "
+          "it in the host's",
+          name);
+    }
+    if (session->program->stages()[0].program->accelerator() == nullptr) {
       fail(Errc::invalid_argument,
            "\"{}\" is bound in a GPU's memory, but the session runs on {}; load it with devices = "
            "\"cuda\"",
@@ -282,20 +299,20 @@ std::string Session::weight_types() const {
 
 NamedTensors Session::run(const NamedTensors& inputs, const std::vector<std::string>& wanted,
                           const RunOptions& options) const {
-  const ir::Graph& graph = state_->graph();
+  const auto values = state_->results();
   std::vector<Tensor> tensors(state_->given().size());
   for (const auto& [name, tensor] : inputs)
     tensors[index_of(state_->given(), name, "input")] = tensor;
   state_->complete(tensors);
 
-  std::vector<bool> chosen(graph.outputs().size(), wanted.empty());
-  for (const std::string& name : wanted) chosen[index_of(graph.outputs(), name, "output")] = true;
-  std::vector<Tensor> results(graph.outputs().size());
+  std::vector<bool> chosen(values.size(), wanted.empty());
+  for (const std::string& name : wanted) chosen[index_of(values, name, "output")] = true;
+  std::vector<Tensor> results(values.size());
   state_->run(tensors, results, chosen, options);
 
   NamedTensors outputs;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (chosen[i]) outputs.emplace(graph.outputs()[i]->name(), std::move(results[i]));
+    if (chosen[i]) outputs.emplace(values[i]->name(), std::move(results[i]));
   }
   return outputs;
 }
@@ -338,7 +355,7 @@ void IoBinding::bind_input(const std::string& name, Tensor tensor, Memory memory
 }
 
 void IoBinding::bind_output(const std::string& name, Tensor tensor, Memory memory) {
-  const auto values = state_->session->graph().outputs();
+  const auto values = state_->session->results();
   const std::size_t index = index_of(values, name, "output");
   if (tensor.defined() && tensor.dtype() != values[index]->type.dtype) {
     fail(Errc::invalid_argument, "output \"{}\" has element type {}; the tensor bound to it has {}",
@@ -353,7 +370,7 @@ void IoBinding::bind_output(const std::string& name, Tensor tensor, Memory memor
 void IoBinding::bind_output(const std::string& name) { bind_output(name, Tensor()); }
 
 const Tensor& IoBinding::output(const std::string& name) const {
-  const std::size_t index = index_of(state_->session->graph().outputs(), name, "output");
+  const std::size_t index = index_of(state_->session->results(), name, "output");
   if (!state_->outputs[index].defined()) {
     fail(Errc::invalid_argument, "output \"{}\" is not bound, or the binding has not run yet",
          name);
@@ -362,13 +379,14 @@ const Tensor& IoBinding::output(const std::string& name) const {
 }
 
 void IoBinding::clear() {
-  const ir::Graph& graph = state_->session->graph();
-  state_->inputs.assign(state_->session->given().size(), Tensor());
-  state_->outputs.assign(graph.outputs().size(), Tensor());
-  state_->bound.assign(graph.outputs().size(), Tensor());
-  state_->wanted.assign(graph.outputs().size(), false);
-  state_->on_device.inputs.assign(state_->session->given().size(), false);
-  state_->on_device.outputs.assign(graph.outputs().size(), false);
+  const std::size_t inputs = state_->session->given().size();
+  const std::size_t outputs = state_->session->results().size();
+  state_->inputs.assign(inputs, Tensor());
+  state_->outputs.assign(outputs, Tensor());
+  state_->bound.assign(outputs, Tensor());
+  state_->wanted.assign(outputs, false);
+  state_->on_device.inputs.assign(inputs, false);
+  state_->on_device.outputs.assign(outputs, false);
 }
 
 }  // namespace tercel

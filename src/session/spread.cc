@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <limits>
 #include <unordered_map>
 
 #include "src/ops/op_def.h"
+#include "src/runtime/subgraph.h"
 #include "src/session/flops.h"
 
 namespace tercel {
@@ -55,7 +58,9 @@ class Layers {
 
  private:
   bool is_load_time(const ir::Node& node) const {
-    return node.num_inputs() > 0 &&
+    const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
+    return def != nullptr && def->deterministic && node.num_inputs() > 0 &&
+           !runtime::runs_subgraphs(node) &&
            std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
              return input == nullptr || is_constant(input);
            });
@@ -201,29 +206,70 @@ std::vector<ModelLayer> layers_of(const ir::Graph& graph, const ops::Facts& fact
   return Layers(graph, facts, kept, rows, length).find();
 }
 
+namespace {
+
+// Of consecutive layers, on one device.
+class Stretches {
+ public:
+  Stretches(std::span<const ModelLayer> layers, std::span<const DeviceRoom> devices)
+      : layers_(layers), devices_(devices), unbounded_(devices.size() - 1) {}
+
+  // For each end of a stretch on `device`, what the slowest of the devices up to this one takes,
+  // and where the stretch begins: `before` has the former for the device before it.
+  struct Best {
+    double seconds = std::numeric_limits<double>::infinity();  // when there is no room
+    std::size_t begin = 0;
+  };
+  std::vector<Best> extend(const std::vector<Best>& before, std::size_t device) const {
+    std::vector<Best> best(layers_.size() + 1);
+    for (std::size_t end = 0; end < best.size(); ++end) {
+      std::size_t weights = 0;
+      std::size_t activations = 0;
+      double seconds = 0;
+      best[end] = {before[end].seconds, end};
+      for (std::size_t begin = end; begin-- > 0;) {
+        const ModelLayer& layer = layers_[begin];
+        weights += layer.weight_bytes;
+        activations = std::max(activations, layer.activation_bytes);
+        seconds += predicted_seconds(layer, devices_[device]);
+        const bool room = device == unbounded_ || weights + activations <= devices_[device].memory;
+        if (!room || seconds >= best[end].seconds) break;
+        const double slowest = std::max(seconds, before[begin].seconds);
+        if (slowest < best[end].seconds) best[end] = {slowest, begin};
+      }
+    }
+    return best;
+  }
+
+ private:
+  std::span<const ModelLayer> layers_;
+  std::span<const DeviceRoom> devices_;
+  std::size_t unbounded_;
+};
+
+}  // namespace
+
 std::vector<std::size_t> spread(std::span<const ModelLayer> layers,
                                 std::span<const DeviceRoom> devices) {
-  std::vector<std::size_t> places;
-  std::size_t device = 0;
-  std::size_t weights = 0;
-  std::size_t activations = 0;
-  for (const ModelLayer& layer : layers) {
-    const auto fits = [&] {
-      const std::size_t all = weights + layer.weight_bytes;
-      return all + std::max(activations, layer.activation_bytes) <= devices[device].memory;
-    };
-    while (device + 1 < devices.size() && !fits()) {
-      ++device;
-      weights = activations = 0;
-    }
-    weights += layer.weight_bytes;
-    activations = std::max(activations, layer.activation_bytes);
-    places.push_back(device);
+  const Stretches stretches(layers, devices);
+  std::vector<std::vector<Stretches::Best>> best(1);
+  best[0].resize(layers.size() + 1);
+  best[0][0].seconds = 0;
+  while (best.size() <= devices.size() && std::isinf(best.back().back().seconds))
+    best.push_back(stretches.extend(best.back(), best.size() - 1));
+  std::vector<std::size_t> places(layers.size());
+  std::size_t end = layers.size();
+  for (std::size_t device = best.size() - 1; device-- > 0;) {
+    const std::size_t begin = best[device + 1][end].begin;
+    std::fill(places.begin() + static_cast<std::ptrdiff_t>(begin),
+              places.begin() + static_cast<std::ptrdiff_t>(end), device);
+    end = begin;
   }
   return places;
 }
 
 double predicted_seconds(const ModelLayer& layer, const DeviceRoom& device) {
+  if (device.flops <= 0 || device.bandwidth <= 0) return 0;
   return std::max(layer.flops / device.flops, layer.moved_bytes / device.bandwidth);
 }
 

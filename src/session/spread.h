@@ -1,6 +1,6 @@
 #pragma once
 // Which layers of a model lie on which device, when not all of them fit on the first: the leading
-// layers there, the next on the next device, and what is left on the last, the CPU.
+// layers there, the next on the next device, and what no other has room for on the last, the CPU.
 
 #include <cstddef>
 #include <span>
@@ -31,16 +31,18 @@ std::vector<ModelLayer> layers_of(const ir::Graph& graph, const ops::Facts& fact
 
 struct DeviceRoom {
   std::size_t memory = 0;  // bytes for weights and activations together
-  double bandwidth = 0;    // bytes a second
-  double flops = 0;        // operations a second
+  double bandwidth = 0;    // bytes a second; 0: not known
+  double flops = 0;        // operations a second; likewise
 };
 
-// A device for each layer, as an index of `devices`; the indices never fall. A device takes layers
-// while their weights and the largest of their activations fit; the last takes all that is left.
+// A device for each layer, as an index of `devices`; the indices never fall. As few of the leading
+// devices as have room for the weights, and the largest of the activations, of their layers; the
+// last has room for anything. Of the ways to share the layers out, one whose slowest device takes
+// the least time, which is what batches that follow each other wait for.
 std::vector<std::size_t> spread(std::span<const ModelLayer> layers,
                                 std::span<const DeviceRoom> devices);
 
-// What the longer of computing and moving memory takes.
+// What the longer of computing and moving memory takes; 0 where the device's rates are not known.
 double predicted_seconds(const ModelLayer& layer, const DeviceRoom& device);
 
 // Of a device's memory, what a model may plan with: the rest is for the libraries' workspaces, and

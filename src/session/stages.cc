@@ -1,0 +1,250 @@
+#include "src/session/stages.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "src/base/fail.h"
+
+namespace tercel {
+namespace {
+
+// Which part each stage is at, and the first error.
+class Progress {
+ public:
+  explicit Progress(std::size_t stages) : done_(stages, 0) {}
+
+  // Waits until the stage may begin with the part. False when another one has failed.
+  bool begin(std::size_t stage, std::size_t part) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      const bool is_there = stage == 0 || done_[stage - 1] > part;
+      const bool has_room = stage + 1 == done_.size() || part < done_[stage + 1] + kAhead;
+      return error_ != nullptr || (is_there && has_room);
+    });
+    return error_ == nullptr;
+  }
+  void end(std::size_t stage) {
+    const std::lock_guard lock(mutex_);
+    ++done_[stage];
+    changed_.notify_all();
+  }
+  void fail(std::exception_ptr error) {
+    const std::lock_guard lock(mutex_);
+    if (error_ == nullptr) error_ = std::move(error);
+    changed_.notify_all();
+  }
+  void check() {
+    const std::lock_guard lock(mutex_);
+    if (error_ != nullptr) std::rethrow_exception(error_);
+  }
+
+ private:
+  static constexpr std::size_t kAhead = 2;  // parts that may wait in front of a stage
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::size_t> done_;
+  std::exception_ptr error_;
+};
+
+}  // namespace
+
+StagedProgram::StagedProgram(std::unique_ptr<runtime::Program> program) {
+  const auto outputs = std::as_const(program->model().graph).outputs();
+  outputs_.assign(outputs.begin(), outputs.end());
+  stages_.push_back({std::move(program), {}, {}});
+}
+
+StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows)
+    : stages_(std::move(stages)), rows_(std::move(rows)), outputs_(outputs) {
+  const std::size_t first = inputs().size();
+  num_values_ = first + outputs;
+  for (const Stage& stage : stages_) {
+    for (std::size_t i = 0; i < stage.outputs.size(); ++i) {
+      const std::size_t index = stage.outputs[i];
+      num_values_ = std::max(num_values_, index + 1);
+      if (index < first + outputs)
+        outputs_[index - first] = stage.program->model().graph.outputs()[i];
+    }
+  }
+}
+
+std::string StagedProgram::explain() const {
+  if (stages_.size() == 1) return stages_[0].program->explain();
+  const std::string& whole = rows_->reason();
+  std::string text = whole.empty() ? "batches: in parts, stage by stage\n"
+                                   : "batches: in one piece, because " + whole + "\n";
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    const runtime::Accelerator* accelerator = stages_[i].program->accelerator();
+    text += fmt::format("stage {} of {}, on {}:\n{}", i + 1, stages_.size(),
+                        accelerator != nullptr ? accelerator->device().name() : "cpu",
+                        stages_[i].program->explain());
+  }
+  return text;
+}
+
+int64_t rows_of_part(int64_t rows, std::size_t stages) {
+  constexpr int64_t kParts = 4;  // a stage
+  constexpr int64_t kLeast = 8;
+  const int64_t parts = kParts * static_cast<int64_t>(stages);
+  return stages == 1 ? rows : std::max(kLeast, (rows + parts - 1) / parts);
+}
+
+struct StagedExecutor::Run {
+  const std::vector<bool>& needed;
+  const runtime::RunLimits& limits;
+  Turn turn;
+};
+
+StagedExecutor::StagedExecutor(std::shared_ptr<const StagedProgram> program, ThreadPool& pool,
+                               std::shared_ptr<Allocator> memory)
+    : program_(std::move(program)),
+      memory_(std::move(memory)),
+      last_stage_(program_->num_values(), 0) {
+  const auto& stages = program_->stages();
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const runtime::Program& own = *stages[i].program;
+    for (const std::size_t input : stages[i].inputs) last_stage_[input] = i;
+    // Memory of what goes on to later stages is kept there, for the next parts.
+    const bool lends = own.accelerator() != nullptr && i + 1 < stages.size();
+    executors_.push_back(std::make_unique<runtime::Executor>(
+        own, pool, lends ? own.accelerator()->host_memory().shared_from_this() : memory_));
+  }
+}
+
+void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+                         const std::vector<bool>& wanted, const runtime::RunLimits& limits) const {
+  const auto at_once = [](FunctionRef<void()> work) { work(); };
+  run(inputs, outputs, wanted, limits, {}, at_once);
+}
+
+void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+                         const std::vector<bool>& wanted, const runtime::RunLimits& limits,
+                         const runtime::DeviceBinding& binding, Turn turn) const {
+  if (executors_.size() == 1)
+    return turn([&] { executors_[0]->run(inputs, outputs, wanted, limits, binding); });
+  const std::vector<bool> needed = this->needed(wanted);
+  const Run run{needed, limits, turn};
+  std::vector<Values> parts = cut(inputs, outputs, wanted);
+  if (parts.size() > 1) return run_side_by_side(parts, run);
+  for (std::size_t stage = 0; stage < executors_.size(); ++stage) run_stage(stage, parts[0], run);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (wanted[i]) outputs[i] = std::move(parts[0][inputs.size() + i]);
+  }
+}
+
+std::size_t StagedExecutor::num_plans() const {
+  std::size_t most = 0;
+  for (const auto& executor : executors_) most = std::max(most, executor->num_plans());
+  return most;
+}
+
+// Of the values that stages share, for these outputs.
+std::vector<bool> StagedExecutor::needed(const std::vector<bool>& wanted) const {
+  std::vector<bool> needed(program_->num_values());
+  std::copy(wanted.begin(), wanted.end(),
+            needed.begin() + static_cast<std::ptrdiff_t>(program_->inputs().size()));
+  for (auto stage = program_->stages().rbegin(); stage != program_->stages().rend(); ++stage) {
+    const bool runs = std::any_of(stage->outputs.begin(), stage->outputs.end(),
+                                  [&](std::size_t index) { return needed[index]; });
+    for (const std::size_t index : stage->inputs) needed[index] = needed[index] || runs;
+  }
+  return needed;
+}
+
+StagedExecutor::Values StagedExecutor::values_of(std::vector<Tensor> inputs,
+                                                 const std::vector<Tensor>& outputs) const {
+  Values values = std::move(inputs);
+  values.insert(values.end(), outputs.begin(), outputs.end());
+  values.resize(program_->num_values());
+  return values;
+}
+
+std::vector<StagedExecutor::Values> StagedExecutor::cut(const std::vector<Tensor>& inputs,
+                                                        std::vector<Tensor>& outputs,
+                                                        const std::vector<bool>& wanted) const {
+  const BatchRows& rows = program_->rows();
+  const int64_t count = rows.reason().empty() ? rows.count(inputs) : 0;
+  const int64_t step = rows_of_part(count, executors_.size());
+  std::vector<Values> parts;
+  if (count <= step || !prepare(inputs, outputs, wanted)) {
+    parts.push_back(values_of(inputs, outputs));
+    return parts;
+  }
+  for (int64_t begin = 0; begin < count; begin += step) {
+    const int64_t end = std::min(begin + step, count);
+    std::vector<Tensor> own(outputs.size());
+    for (std::size_t i = 0; i < own.size(); ++i)
+      if (wanted[i]) own[i] = outputs[i].slice(begin, end);
+    parts.push_back(values_of(rows.part(inputs, begin, end), own));
+  }
+  return parts;
+}
+
+// Every part writes its rows into the outputs. False when the caller's have another shape than the
+// model will give.
+bool StagedExecutor::prepare(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
+                             const std::vector<bool>& wanted) const {
+  std::vector<Tensor> whole = outputs;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!wanted[i]) continue;
+    const ir::Type type = program_->rows().output_type(i, inputs);
+    const Shape shape = *type.shape();
+    if (!whole[i].defined())
+      whole[i] = ops::allocate_tensor(type.dtype, shape, *memory_, "output");
+    else if (whole[i].dtype() != type.dtype || whole[i].shape() != shape)
+      return false;
+  }
+  outputs = std::move(whole);
+  return true;
+}
+
+void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run) const {
+  const Stage& own = program_->stages()[stage];
+  std::vector<Tensor> inputs;
+  std::vector<Tensor> outputs;
+  std::vector<bool> wanted;
+  for (const std::size_t index : own.inputs) inputs.push_back(values[index]);
+  for (const std::size_t index : own.outputs) {
+    outputs.push_back(values[index]);
+    wanted.push_back(run.needed[index]);
+  }
+  if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
+  run.turn([&] { executors_[stage]->run(inputs, outputs, wanted, run.limits); });
+  for (std::size_t i = 0; i < outputs.size(); ++i) values[own.outputs[i]] = std::move(outputs[i]);
+  for (const std::size_t index : own.inputs)
+    if (last_stage_[index] == stage) values[index] = Tensor();
+}
+
+// The calling thread has the last stage.
+void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run) const {
+  Progress progress(executors_.size());
+  const auto work = [&](std::size_t stage) {
+    try {
+      for (std::size_t part = 0; part < parts.size() && progress.begin(stage, part); ++part) {
+        run_stage(stage, parts[part], run);
+        progress.end(stage);
+      }
+    } catch (...) {
+      progress.fail(std::current_exception());
+    }
+  };
+  std::vector<std::jthread> others;
+  others.reserve(executors_.size());
+  try {
+    for (std::size_t stage = 0; stage + 1 < executors_.size(); ++stage)
+      others.emplace_back(work, stage);
+  } catch (const std::system_error& error) {
+    progress.fail(std::make_exception_ptr(
+        Error(Errc::out_of_memory,
+              fmt::format("a thread for a stage cannot be started: {}", error.what()))));
+  }
+  work(executors_.size() - 1);
+  others.clear();
+  progress.check();
+}
+
+}  // namespace tercel
