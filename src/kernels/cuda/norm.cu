@@ -108,15 +108,39 @@ struct EmbeddingSource {
   template <int N>
   struct Fetched {};
 
+  // What is read for one table does not wait for the others.
   __device__ __forceinline__ Place find(int64_t row) const {
+    constexpr int kTables = EmbeddingNormArgs::kMaxTables;
     Place place;
 #pragma unroll
-    for (int t = 0; t < EmbeddingNormArgs::kMaxTables; ++t) {
+    for (int t = 0; t < kTables; ++t) {
       const EmbeddingTable& table = args.tables[t];
-      place.of[t] = table.rows == nullptr || row >= args.rows
-                        ? -1
-                        : checked_index(id(table, row), table.size, args.error);
+      place.of[t] = table.ids == nullptr || row < table.count ? row : row % table.count;
+      if (table.rows == nullptr || row >= args.rows) place.of[t] = -1;
     }
+    bool outside = false;
+    const auto check = [&](int64_t& index, int64_t size) {
+      if (index < 0) index += size;
+      if (index < 0 || index >= size) {
+        outside = true;
+        index = -1;
+      }
+    };
+#pragma unroll
+    for (int t = 0; t < kTables; ++t)
+      if (place.of[t] >= 0 && args.tables[t].pick != nullptr) {
+        place.of[t] = args.tables[t].pick[place.of[t]];
+        check(place.of[t], args.tables[t].ids_count);
+      }
+#pragma unroll
+    for (int t = 0; t < kTables; ++t) {
+      const EmbeddingTable& table = args.tables[t];
+      if (place.of[t] < 0) continue;
+      place.of[t] =
+          table.ids == nullptr ? 0 : int64_t{static_cast<const Index*>(table.ids)[place.of[t]]};
+      check(place.of[t], table.size);
+    }
+    if (outside && args.error != nullptr) *args.error = 1;
     return place;
   }
 
@@ -133,15 +157,6 @@ struct EmbeddingSource {
       if (place.of[t] >= 0)
         add(static_cast<const T*>(args.tables[t].rows) + place.of[t] * args.columns + column,
             values);
-  }
-
-  // -size - 1, which no table has, when `pick` points at no id.
-  __device__ __forceinline__ int64_t id(const EmbeddingTable& table, int64_t row) const {
-    if (table.ids == nullptr) return 0;
-    int64_t at = row < table.count ? row : row % table.count;
-    if (table.pick != nullptr) at = checked_index(table.pick[at], table.ids_count, args.error);
-    return at < 0 ? -table.size - 1
-                  : static_cast<int64_t>(static_cast<const Index*>(table.ids)[at]);
   }
 };
 
