@@ -31,9 +31,9 @@ class Session:
 
     path: an ONNX file or a Hugging Face checkpoint's directory. Options are those of tercel::SessionOptions:
     dtype ("f32", "f16", "bf16": how weights are held; "int8", "int4": products of bytes; "f8e4m3fn": of fp8, on
-    Hopper GPUs as int8; "auto": the fastest of f32, bf16 and int8 on the CPU that keeps least_cosine to f32, tried at load
-    on samples, a list of dictionaries of arrays by input name, or on inputs that are made up), threads (0: as many as
-    the process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
+    Hopper GPUs as int8; "auto": the fastest of f32, bf16 and int8 on the CPU that keeps least_cosine to f32, tried at
+    load on samples, a list of dictionaries of arrays by input name, or on inputs that are made up), threads (0: as many
+    as the process may use), devices, memory_limit (bytes; 0: what the machine has), optimize, cpu_isa, task, throughput
     (a thread for each request instead of all for one), pin (keep each worker on one CPU), strict (refuse a model of
     which something would run on the CPU though a GPU was asked for), placement ("auto": a model that one GPU has no
     room for is spread over those of devices, "cuda:0,cuda:1", and the CPU), tuning_cache (keep which kernels of a GPU
