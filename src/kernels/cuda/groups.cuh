@@ -75,6 +75,21 @@ struct Held {
   }
 };
 
+// Which columns of a row a thread of its group has: N from each of `at` on, if they are inside.
+template <int N, int Packs>
+struct GroupColumns {
+  int at[Packs];
+  bool inside[Packs];
+
+  __device__ __forceinline__ explicit GroupColumns(int64_t row_columns) {
+#pragma unroll
+    for (int p = 0; p < Packs; ++p) {
+      at[p] = static_cast<int>((p * blockDim.x + threadIdx.x) * N);
+      inside[p] = at[p] < row_columns;
+    }
+  }
+};
+
 struct Sum {
   template <class C>
   static __device__ __forceinline__ C of(C a, C b) {

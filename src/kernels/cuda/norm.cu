@@ -207,18 +207,12 @@ __global__ void __maxnreg__(kResidentRegisters) norm_kernel(Source source, Targe
   wait_for_earlier();
   let_next_start();
   const float part = 1.0F / static_cast<float>(target.columns);
-  int columns[Packs];
-  bool inside[Packs];
-#pragma unroll
-  for (int p = 0; p < Packs; ++p) {
-    columns[p] = static_cast<int>((p * blockDim.x + threadIdx.x) * N);
-    inside[p] = columns[p] < target.columns;
-  }
+  const GroupColumns<N, Packs> columns(target.columns);
   typename Source::template Fetched<N> fetched[Packs];
   const auto fetch = [&](int64_t row) {
 #pragma unroll
     for (int p = 0; p < Packs; ++p)
-      if (row < target.rows && inside[p]) source.fetch(row, columns[p], fetched[p]);
+      if (row < target.rows && columns.inside[p]) source.fetch(row, columns.at[p], fetched[p]);
   };
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.y;
   int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
@@ -234,7 +228,7 @@ __global__ void __maxnreg__(kResidentRegisters) norm_kernel(Source source, Targe
     for (int p = 0; p < Packs; ++p) {
 #pragma unroll
       for (int j = 0; j < N; ++j) values[p][j] = 0.0F;
-      if (here && inside[p]) source.sum(place, row, columns[p], fetched[p], values[p]);
+      if (here && columns.inside[p]) source.sum(place, row, columns.at[p], fetched[p], values[p]);
 #pragma unroll
       for (int j = 0; j < N; ++j) sum += values[p][j];
     }
@@ -243,14 +237,14 @@ __global__ void __maxnreg__(kResidentRegisters) norm_kernel(Source source, Targe
     Affine<T, N> affine[Packs];
 #pragma unroll
     for (int p = 0; p < Packs; ++p)
-      if (inside[p]) affine[p].fetch(target, columns[p]);
+      if (columns.inside[p]) affine[p].fetch(target, columns.at[p]);
     float mean = 0.0F, inverse = 1.0F;
     if (!target.plain) {
       if (!target.rms) mean = group_reduce<Sum>(sum) * part;
       float squares = 0.0F;
 #pragma unroll
       for (int p = 0; p < Packs; ++p) {
-        if (!inside[p]) continue;
+        if (!columns.inside[p]) continue;
 #pragma unroll
         for (int j = 0; j < N; ++j) {
           const float difference = values[p][j] - mean;
@@ -263,7 +257,7 @@ __global__ void __maxnreg__(kResidentRegisters) norm_kernel(Source source, Targe
     put_statistics(target, row, mean, inverse);
 #pragma unroll
     for (int p = 0; p < Packs; ++p)
-      if (inside[p]) affine[p].finish(target, row, columns[p], mean, inverse, values[p]);
+      if (columns.inside[p]) affine[p].finish(target, row, columns.at[p], mean, inverse, values[p]);
   }
 }
 

@@ -42,18 +42,13 @@ template <class T, class To, int N, int Packs>
 __global__ void __maxnreg__(kResidentRegisters) quantize_kernel(QuantizeRowsArgs args) {
   wait_for_earlier();
   let_next_start();
-  int columns[Packs];
-  bool inside[Packs];
-#pragma unroll
-  for (int p = 0; p < Packs; ++p) {
-    columns[p] = static_cast<int>((p * blockDim.x + threadIdx.x) * N);
-    inside[p] = columns[p] < args.columns;
-  }
+  const GroupColumns<N, Packs> columns(args.columns);
   Held<T, N> fetched[Packs];
   const auto fetch = [&](int64_t row) {
 #pragma unroll
     for (int p = 0; p < Packs; ++p)
-      if (row < args.rows && inside[p]) fetched[p].read(args.x, row * args.x_row + columns[p]);
+      if (row < args.rows && columns.inside[p])
+        fetched[p].read(args.x, row * args.x_row + columns.at[p]);
   };
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.y;
   int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
@@ -66,7 +61,7 @@ __global__ void __maxnreg__(kResidentRegisters) quantize_kernel(QuantizeRowsArgs
     float most = 0.0F;
 #pragma unroll
     for (int p = 0; p < Packs; ++p) {
-      if (!here || !inside[p]) continue;
+      if (!here || !columns.inside[p]) continue;
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         values[p][j] = fetched[p].at(j);
@@ -79,7 +74,7 @@ __global__ void __maxnreg__(kResidentRegisters) quantize_kernel(QuantizeRowsArgs
     if (threadIdx.x == 0) args.scales[row] = scale;
 #pragma unroll
     for (int p = 0; p < Packs; ++p)
-      if (inside[p]) put<To>(args, row, columns[p], 1.0F / scale, values[p]);
+      if (columns.inside[p]) put<To>(args, row, columns.at[p], 1.0F / scale, values[p]);
   }
 }
 
