@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -46,6 +47,26 @@ TEST(CpuAllocator, WithoutACapTheMachineIsOne) {
   const auto allocator = make_cpu_allocator();
   EXPECT_THROW(allocator->allocate(std::size_t{1} << 50, "a petabyte"), Error);
   EXPECT_EQ(allocator->in_use(), 0U);
+}
+
+TEST(CpuAllocator, GivesBlocksOfAboutTheSizeAgain) {
+  constexpr std::size_t kBytes = std::size_t{256} << 10;
+  const auto memory = make_cpu_allocator();
+  auto first = memory->allocate(kBytes, "test");
+  auto second = memory->allocate(kBytes, "test");
+  std::byte* data = first->data();
+  EXPECT_NE(second->data(), data);
+  first.reset();
+  EXPECT_EQ(memory->in_use(), kBytes);
+  EXPECT_NE(memory->allocate(kBytes / 3, "test")->data(), data);
+  first = memory->allocate(kBytes - 1000, "test");
+  EXPECT_EQ(first->data(), data);
+  EXPECT_EQ(memory->in_use(), 2 * kBytes - 1000);
+  std::memset(first->data(), 1, first->size());
+  // More than are kept, and given back after the allocator.
+  std::vector<std::shared_ptr<Buffer>> many;
+  for (int i = 0; i < 20; ++i) many.push_back(make_cpu_allocator()->allocate(kBytes, "test"));
+  for (int i = 0; i < 20; ++i) many.push_back(memory->allocate(kBytes, "test"));
 }
 
 TEST(CpuAllocator, LastingBlocksAreCountedAndStandApart) {
