@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "src/ops/cpu_util.h"
 #include "src/ops/nn/nn_cpu.h"
@@ -9,21 +10,33 @@
 namespace tercel::ops {
 namespace {
 
-// valid = mask != 0, and whether each sequence is one or more ones, then zeros: only such are
-// packed.
-bool read_mask(const Tensor& mask, Tensor& valid) {
-  bool plain = true;
+// valid = mask != 0.
+void read_mask(const Tensor& mask, Tensor& valid) {
   dispatch_dtype(mask.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T* from = elements<T>(mask);
     bool* to = elements<bool>(valid);
-    const int64_t length = mask.shape()[1];
-    for (int64_t i = 0; i < mask.size(); ++i) {
-      to[i] = load(from[i]) != 0;
-      plain &= i % length == 0 ? to[i] : to[i - 1] || !to[i];
-    }
+    for (int64_t i = 0; i < mask.size(); ++i) to[i] = load(from[i]) != 0;
   });
-  return plain;
+}
+
+// Where the sequences begin among the rows of real tokens; among all places where a sequence is not
+// one or more ones, then zeros.
+void find_offsets(const Tensor& valid, std::span<int64_t> offsets) {
+  const int64_t length = valid.shape()[1];
+  const auto size = static_cast<std::size_t>(length);
+  const bool* sequence = elements<bool>(valid);
+  bool plain = length > 0;
+  offsets[0] = 0;
+  for (std::size_t b = 0; plain && b + 1 < offsets.size(); ++b, sequence += length) {
+    const void* end = std::memchr(sequence, 0, size);
+    const int64_t tokens = end == nullptr ? length : static_cast<const bool*>(end) - sequence;
+    plain = tokens > 0 &&
+            std::memchr(sequence + tokens, 1, static_cast<std::size_t>(length - tokens)) == nullptr;
+    offsets[b + 1] = offsets[b] + tokens;
+  }
+  for (std::size_t b = 0; !plain && b < offsets.size(); ++b)
+    offsets[b] = static_cast<int64_t>(b) * length;
 }
 
 // A few numbers of rows stand for all, so that batches share plans, recordings and the choice of
@@ -48,27 +61,27 @@ class PackKernel final : public CpuKernel {
     const int64_t batch = mask.shape()[0];
     const int64_t length = mask.shape()[1];
     Tensor valid = make(run, Dtype::boolean, mask.shape());
-    const bool plain = read_mask(mask, valid);
-    const bool* seen = elements<bool>(valid);
-    const int64_t tokens = plain ? std::count(seen, seen + valid.size(), true) : valid.size();
+    read_mask(mask, valid);
+    Tensor offsets = make(run, Dtype::i64, {batch + 1});
+    const std::span begins = offsets.values<int64_t>();
+    find_offsets(valid, begins);
+    const int64_t tokens = begins.back();
     const int64_t count = for_device_ ? rows_on_device(tokens, valid.size()) : tokens;
     Tensor rows = make(run, Dtype::i64, {count});
-    Tensor offsets = make(run, Dtype::i64, {batch + 1});
     Tensor positions = make(run, Dtype::i64, {count});
     Tensor first = make(run, Dtype::i64, {batch});
-    int64_t at = 0;
+    std::copy_n(begins.begin(), batch, elements<int64_t>(first));
+    auto* row = elements<int64_t>(rows);
+    auto* position = elements<int64_t>(positions);
     for (int64_t b = 0; b < batch; ++b) {
-      elements<int64_t>(offsets)[b] = at;
-      elements<int64_t>(first)[b] = at;
-      for (int64_t i = 0; i < length && (!plain || seen[b * length + i]); ++i, ++at) {
-        elements<int64_t>(rows)[at] = b * length + i;
-        elements<int64_t>(positions)[at] = i;
-      }
+      const int64_t begin = elements<int64_t>(offsets)[b];
+      const int64_t of_sequence = elements<int64_t>(offsets)[b + 1] - begin;
+      std::iota(row + begin, row + begin + of_sequence, b * length);
+      std::iota(position + begin, position + begin + of_sequence, 0);
     }
-    elements<int64_t>(offsets)[batch] = at;
-    for (; at < count; ++at) {
-      elements<int64_t>(rows)[at] = elements<int64_t>(rows)[at - 1];
-      elements<int64_t>(positions)[at] = elements<int64_t>(positions)[at - 1];
+    for (int64_t i = tokens; i < count; ++i) {
+      row[i] = row[i - 1];
+      position[i] = position[i - 1];
     }
     run.outputs[0] = std::move(rows);
     run.outputs[1] = std::move(offsets);
