@@ -14,17 +14,37 @@
 
 namespace tercel::kernels::cuda::wgmma {
 
-constexpr int kTile = 128;       // rows and columns of C
+constexpr int kRows = 128;       // of a tile of C
 constexpr int kStepBytes = 128;  // along K: the widest that the copy engine swizzles
 constexpr int kCluster = 2;      // blocks
-constexpr int kStages = 5;
 constexpr int kThreads = 3 * kWarpgroup;
-constexpr int kTileBytes = kTile * kStepBytes;  // of A, and of B
-constexpr int kOutBytes = kTile * kTile * 2;    // a tile of C, as two of 64 columns
-constexpr int kAlignment = 1024;                // of swizzled tiles
-constexpr int kColumnBytes = kTile * (4 + 2);   // scales, then a bias, of a tile's columns
-constexpr int kSharedBytes = kAlignment + kStages * (2 * kTileBytes + 16) +
-                             2 * (kOutBytes + 8 + kColumnBytes);  // barriers behind the tiles
+constexpr int kPartColumns = 64;  // of what leaves a tile of C at once
+constexpr int kPartBytes = kRows * kPartColumns * 2;
+
+// A tile of C, how many steps of A and B the ring holds, and for how many parts of a tile of C a
+// warpgroup has a place in shared memory.
+template <int Columns, int Stages, int Places>
+struct Shape {
+  static constexpr int kColumns = Columns;
+  static constexpr int kParts = Columns / kPartColumns;
+  static constexpr int kPlaces = Places;
+  static constexpr int kOutBytes = Places * kPartBytes;  // of a warpgroup
+  static constexpr int kStages = Stages;
+  static constexpr int kABytes = kRows * kStepBytes;
+  static constexpr int kBBytes = Columns * kStepBytes;
+  static constexpr int kStageBytes = kABytes + kBBytes;
+  static constexpr int kColumnBytes = Columns * (4 + 2);  // scales, then a bias, of the columns
+  // Behind the tiles, which are aligned: barriers, then what the columns have.
+  static constexpr int kBarriers = Stages * kStageBytes + 2 * kOutBytes;
+  static constexpr int kSharedBytes = kBarriers + Stages * 16 + 2 * (Places * 8 + kColumnBytes);
+};
+
+// The wider a tile, the fewer bytes of shared memory are written and read for a product, which is
+// what limits it. Where much is to be done at its end, that takes turns with the other warpgroup's
+// products at the registers, and longer with more of them: more steps ahead are worth more.
+using Wide = Shape<192, 4, 2>;
+using Deep = Shape<128, 6, 1>;
+using WithResidual = Shape<128, 5, 2>;  // of bytes
 
 using Fp8 = __nv_fp8_e4m3;
 
@@ -42,55 +62,55 @@ struct Scales {
 struct Tiles {
   uint32_t across, down, count;
 
-  __host__ __device__ explicit Tiles(const GemmArgs& args)
-      : across(static_cast<uint32_t>((args.n + kTile - 1) / kTile)),
-        down(static_cast<uint32_t>((args.m + kCluster * kTile - 1) / (kCluster * kTile))),
+  __host__ __device__ Tiles(const GemmArgs& args, int columns)
+      : across(static_cast<uint32_t>((args.n + columns - 1) / columns)),
+        down(static_cast<uint32_t>((args.m + kCluster * kRows - 1) / (kCluster * kRows))),
         count(across * down * static_cast<uint32_t>(args.batch)) {}
 };
 
 #if defined(TERCEL_HOPPER)
 
-constexpr int kHalfOut = kOutBytes / 2;
-
 struct Place {
   int row, column, item;
 
-  __device__ __forceinline__ Place(const Tiles& tiles, uint32_t tile, uint32_t rank)
-      : row(static_cast<int>((tile / tiles.across % tiles.down * kCluster + rank) * kTile)),
-        column(static_cast<int>(tile % tiles.across * kTile)),
+  __device__ __forceinline__ Place(const Tiles& tiles, int columns, uint32_t tile, uint32_t rank)
+      : row(static_cast<int>((tile / tiles.across % tiles.down * kCluster + rank) * kRows)),
+        column(static_cast<int>(tile % tiles.across) * columns),
         item(static_cast<int>(tile / tiles.across / tiles.down)) {}
 };
 
 // The ring in shared memory, and where in it a block is.
+template <class S>
 struct Ring {
   uint32_t begin, barriers;
 
   __device__ __forceinline__ uint32_t a(uint32_t slot) const {
-    return begin + slot * 2 * kTileBytes;
+    return begin + slot * S::kStageBytes;
   }
-  __device__ __forceinline__ uint32_t b(uint32_t slot) const { return a(slot) + kTileBytes; }
+  __device__ __forceinline__ uint32_t b(uint32_t slot) const { return a(slot) + S::kABytes; }
   __device__ __forceinline__ uint32_t full(uint32_t slot) const { return barriers + slot * 16; }
   __device__ __forceinline__ uint32_t empty(uint32_t slot) const { return full(slot) + 8; }
 };
 
 // One thread has every tile of A and B of this block copied.
+template <class S>
 class Fetcher {
  public:
   // `width`: elements of a step along K.
-  __device__ __forceinline__ Fetcher(const Maps& maps, const GemmArgs& args, const Ring& ring,
+  __device__ __forceinline__ Fetcher(const Maps& maps, const GemmArgs& args, const Ring<S>& ring,
                                      uint32_t rank, uint32_t steps, int width)
       : maps_(maps), args_(args), ring_(ring), rank_(rank), steps_(steps), width_(width) {}
 
   __device__ __forceinline__ void run() {
-    const Tiles tiles(args_);
+    const Tiles tiles(args_, S::kColumns);
     // Weights may be fetched while earlier kernels still write A.
-    uint32_t early = args_.b_is_weight ? min(steps_, static_cast<uint32_t>(kStages)) : 0;
-    const Place first(tiles, blockIdx.x / kCluster, rank_);
+    uint32_t early = args_.b_is_weight ? min(steps_, kStages) : 0;
+    const Place first(tiles, S::kColumns, blockIdx.x / kCluster, rank_);
     for (uint32_t step = 0; step < early; ++step) fetch_b(first, step, step);
     wait_for_earlier();
     uint32_t slot = 0, parity = 1;  // every slot is empty at first
     for (uint32_t tile = blockIdx.x / kCluster; tile < tiles.count; tile += gridDim.x / kCluster) {
-      const Place place(tiles, tile, rank_);
+      const Place place(tiles, S::kColumns, tile, rank_);
       for (uint32_t step = 0; step < steps_; ++step) {
         if (early > 0) {
           --early;
@@ -106,24 +126,27 @@ class Fetcher {
   }
 
  private:
+  static constexpr uint32_t kStages = S::kStages;
+
   // This block's half, to both; the slot expects all that comes.
   __device__ __forceinline__ void fetch_b(const Place& place, uint32_t step, uint32_t slot) {
-    arrive_expecting(ring_.full(slot), 2 * kTileBytes);
-    load_tile_to((1 << kCluster) - 1, ring_.b(slot) + rank_ * (kTileBytes / kCluster), maps_.b,
+    arrive_expecting(ring_.full(slot), S::kStageBytes);
+    load_tile_to((1 << kCluster) - 1, ring_.b(slot) + rank_ * (S::kBBytes / kCluster), maps_.b,
                  ring_.full(slot), static_cast<int>(step) * width_,
-                 place.column + static_cast<int>(rank_) * (kTile / kCluster),
+                 place.column + static_cast<int>(rank_) * (S::kColumns / kCluster),
                  args_.b_batch == 0 ? 0 : place.item);
   }
 
   const Maps& maps_;
   const GemmArgs& args_;
-  const Ring& ring_;
+  const Ring<S>& ring_;
   uint32_t rank_, steps_;
   int width_;
 };
 
 // A slot has been read by this warp: both blocks' copies into it may go on.
-__device__ __forceinline__ void release(const Ring& ring, uint32_t slot) {
+template <class S>
+__device__ __forceinline__ void release(const Ring<S>& ring, uint32_t slot) {
   if (threadIdx.x % 32 < kCluster) arrive_at(ring.empty(slot), threadIdx.x % 32);
 }
 
@@ -139,20 +162,22 @@ __device__ __forceinline__ void give_turn(int group) {
 
 // The sums of one tile, from slot `first` of all that went through the ring on. `next`: what is
 // done as soon as all is under way.
-template <class In, class Next>
-__device__ __forceinline__ void multiply(const Ring& ring, uint32_t first, uint32_t steps,
-                                         Accumulator<In> (&sums)[2][16][4], Next&& next) {
+template <class In, class S, class Next>
+__device__ __forceinline__ void multiply(const Ring<S>& ring, uint32_t first, uint32_t steps,
+                                         Accumulator<In> (&sums)[2][S::kColumns / 8][4],
+                                         Next&& next) {
+  constexpr uint32_t kStages = S::kStages;
   uint32_t slot = first % kStages, parity = first / kStages % 2, before = 0;
   for (uint32_t step = 0; step < steps; ++step) {
     wait_for(ring.full(slot), parity);
     const uint32_t tiles = uniform(ring.a(slot));
-    const uint64_t a = descriptor(tiles), b = descriptor(tiles + kTileBytes);
+    const uint64_t a = descriptor(tiles), b = descriptor(tiles + S::kABytes);
     begin_products();
 #pragma unroll
     for (int k = 0; k < kStepBytes / 32; ++k) {
       const int keep = step > 0 || k > 0;
-      multiply_tile<In>(sums[0], a + 2 * k, b + 2 * k, keep);
-      multiply_tile<In>(sums[1], a + 512 + 2 * k, b + 2 * k, keep);
+      multiply_tile<In, S::kColumns>(sums[0], a + 2 * k, b + 2 * k, keep);
+      multiply_tile<In, S::kColumns>(sums[1], a + 512 + 2 * k, b + 2 * k, keep);
     }
     commit_products();
     if (step > 0) {
@@ -172,39 +197,42 @@ __device__ __forceinline__ float2 pair_at(const void* from, int64_t at) {
   return floats_of<T>(*reinterpret_cast<const uint32_t*>(static_cast<const T*>(from) + at));
 }
 
-// What ends a tile, fetched while it is multiplied: the residual into where C will be, in shared
-// memory; a scale and a bias for each column there, too, by way of a register of the thread that
-// has the column's number; scales of the 4 rows that a thread has.
-template <class In, class T>
+// What ends a tile: the residual, fetched into where C will be in shared memory while the tile is
+// multiplied, as far as there are places; a scale and a bias for each column, in shared memory
+// before; scales of the 4 rows that a thread has.
+template <class In, class T, class S, bool Residual>
 class Ending {
  public:
+  using Sums = Accumulator<In>[2][S::kColumns / 8][4];
+
+  // `barriers`: one for each place. `barrier`: of the warpgroup.
   __device__ __forceinline__ Ending(const Maps& maps, const GemmArgs& args, const Scales& scales,
-                                    uint32_t out, uint32_t barrier, uint8_t* columns)
+                                    uint32_t out, uint32_t barriers, uint8_t* columns, int barrier)
       : maps_(maps),
         args_(args),
         scales_(scales),
         out_(out),
-        barrier_(barrier),
+        barriers_(barriers),
         factors_(reinterpret_cast<float*>(columns)),
-        biases_(reinterpret_cast<T*>(columns + kTile * sizeof(float))) {}
+        biases_(reinterpret_cast<T*>(columns + S::kColumns * sizeof(float))),
+        barrier_(barrier) {}
 
   __device__ __forceinline__ void fetch(const Place& place) {
     const int thread = threadIdx.x % kWarpgroup;
-    if (args_.epilogue.residual != nullptr && thread == 0) {
-      wait_for_store_reads();
-      arrive_expecting(barrier_, kOutBytes);
-      for (int half = 0; half < 2; ++half)
-        load_tile(out_ + half * kHalfOut, maps_.residual, barrier_, place.column + 64 * half,
-                  place.row, place.item);
+    if (Residual && thread == 0) {
+      wait_for_store_reads<0>();
+      for (int part = 0; part < S::kPlaces; ++part) fetch_residual(place, part);
     }
-    const int64_t column = place.column + thread;
-    bias_ = narrow<T>(0.0F);
-    factor_ = 0.0F;
-    if (column < args_.n) {
-      const GemmEpilogue& epilogue = args_.epilogue;
-      if (epilogue.bias != nullptr)
-        bias_ = static_cast<const T*>(epilogue.bias)[place.item * epilogue.bias_batch + column];
-      if constexpr (kBytes) factor_ = scales_.b[place.item * args_.n + column];
+    const auto* bias = static_cast<const T*>(args_.epilogue.bias);
+#pragma unroll
+    for (int own = thread; own < S::kColumns; own += kWarpgroup) {
+      const int64_t column = place.column + own;
+      const bool exists = column < args_.n;
+      biases_[own] = bias != nullptr && exists
+                         ? bias[place.item * args_.epilogue.bias_batch + column]
+                         : narrow<T>(0.0F);
+      if constexpr (kBytes)
+        factors_[own] = exists ? scales_.b[place.item * args_.n + column] : 0.0F;
     }
     const int lane = thread % 32, warp = thread / 32;
 #pragma unroll
@@ -215,154 +243,189 @@ class Ending {
     }
   }
 
-  // The tile's sums, ended, as elements in `out`. All of the warpgroup, by its barrier.
-  __device__ __forceinline__ void finish(Accumulator<In> (&sums)[2][16][4], int barrier) {
-    const int thread = threadIdx.x % kWarpgroup;
-    if (thread == 0) wait_for_store_reads();
-    biases_[thread] = bias_;
-    if constexpr (kBytes) factors_[thread] = factor_;
-    synchronize_warpgroup(barrier);
-    const bool gelu = args_.epilogue.activation == Activation::gelu;
-    if (args_.epilogue.residual == nullptr) {
-      gelu ? finish<true, false>(sums) : finish<false, false>(sums);
-    } else {
-      wait_for(barrier_, parity_);
-      parity_ ^= 1;
-      gelu ? finish<true, true>(sums) : finish<false, true>(sums);
-    }
+  // Ends the tile's sums and has them stored. All of the warpgroup.
+  __device__ __forceinline__ void finish(const Sums& sums, const Place& place) {
+    if (threadIdx.x % kWarpgroup == 0) wait_for_store_reads<0>();
+    synchronize_warpgroup(barrier_);
+    if (args_.epilogue.activation == Activation::gelu)
+      finish_parts<true>(sums, place);
+    else
+      finish_parts<false>(sums, place);
   }
 
  private:
   static constexpr bool kBytes = sizeof(In) == 1;
 
+  __device__ __forceinline__ uint32_t place_of(int part) const {
+    return out_ + part % S::kPlaces * kPartBytes;
+  }
+  __device__ __forceinline__ uint32_t barrier_of(int part) const {
+    return barriers_ + part % S::kPlaces * 8;
+  }
+
+  __device__ __forceinline__ void fetch_residual(const Place& place, int part) const {
+    arrive_expecting(barrier_of(part), kPartBytes);
+    load_tile(place_of(part), maps_.residual, barrier_of(part), place.column + part * kPartColumns,
+              place.row, place.item);
+  }
+
+  template <bool Gelu>
+  __device__ __forceinline__ void finish_parts(const Sums& sums, const Place& place) {
+    const bool leads = threadIdx.x % kWarpgroup == 0;
+#pragma unroll
+    for (int part = 0; part < S::kParts; ++part) {
+      if constexpr (Residual) {
+        wait_for(barrier_of(part), (parities_ >> (part % S::kPlaces)) & 1U);
+        parities_ ^= 1U << (part % S::kPlaces);
+      }
+      uint32_t matrices[8][4];
+#pragma unroll
+      for (int across = 0; across < 4; ++across) {
+        // What is read for columns further on would take registers now.
+        asm volatile("" ::: "memory");
+#pragma unroll
+        for (int i = 2 * across; i < 2 * across + 2; ++i) {
+          finish_matrices<Gelu>(sums, part, across, i % 2, matrices[i]);
+          // This warp alone has read the residual that was there.
+          if constexpr (Residual)
+            store_matrices(row_of(place_of(part), across, i % 2), matrices[i]);
+        }
+      }
+      if constexpr (!Residual) {
+        if (part >= S::kPlaces) {
+          if (leads) wait_for_store_reads<S::kPlaces - 1>();
+          synchronize_warpgroup(barrier_);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i)
+          store_matrices(row_of(place_of(part), i / 2, i % 2), matrices[i]);
+      }
+      publish_shared();
+      synchronize_warpgroup(barrier_);
+      if (!leads) continue;
+      store_tile(maps_.c, place_of(part), place.column + part * kPartColumns, place.row,
+                 place.item);
+      commit_stores();
+      if (Residual && part > 0 && part - 1 + S::kPlaces < S::kParts) {
+        wait_for_store_reads<1>();
+        fetch_residual(place, part - 1 + S::kPlaces);
+      }
+    }
+    __syncwarp();
+  }
+
+  // Of the 16 columns `across` and the 64 rows `down`, where this lane's row begins.
+  __device__ __forceinline__ static uint32_t row_of(uint32_t part, int across, int down) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+    return part + swizzled(64 * down + 16 * warp + lane % 16, 2 * across + lane / 16);
+  }
+
   // scales · sums + bias, activated, + residual. No branches: what a value waits for is filled with
   // others.
-  template <bool Gelu, bool Residual>
-  __device__ __forceinline__ void finish(const Accumulator<In> (&sums)[2][16][4]) const {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+  template <bool Gelu>
+  __device__ __forceinline__ void finish_matrices(const Sums& sums, int part, int across, int down,
+                                                  uint32_t (&matrices)[4]) const {
+    uint32_t residual[4];
+    if constexpr (Residual) load_matrices(residual, row_of(place_of(part), across, down));
 #pragma unroll
-    for (int j = 0; j < kTile / 8; j += 2) {
-      float2 bias[2], factor[2];
-#pragma unroll
-      for (int beside = 0; beside < 2; ++beside) {
-        const int column = lane % 4 * 2 + 8 * (j + beside);
-        bias[beside] = floats_of<T>(*reinterpret_cast<const uint32_t*>(biases_ + column));
-        if constexpr (kBytes) factor[beside] = *reinterpret_cast<const float2*>(factors_ + column);
+    for (int i = 0; i < 4; ++i) {
+      const int j = 8 * part + 2 * across + i / 2, below = i % 2;
+      const int column = static_cast<int>(threadIdx.x % 4) * 2 + 8 * j;
+      const Accumulator<In>(&sum)[4] = sums[down][j];
+      auto low = static_cast<float>(sum[2 * below]);
+      auto high = static_cast<float>(sum[2 * below + 1]);
+      if constexpr (kBytes) {
+        const float2 factor = *reinterpret_cast<const float2*>(factors_ + column);
+        low *= factor.x;
+        high *= factor.y;
       }
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const uint32_t at = out_ + j / 8 * kHalfOut +
-                            swizzled(64 * half + 16 * warp + lane % 16, j % 8 + lane / 16);
-        uint32_t residual[4], matrices[4];
-        if constexpr (Residual) load_matrices(residual, at);
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          const int beside = i / 2, below = i % 2;
-          const Accumulator<In>(&sum)[4] = sums[half][j + beside];
-          auto low = static_cast<float>(sum[2 * below]);
-          auto high = static_cast<float>(sum[2 * below + 1]);
-          if constexpr (kBytes) {
-            low *= factor[beside].x;
-            high *= factor[beside].y;
-          }
-          low = fmaf(of_rows_[half][below], low, bias[beside].x);
-          high = fmaf(of_rows_[half][below], high, bias[beside].y);
-          if constexpr (Gelu) {
-            low = gelu_fast(low);
-            high = gelu_fast(high);
-          }
-          if constexpr (Residual) {
-            const float2 more = floats_of<T>(residual[i]);
-            low += more.x;
-            high += more.y;
-          }
-          matrices[i] = pair_of<T>(low, high);
-        }
-        store_matrices(at, matrices);
+      const float2 bias = floats_of<T>(*reinterpret_cast<const uint32_t*>(biases_ + column));
+      low = fmaf(of_rows_[down][below], low, bias.x);
+      high = fmaf(of_rows_[down][below], high, bias.y);
+      if constexpr (Gelu) {
+        low = gelu_fast(low);
+        high = gelu_fast(high);
       }
+      if constexpr (Residual) {
+        const float2 more = floats_of<T>(residual[i]);
+        low += more.x;
+        high += more.y;
+      }
+      matrices[i] = pair_of<T>(low, high);
     }
   }
 
   const Maps& maps_;
   const GemmArgs& args_;
   const Scales& scales_;
-  uint32_t out_, barrier_, parity_ = 0;
+  uint32_t out_, barriers_, parities_ = 0;
   float* factors_;
   T* biases_;
-  T bias_;
-  float factor_;
+  int barrier_;
   float of_rows_[2][2];
 };
 
 // One warpgroup: every second tile of this block.
-template <class In, class T>
-__device__ __forceinline__ void compute(const Maps& maps, const GemmArgs& args, const Ring& ring,
-                                        uint32_t out, Ending<In, T> ending, uint32_t rank,
+template <class In, class T, class S, bool Residual>
+__device__ __forceinline__ void compute(const GemmArgs& args, const Ring<S>& ring,
+                                        Ending<In, T, S, Residual> ending, uint32_t rank,
                                         uint32_t steps, int group) {
-  const Tiles tiles(args);
-  const bool leads = threadIdx.x % kWarpgroup == 0;
+  const Tiles tiles(args, S::kColumns);
   uint32_t turn = 0;
   for (uint32_t tile = blockIdx.x / kCluster; tile < tiles.count;
        tile += gridDim.x / kCluster, ++turn) {
     if (turn % 2 != static_cast<uint32_t>(group)) continue;
-    const Place place(tiles, tile, rank);
+    const Place place(tiles, S::kColumns, tile, rank);
     ending.fetch(place);
-    Accumulator<In> sums[2][16][4];
+    Accumulator<In> sums[2][S::kColumns / 8][4];
     if (turn > 0) wait_for_turn(group);
     multiply<In>(ring, turn * steps, steps, sums, [&] {
       if (tile + gridDim.x / kCluster < tiles.count) give_turn(1 - group);
     });
-    ending.finish(sums, 1 + group);
-    publish_shared();
-    synchronize_warpgroup(1 + group);
-    if (leads) {
-      for (int half = 0; half < 2; ++half)
-        store_tile(maps.c, out + half * kHalfOut, place.column + 64 * half, place.row, place.item);
-      commit_stores();
-    }
-    __syncwarp();
+    ending.finish(sums, place);
   }
-  if (leads) wait_for_stores();
+  if (threadIdx.x % kWarpgroup == 0) wait_for_stores();
 }
 
 #endif
 
 // Of A and B in In, C in T.
-template <class In, class T>
+template <class In, class T, class S, bool Residual>
 __global__ void __launch_bounds__(kThreads, 1)
     gemm_wgmma_kernel(const __grid_constant__ Maps maps, const __grid_constant__ GemmArgs args,
                       const Scales scales) {
 #if defined(TERCEL_HOPPER)
-  extern __shared__ uint8_t shared[];
-  const uint32_t begin = (shared_address(shared) + kAlignment - 1) / kAlignment * kAlignment;
-  const uint32_t out = begin + kStages * 2 * kTileBytes;
-  const Ring ring{begin, out + 2 * kOutBytes};
-  const uint32_t residuals = ring.barriers + kStages * 16;
+  extern __shared__ __align__(1024) uint8_t shared[];  // as swizzled tiles have to be
+  const uint32_t begin = shared_address(shared);
+  const Ring<S> ring{begin, begin + S::kBarriers};
+  const uint32_t residuals = ring.barriers + S::kStages * 16;
   const uint32_t rank = cluster_rank();
   constexpr int kWidth = kStepBytes / static_cast<int>(sizeof(In));
   const auto steps = static_cast<uint32_t>((args.k + kWidth - 1) / kWidth);
   if (threadIdx.x == 0) {
-    for (uint32_t slot = 0; slot < kStages; ++slot) {
+    for (uint32_t slot = 0; slot < S::kStages; ++slot) {
       make_barrier(ring.full(slot), 1);
       make_barrier(ring.empty(slot), 4 * kCluster);  // the warps that read it
     }
-    for (uint32_t group = 0; group < 2; ++group) make_barrier(residuals + group * 8, 1);
+    for (uint32_t place = 0; place < 2 * S::kPlaces; ++place)
+      make_barrier(residuals + place * 8, 1);
     publish_barriers();
   }
   synchronize_cluster();
   let_next_start();
   const int group = static_cast<int>(uniform(threadIdx.x / kWarpgroup));
   if (group == 0) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-    if (threadIdx.x == 0) Fetcher(maps, args, ring, rank, steps, kWidth).run();
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 24;");
+    if (threadIdx.x == 0) Fetcher<S>(maps, args, ring, rank, steps, kWidth).run();
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 240;");
     wait_for_earlier();
-    const auto consumer = static_cast<uint32_t>(group - 1);
-    const uint32_t own = out + consumer * kOutBytes;
-    uint8_t* columns = shared + (residuals + 16 - shared_address(shared)) + consumer * kColumnBytes;
-    const Ending<In, T> ending(maps, args, scales, own, residuals + consumer * 8, columns);
-    compute<In, T>(maps, args, ring, own, ending, rank, steps, group - 1);
+    const int consumer = group - 1;
+    uint8_t* columns = shared + S::kBarriers + S::kStages * 16 + 2 * S::kPlaces * 8;
+    const Ending<In, T, S, Residual> ending(
+        maps, args, scales, begin + S::kStages * S::kStageBytes + consumer * S::kOutBytes,
+        residuals + consumer * S::kPlaces * 8, columns + consumer * S::kColumnBytes, group);
+    compute<In, T, S, Residual>(args, ring, ending, rank, steps, consumer);
   }
   __syncwarp();
   // The other block may still copy into this one's memory, and arrive at its barriers.

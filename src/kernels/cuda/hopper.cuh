@@ -108,9 +108,10 @@ __device__ __forceinline__ void store_tile(const CUtensorMap& map, uint32_t from
 __device__ __forceinline__ void commit_stores() {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
-// Until the copy engine has read what this thread's stores take.
+// Until the copy engine has read what this thread's stores take, but for the `Pending` latest.
+template <int Pending>
 __device__ __forceinline__ void wait_for_store_reads() {
-  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(Pending) : "memory");
 }
 __device__ __forceinline__ void wait_for_stores() {
   asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
@@ -179,6 +180,19 @@ __device__ __forceinline__ void wait_for_products() {
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "    \
       "%64, %65, keeps" SCALES ";\n}"                                                        \
       : TERCEL_SUMS_32(KIND, c), TERCEL_SUMS_32(KIND, c + 8) : "l"(a), "l"(b), "r"(keep))
+#define TERCEL_WGMMA_64x192(K, SUMS, TYPE, KIND, SCALES)                                     \
+  asm volatile(                                                                              \
+      "{\n.reg .pred keeps;\nsetp.ne.b32 keeps, %98, 0;\n"                                   \
+      "wgmma.mma_async.sync.aligned.m64n192k" K "." SUMS "." TYPE "." TYPE " "               \
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "              \
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "     \
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "     \
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "     \
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "     \
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95}, "    \
+      "%96, %97, keeps" SCALES ";\n}"                                                        \
+      : TERCEL_SUMS_32(KIND, c), TERCEL_SUMS_32(KIND, c + 8), TERCEL_SUMS_32(KIND, c + 16)   \
+      : "l"(a), "l"(b), "r"(keep))
 // clang-format on
 
 // What products of T are summed in.
@@ -188,17 +202,26 @@ using Accumulator = std::conditional_t<std::is_same_v<T, int8_t>, int, float>;
 // c[64, N] (+)= a[64, 16] b[N, 16]ᵀ, or 32 elements of a byte, added to what c holds where `keep`
 // is not 0. A thread holds c at rows 16 · warp + lane / 4 (+ 8 in the elements 2 and 3 of each 4),
 // columns 8 · j + 2 (lane % 4) and the next in c[j].
-template <class T>
-__device__ __forceinline__ void multiply_tile(Accumulator<T> (&c)[16][4], uint64_t a, uint64_t b,
-                                              int keep) {
+template <class T, int Columns>
+__device__ __forceinline__ void multiply_tile(Accumulator<T> (&c)[Columns / 8][4], uint64_t a,
+                                              uint64_t b, int keep) {
+  static_assert(Columns == 128 || Columns == 192);
+#define TERCEL_WGMMA(...)               \
+  do {                                  \
+    if constexpr (Columns == 128)       \
+      TERCEL_WGMMA_64x128(__VA_ARGS__); \
+    else                                \
+      TERCEL_WGMMA_64x192(__VA_ARGS__); \
+  } while (false)
   if constexpr (std::is_same_v<T, Half>)
-    TERCEL_WGMMA_64x128("16", "f32", "f16", "+f", ", 1, 1, 0, 0");
+    TERCEL_WGMMA("16", "f32", "f16", "+f", ", 1, 1, 0, 0");
   else if constexpr (std::is_same_v<T, Bfloat>)
-    TERCEL_WGMMA_64x128("16", "f32", "bf16", "+f", ", 1, 1, 0, 0");
+    TERCEL_WGMMA("16", "f32", "bf16", "+f", ", 1, 1, 0, 0");
   else if constexpr (std::is_same_v<T, int8_t>)
-    TERCEL_WGMMA_64x128("32", "s32", "s8", "+r", "");
+    TERCEL_WGMMA("32", "s32", "s8", "+r", "");
   else
-    TERCEL_WGMMA_64x128("32", "f32", "e4m3", "+f", ", 1, 1");  // rows along M and N alone
+    TERCEL_WGMMA("32", "f32", "e4m3", "+f", ", 1, 1");  // rows along M and N alone
+#undef TERCEL_WGMMA
 }
 template <class T>
 __device__ __forceinline__ void multiply_keys_tile(float (&c)[8][4], uint64_t a, uint64_t b,
@@ -218,6 +241,7 @@ __device__ __forceinline__ void multiply_values_tile(float (&c)[8][4], const uin
   else
     TERCEL_WGMMA_64x64_DOWN("bf16");
 }
+#undef TERCEL_WGMMA_64x192
 #undef TERCEL_WGMMA_64x128
 #undef TERCEL_WGMMA_64x64_DOWN
 #undef TERCEL_WGMMA_64x64
