@@ -140,6 +140,9 @@ struct TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+// Far enough ahead that the weights of a product of few rows come at the memory's rate.
+constexpr int64_t kBytesAhead = 4096;
+
 // C[rows, PANELS * kPairPanel] for the 1 or 2 (if LOWER) x PANELS tiles of the configuration: 0 to
 // 3 are C, 4 and 5 A, 6 and 7 B.
 template <bool LOWER, bool TWO>
@@ -158,6 +161,11 @@ void amx_tile(const Pair* a, const Pair* b, int64_t panel_stride, int64_t pairs,
     if constexpr (LOWER && TWO) _tile_loadd(3, lower + kPairPanel, c_bytes);
   }
   for (int64_t k = 0; k < pairs; k += 16) {
+    const Pair* ahead = b + k * kPairPanel + kBytesAhead / sizeof(Pair);
+    for (int i = 0; i < 16 * kPairPanel; i += 16) {
+      __builtin_prefetch(ahead + i, 0, 2);
+      if constexpr (TWO) __builtin_prefetch(ahead + panel_stride + i, 0, 2);
+    }
     _tile_loadd(4, a + k, kStridePairs * sizeof(Pair));
     if constexpr (LOWER) _tile_loadd(5, a + k + 16 * kStridePairs, kStridePairs * sizeof(Pair));
     _tile_loadd(6, b + k * kPairPanel, kPairPanel * sizeof(Pair));

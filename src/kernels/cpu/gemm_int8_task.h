@@ -9,15 +9,18 @@
 TERCEL_ISA_BEGIN
 
 constexpr double kProductsPerNanosecond = 200;
-// What stays in a core's L2 while rows pass by: of the rows of A, and of B.
-constexpr int64_t kRowsBytes = 192 << 10;
+// What stays in a core's L2 while rows pass by: of the rows of A, and of B. Tiles multiply so fast
+// that B has to serve more rows each time it comes; cores that have them have an L2 of 2 MB.
 constexpr int64_t kPanelsBytes = 384 << 10;
 #if defined(TERCEL_ISA_amx)
+constexpr int64_t kRowsBytes = 768 << 10;
 constexpr int64_t kMostTileRows = kAmxRows;
+constexpr int64_t kMostRows = 256;
 #else
+constexpr int64_t kRowsBytes = 192 << 10;
 constexpr int64_t kMostTileRows = kInt8Rows;
-#endif
 constexpr int64_t kMostRows = (128 + kMostTileRows - 1) / kMostTileRows * kMostTileRows;
+#endif
 
 // Where the parts of a packed matrix are, in bytes.
 struct PackedLayout {

@@ -233,7 +233,10 @@ void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
   constexpr int kTileSteps = 16;
   const RowElement* a = args.a;
   const auto* b = static_cast<const int8_t*>(args.b);
+  const char* ahead = args.ahead;
   for (int64_t k = 0; k < args.steps; k += kTileSteps) {
+    for (const char* end = ahead + kTileSteps * args.ahead_step; ahead < end; ahead += 64)
+      __builtin_prefetch(ahead, 0, 2);
     _tile_loadd(4, a, args.a_row);
     _tile_loadd(5, a + 16 * args.a_row, args.a_row);
     _tile_loadd(6, b, kStepElements);
