@@ -245,8 +245,8 @@ TEST_P(ElementwiseCuda, BiasActivationAndGates) {
       expected.push_back(0.5 * v * (1 + std::erf(v * M_SQRT1_2)) + residual.values[i]);
       gated.push_back(silu(x.values[at]) * x.values[at + columns]);
     }
-    // GELU of 16 bits is off by up to 8e-6, of which the residual may leave nothing else.
-    const double gelu = GetParam() == Dtype::f32 ? 1e-6 : 1e-5;
+    // GELU of 16 bits is off by up to 1.4e-5, of which the residual may leave nothing else.
+    const double gelu = GetParam() == Dtype::f32 ? 1e-6 : 1.5e-5;
     expect_near(y.read(), expected, 2 * rounding(GetParam()), gelu);
     const std::size_t element = bytes_of(GetParam(), 1);
     gated_activation({GetParam(), Activation::silu, rows, columns, x.get(), stride,

@@ -201,6 +201,22 @@ TEST_P(MovementCuda, UnpackedRows) {
     put(x, 3 * row + i, expected, 7 * row + i);
   }
   EXPECT_EQ(out.values<uint8_t>(), expected);
+
+  // The last is repeated, up to the index that is its place.
+  const DeviceArray repeated(std::vector<int64_t>{0, 2, 3, 3}), all(std::vector<uint8_t>(4, 1));
+  unpacked_rows(
+      {bytes_, 4, 4, row, in.get(), repeated.get<int64_t>(), all.get<uint8_t>(), out.get()},
+      nullptr);
+  expected.assign(8 * row * bytes_, 0);
+  for (int64_t i = 0; i < row; ++i) {
+    put(x, i, expected, i);
+    put(x, row + i, expected, 2 * row + i);
+    put(x, 2 * row + i, expected, 3 * row + i);
+  }
+  std::vector<uint8_t> found = out.values<uint8_t>();
+  found.resize(4 * row * bytes_);
+  expected.resize(found.size());
+  EXPECT_EQ(found, expected);
 }
 
 TEST_F(CudaTest, Scatters) {

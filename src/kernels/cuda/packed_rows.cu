@@ -131,9 +131,11 @@ __global__ void unpacked_kernel(UnpackedRowsArgs args, int lanes) {
   const int lane = threadIdx.x % lanes;
   for (int64_t place = global_thread() / lanes; place < args.places;
        place += all_threads() / lanes) {
-    // No row is behind its place, and all are at theirs where nothing is padded.
+    // No row is behind its place, and all are at theirs where nothing is padded. The last may be
+    // repeated: what belongs to it are the first's values.
     int64_t low = 0, high = min(args.tokens, place + 1);
-    if (high == place + 1 && args.rows[place] == place) low = high = place;
+    const bool there = place < high && args.rows[place] == place;
+    if (there && (place == 0 || args.rows[place - 1] < place)) low = high = place;
     while (low < high) {
       const int64_t middle = (low + high) / 2;
       if (args.rows[middle] < place)
