@@ -1,11 +1,13 @@
 // A model in stages, all of them on the CPU: the bits of the model as it is, whatever the cut and
 // the parts of a batch, and errors from any stage.
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -327,6 +329,30 @@ TEST(BatchRows, StayTogetherWhereSomethingMixesThem) {
               HasSubstr("output \"y\""));
   EXPECT_THAT(reason_of("g (float[3,4] x) => (float[3,4] y) { y = Relu(x) }"),
               HasSubstr("has a name"));
+}
+
+TEST(CutModel, ValuesTravelAsTheirStageHoldsThem) {
+  const auto model = ir::parse_text(
+      "g (float[n,4] x) => (float[n,4] y, float[n,4] a) { a = Relu(x) b = Exp(a) y = Add(a, b) }");
+  const auto facts = ops::infer(model->graph, {}, model.get());
+  StageOfNode stages;
+  for (const auto& node : model->graph.nodes()) stages.emplace(node.get(), stages.empty() ? 0 : 1);
+  const auto parts = cut_model(*model, facts, stages, std::array{Dtype::f16, Dtype::f32});
+  ASSERT_EQ(parts.size(), 2U);
+  // a, for the caller and for the next stage.
+  const auto given = std::as_const(parts[0].model->graph).outputs();
+  ASSERT_EQ(given.size(), 2U);
+  EXPECT_EQ(given[0]->type.dtype, Dtype::f32);
+  EXPECT_EQ(given[1]->type.dtype, Dtype::f16);
+  EXPECT_TRUE(given[1]->producer()->is("Cast"));
+  const auto taken = std::as_const(parts[1].model->graph).inputs();
+  ASSERT_EQ(taken.size(), 1U);
+  EXPECT_EQ(taken[0]->type.dtype, Dtype::f16);
+  ASSERT_EQ(taken[0]->uses().size(), 1U);
+  const ir::Node& cast = *taken[0]->uses()[0].node;
+  EXPECT_TRUE(cast.is("Cast"));
+  EXPECT_EQ(cast.output()->type.dtype, Dtype::f32);
+  EXPECT_EQ(cast.output()->uses().size(), 2U);
 }
 
 }  // namespace

@@ -109,7 +109,10 @@ std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> m
   ops::forget_declared_shapes(model->graph);
   const std::size_t outputs = model->graph.outputs().size();
   auto facts = std::make_optional(ops::infer(model->graph, {}, model.get()));
-  std::vector<StageModel> parts = cut_model(*model, *facts, placement.stages);
+  std::vector<Dtype> kept;
+  for (const runtime::Accelerator* accelerator : accelerators)
+    kept.push_back(accelerator != nullptr ? accelerator->float_dtype() : Dtype::f32);
+  std::vector<StageModel> parts = cut_model(*model, *facts, placement.stages, kept);
   BatchRows rows(*model, *facts);
   facts.reset();
   model.reset();  // each part lets go of its weights once they are packed
