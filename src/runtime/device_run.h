@@ -3,8 +3,9 @@
 // CPU wait for it. The first run of a context queues step by step; in the second, kernels measure
 // which of their ways is fastest; the third records what can be recorded; later ones replay the
 // recordings, one call for each stretch of steps between two of the CPU. One wait ends the run.
-// Inputs and outputs that the caller has bound on the device are read and written there, in the
-// recordings too: these are made anew when a run finds others, once they come twice.
+// Inputs and outputs that the caller has where the device reaches them are read and written there,
+// in the recordings too: these are made anew when a run finds others, once they come twice. What is
+// passing is in no recording: it is copied before the first stretch and behind the last.
 
 #include <memory>
 #include <vector>
@@ -36,15 +37,16 @@ class DeviceRun {
   bool reads_on_host(const PlannedStep& planned) const;
   bool measures() const;  // this run does
   void note_bound_addresses();
-  bool is_bound_input(const Step& step) const;
-  bool is_bound_output(const PlannedStep& planned) const;
+  bool is_direct(const PlannedStep& planned) const;
+  const Tensor& caller_end(const PlannedStep& planned) const;
+  bool pass(Transfer direction);
   void run_queued(Stretch& stretch, const RunLimits& limits);
   void stage(const Stretch& stretch);
   Queue queue(std::size_t index) const;
   void queue_step(std::size_t index, const RunLimits& limits);
   void queue_dynamic(const PlannedStep& planned, std::size_t index, const RunLimits& limits);
   void transfer(const PlannedStep& planned);
-  void copy_within(const Tensor& from, Tensor to);
+  void copy_directly(const Tensor& from, Tensor to);
   void wait();
   void check_faults() const;
 

@@ -156,7 +156,7 @@ void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
 
 void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
                    const std::vector<bool>& wanted, const RunLimits& limits,
-                   DeviceBinding binding) {
+                   DeviceBinding& binding) {
   if (!binding.any()) return run(inputs, outputs, wanted, limits);
   program_.accelerator()->device().use();
   bring_to_host(inputs, binding);
@@ -164,9 +164,10 @@ void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
   const auto cached = find_plan(inputs, wanted);
   std::vector<Tensor> results = outputs;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (!binding.output(static_cast<int>(i)) || is_transferred(cached->plan, i)) continue;
-    results[i] = Tensor();
-    binding.outputs[i] = false;
+    const Home home = binding.output(static_cast<int>(i));
+    if (home == Home::host || is_transferred(cached->plan, i)) continue;
+    if (home == Home::device) results[i] = Tensor();
+    binding.outputs[i] = Home::host;
   }
   run_plan(cached, inputs, results, limits, binding);
   bring_to_device(results, outputs);
@@ -176,14 +177,14 @@ void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
 void Executor::bring_to_host(std::vector<Tensor>& inputs, DeviceBinding& binding) {
   Device& device = program_.accelerator()->device();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!binding.input(static_cast<int>(i)) || !reads_on_host(program_.inputs()[i])) continue;
+    if (binding.input(static_cast<int>(i)) != Home::device || !reads_on_host(i)) continue;
     Tensor copy = ops::allocate_tensor(inputs[i].dtype(), inputs[i].shape(), *memory_, "an input");
     const auto stream = device.make_stream();
     stream->follow_default();
     device.copy_to_host(copy.data(), inputs[i].data(), copy.bytes(), *stream);
     stream->synchronize();
     inputs[i] = std::move(copy);
-    binding.inputs[i] = false;
+    binding.inputs[i] = Home::host;
   }
 }
 
@@ -202,8 +203,8 @@ void Executor::bring_to_device(std::vector<Tensor>& results, std::vector<Tensor>
   }
 }
 
-// By anything but a transfer.
-bool Executor::reads_on_host(int slot) const {
+bool Executor::reads_on_host(std::size_t input) const {
+  const int slot = program_.inputs()[input];
   const auto reads = [slot](const Step& step) {
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
       const bool kernel_does =
@@ -240,29 +241,31 @@ std::vector<Tensor> Executor::with_sizes(const std::vector<Tensor>& inputs,
 void Executor::run_plan(const std::shared_ptr<CachedPlan>& cached,
                         const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                         const RunLimits& limits, const DeviceBinding& binding) {
-  prepare_outputs(cached->plan, outputs);
+  prepare_outputs(cached->plan, outputs, binding);
   Lease lease(*this, cached);
   lease.context().attach(inputs, outputs, binding);
   lease.context().run(limits);
   lease.context().collect(program_.outputs(), outputs);
 }
 
-Tensor Executor::allocate(std::size_t output, const PlannedSlot& slot) {
+Tensor Executor::allocate(std::size_t output, const PlannedSlot& slot, Home home) {
   const ir::Node* producer = program_.model().graph.outputs()[output]->producer();
+  Allocator& memory = home == Home::device ? program_.accelerator()->memory() : *memory_;
   const auto allocated = [&] {
-    return ops::allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
+    return ops::allocate_tensor(slot.dtype, slot.shape, memory, "output");
   };
   return producer != nullptr ? ir::at_node(*producer, allocated) : allocated();
 }
 
-void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs) {
+void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs,
+                               const DeviceBinding& binding) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const PlannedSlot& slot = plan.slots[static_cast<std::size_t>(program_.outputs()[i])];
     if (!plan.wanted[i] || slot.place == Place::dynamic || slot.dtype == Dtype::undefined) continue;
     if (outputs[i].defined())
       check_bound(i, outputs[i], slot.dtype, slot.shape);
     else
-      outputs[i] = allocate(i, slot);
+      outputs[i] = allocate(i, slot, binding.output(static_cast<int>(i)));
   }
 }
 

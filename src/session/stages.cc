@@ -43,7 +43,9 @@ class Progress {
   }
 
  private:
-  static constexpr std::size_t kAhead = 2;  // parts that may wait in front of a stage
+  // Parts that a stage may have begun and the next not ended: one at each, and one in between, so
+  // that neither waits for the other.
+  static constexpr std::size_t kAhead = 3;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::size_t> done_;
@@ -113,6 +115,32 @@ StagedExecutor::StagedExecutor(std::shared_ptr<const StagedProgram> program, Thr
     executors_.push_back(std::make_unique<runtime::Executor>(
         own, pool, lends ? own.accelerator()->host_memory().shared_from_this() : memory_));
   }
+  choose_homes();
+}
+
+// What accelerators alone read stays on the one that made it, and goes from there to the others.
+void StagedExecutor::choose_homes() {
+  const auto& stages = program_->stages();
+  homes_.assign(program_->num_values(), runtime::Home::host);
+  std::vector<const runtime::Accelerator*> makers(homes_.size());
+  for (const Stage& stage : stages) {
+    const runtime::Accelerator* own = stage.program->accelerator();
+    for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
+      const std::size_t index = stage.inputs[i];
+      if (makers[index] == nullptr) continue;
+      const auto& executor = *executors_[static_cast<std::size_t>(&stage - stages.data())];
+      if (own == nullptr || executor.reads_on_host(i))
+        homes_[index] = runtime::Home::pinned;
+      else
+        own->device().connect(makers[index]->device());
+    }
+    const std::size_t first_crossing = program_->inputs().size() + program_->outputs().size();
+    for (const std::size_t index : stage.outputs) {
+      if (own == nullptr || index < first_crossing) continue;
+      makers[index] = own;
+      homes_[index] = runtime::Home::device;
+    }
+  }
 }
 
 void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
@@ -123,7 +151,7 @@ void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>&
 
 void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                          const std::vector<bool>& wanted, const runtime::RunLimits& limits,
-                         const runtime::DeviceBinding& binding, Turn turn) const {
+                         runtime::DeviceBinding binding, Turn turn) const {
   if (executors_.size() == 1)
     return turn([&] { executors_[0]->run(inputs, outputs, wanted, limits, binding); });
   const std::vector<bool> needed = this->needed(wanted);
@@ -132,7 +160,7 @@ void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>&
   if (parts.size() > 1) return run_side_by_side(parts, run);
   for (std::size_t stage = 0; stage < executors_.size(); ++stage) run_stage(stage, parts[0], run);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (wanted[i]) outputs[i] = std::move(parts[0][inputs.size() + i]);
+    if (wanted[i]) outputs[i] = std::move(parts[0].tensors[inputs.size() + i]);
   }
 }
 
@@ -157,9 +185,9 @@ std::vector<bool> StagedExecutor::needed(const std::vector<bool>& wanted) const 
 
 StagedExecutor::Values StagedExecutor::values_of(std::vector<Tensor> inputs,
                                                  const std::vector<Tensor>& outputs) const {
-  Values values = std::move(inputs);
-  values.insert(values.end(), outputs.begin(), outputs.end());
-  values.resize(program_->num_values());
+  Values values{std::move(inputs), std::vector(homes_.size(), runtime::Home::host)};
+  values.tensors.insert(values.tensors.end(), outputs.begin(), outputs.end());
+  values.tensors.resize(homes_.size());
   return values;
 }
 
@@ -207,16 +235,26 @@ void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run
   std::vector<Tensor> inputs;
   std::vector<Tensor> outputs;
   std::vector<bool> wanted;
-  for (const std::size_t index : own.inputs) inputs.push_back(values[index]);
+  runtime::DeviceBinding binding;
+  binding.passing = true;
+  for (const std::size_t index : own.inputs) {
+    inputs.push_back(values.tensors[index]);
+    binding.inputs.push_back(values.homes[index]);
+  }
   for (const std::size_t index : own.outputs) {
-    outputs.push_back(values[index]);
+    outputs.push_back(values.tensors[index]);
+    binding.outputs.push_back(homes_[index]);
     wanted.push_back(run.needed[index]);
   }
   if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
-  run.turn([&] { executors_[stage]->run(inputs, outputs, wanted, run.limits); });
-  for (std::size_t i = 0; i < outputs.size(); ++i) values[own.outputs[i]] = std::move(outputs[i]);
+  if (own.program->accelerator() == nullptr) binding = {};
+  run.turn([&] { executors_[stage]->run(inputs, outputs, wanted, run.limits, binding); });
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    values.tensors[own.outputs[i]] = std::move(outputs[i]);
+    values.homes[own.outputs[i]] = binding.output(static_cast<int>(i));
+  }
   for (const std::size_t index : own.inputs)
-    if (last_stage_[index] == stage) values[index] = Tensor();
+    if (last_stage_[index] == stage) values.tensors[index] = Tensor();
 }
 
 // The calling thread has the last stage.

@@ -62,17 +62,21 @@ class StagedExecutor {
   // error of any stage reaches the caller, once all of them have ended what they were at.
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const runtime::RunLimits& limits,
-           const runtime::DeviceBinding& binding, Turn turn) const;
+           runtime::DeviceBinding binding, Turn turn) const;
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const runtime::RunLimits& limits) const;
 
   std::size_t num_plans() const;  // of the stage that has the most
 
  private:
-  // One part of a batch on its way: the list of values that stages share.
-  using Values = std::vector<Tensor>;
+  // One part of a batch on its way: the values that stages share, and where they lie.
+  struct Values {
+    std::vector<Tensor> tensors;
+    std::vector<runtime::Home> homes;
+  };
   struct Run;
 
+  void choose_homes();
   std::vector<bool> needed(const std::vector<bool>& wanted) const;
   Values values_of(std::vector<Tensor> inputs, const std::vector<Tensor>& outputs) const;
   std::vector<Values> cut(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
@@ -86,6 +90,7 @@ class StagedExecutor {
   std::shared_ptr<Allocator> memory_;
   std::vector<std::unique_ptr<runtime::Executor>> executors_;
   std::vector<std::size_t> last_stage_;  // that reads each of the values
+  std::vector<runtime::Home> homes_;     // where a stage is to leave each of them
 };
 
 }  // namespace tercel
