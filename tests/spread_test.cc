@@ -103,6 +103,9 @@ TEST(Layers, AreCutByTheNamesOfNodes) {
     EXPECT_EQ(layers[i].activation_bytes, alive[i]) << names[i];
   }
   EXPECT_DOUBLE_EQ(layers[0].moved_bytes, 96 + 64);
+  using Bytes = std::vector<double>;
+  EXPECT_EQ(received_bytes(layers, Places{0, 0, 1, 1}, 3), (Bytes{0, 48, 0}));
+  EXPECT_EQ(received_bytes(layers, Places{0, 1, 1, 2}, 3), (Bytes{0, 48, 48}));
   EXPECT_EQ(layers_of(*model, 3, 1, Dtype::f16)[1].weight_bytes, 128U);
 }
 
@@ -126,6 +129,23 @@ TEST(Layers, ViewsAreWhatTheySee) {
   const auto layers = layers_of(*model, 1, 1);
   ASSERT_EQ(layers.size(), 1U);
   EXPECT_EQ(layers[0].activation_bytes, 3U * 32);
+}
+
+// A value that several layers of a device read comes once, and one of long before comes, too.
+TEST(Layers, ReceiveWhatEarlierDevicesMade) {
+  auto model = ir::parse_text(
+      "g (float[batch,4] x, float[4,4] A, float[4,4] B, float[4,4] C, float[4,4] D)"
+      " => (float[batch,4] y) {"
+      "  [\"net/layer/0/MatMul\"] a = MatMul(x, A) [\"net/layer/1/MatMul\"] b = MatMul(a, B)"
+      "  [\"net/layer/2/MatMul\"] c = MatMul(b, C) [\"net/layer/2/Add\"] d = Add(c, a)"
+      "  [\"net/layer/3/MatMul\"] e = MatMul(d, D) [\"net/layer/3/Add\"] y = Add(e, a) }");
+  make_weights(model->graph, 1);
+  const auto layers = layers_of(*model, 5, 1, Dtype::f16);
+  ASSERT_EQ(layers.size(), 4U);
+  using Bytes = std::vector<double>;
+  EXPECT_EQ(received_bytes(layers, Places{0, 1, 2, 2}, 3), (Bytes{0, 40, 80}));
+  EXPECT_EQ(received_bytes(layers, Places{0, 0, 0, 1}, 3), (Bytes{0, 80, 0}));
+  EXPECT_EQ(received_bytes(layers, Places{2, 2, 2, 2}, 3), (Bytes{0, 0, 0}));
 }
 
 std::filesystem::path checkpoint(const std::string& name) {
@@ -191,6 +211,17 @@ TEST_F(PlanModel, SpreadsOverDevicesThatNeedNotExist) {
   EXPECT_DOUBLE_EQ(plan.seconds,
                    plan.devices[0].seconds + plan.devices[1].seconds + plan.devices[2].seconds);
   EXPECT_DOUBLE_EQ(plan.seconds_between, plan.devices[2].seconds);
+  EXPECT_EQ(plan.devices[0].received_bytes, 0);
+  for (const std::size_t i : {1U, 2U}) {
+    constexpr double kHidden = 32 * 256 * 2;
+    EXPECT_GE(plan.devices[i].received_bytes, kHidden);
+    EXPECT_LE(plan.devices[i].received_bytes, 2 * kHidden);
+    double layers = 0;
+    for (const PlannedLayer& layer : plan.layers)
+      layers += layer.device == plan.devices[i].name ? layer.seconds : 0;
+    EXPECT_NEAR(plan.devices[i].seconds,
+                layers + plan.devices[i].received_bytes / plan.devices[i].link, 1e-12);
+  }
 }
 
 // Of many rows, each part is on one device while others are on the next.
