@@ -310,7 +310,7 @@ class StagesOnAccelerators : public Stages {
       devices.push_back({&own_[i].accelerator, rooms[i]});
     staged_.emplace(path_, std::move(devices));
   }
-  const CountingDevice& device(std::size_t index) const { return own_[index].device; }
+  const WorkDevice& device(std::size_t index) const { return own_[index].device; }
 
   // The third run finds all as the second left it.
   void expect_bits(const std::vector<Tensor>& inputs) {
@@ -346,6 +346,42 @@ TEST_F(StagesOnAccelerators, WhatTheyAloneReadStaysWithThem) {
     EXPECT_EQ(device(1).from_host, host[2]);
     EXPECT_EQ(device(1).to_host - host[3], bytes / 4);
   }
+}
+
+// The next part is queued before the one at work has ended, and both in the memory of one.
+TEST_F(StagesOnAccelerators, DoNotWaitForTheirDevice) {
+  make(kHalves, {20000, 30000});
+  const std::vector<Tensor> inputs{lookup_inputs(208)[0]};  // eight parts of one size
+  for (int run = 0; run < 1000 && device(0).ahead.most < 2; ++run) staged_->run(inputs);
+  EXPECT_EQ(device(0).ahead.most, 2);
+  expect_bits(inputs);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_GE(device(i).recordings, 1U);
+  for (int run = 0; run < 10; ++run) staged_->run(inputs);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_LE(device(i).recordings, 2U);
+}
+
+// Neither input nor output passes through the host, in recordings too, until they lie elsewhere.
+TEST_F(StagesOnAccelerators, WhatIsBoundOnTheDeviceIsReadAndWrittenThere) {
+  make(kHalves, {StageDevice::kAll});
+  ASSERT_EQ(staged_->stages(), 1U);
+  const auto at_once = [](FunctionRef<void()> work) { work(); };
+  runtime::DeviceBinding binding{{runtime::Home::device}, {runtime::Home::device}};
+  const Tensor given[] = {lookup_inputs(7)[0], lookup_inputs(7)[0]};
+  const Tensor taken[] = {Tensor(Dtype::f32, {7, 16}), Tensor(Dtype::f32, {7, 16})};
+  for (const unsigned place : {0U, 1U}) {
+    const std::vector<Tensor> inputs{given[place]};
+    const Tensor& bound = taken[place];
+    for (int run = 0; run < 5; ++run) {
+      std::vector<Tensor> outputs{bound};
+      std::fill(outputs[0].values<float>().begin(), outputs[0].values<float>().end(), 0.0F);
+      staged_->model.executor->run(inputs, outputs, {true}, {}, binding, at_once);
+      EXPECT_EQ(outputs[0].data(), bound.data());
+      expect_same_bits(outputs, whole_->run(inputs));
+    }
+    EXPECT_EQ(device(0).recordings, place + 1);
+  }
+  EXPECT_EQ(device(0).to_host, 0U);
+  EXPECT_EQ(device(0).direct, 10U * (7 * 64 + 7 * 16) * 4);
 }
 
 TEST_F(StagesOnAccelerators, TheCpuReadsWhatTheyCopiedToTheHost) {

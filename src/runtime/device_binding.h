@@ -7,6 +7,8 @@
 
 namespace tercel::runtime {
 
+class SharedQueue;
+
 enum class Home : uint8_t {
   host,    // the accelerator gets at it by way of memory of the run's
   pinned,  // memory of the host that the accelerator copies to by itself
@@ -17,9 +19,9 @@ enum class Home : uint8_t {
 struct DeviceBinding {
   std::vector<Home> inputs;   // by given input of the program; empty: all on the host
   std::vector<Home> outputs;  // by output of the graph; likewise
-  // What is not on the host lies elsewhere at each run, so that nothing that is recorded reads or
-  // writes it.
-  bool passing = false;
+  // The run follows others in this queue. What is not on the host is passing: it lies elsewhere at
+  // each run, so that nothing that is recorded reads or writes it. Null: the run has its own.
+  SharedQueue* queue = nullptr;
 
   Home input(int index) const { return at(inputs, index); }
   Home output(int index) const { return at(outputs, index); }

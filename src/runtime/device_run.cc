@@ -5,6 +5,7 @@
 
 #include "src/ir/place.h"
 #include "src/runtime/allocate.h"
+#include "src/runtime/shared_queue.h"
 
 namespace tercel::runtime {
 namespace {
@@ -24,7 +25,8 @@ int* fault_of(const Buffer& marks, std::size_t step) {
 
 DeviceRun::DeviceRun(Context& context) : context_(context), accelerator_(*context.accelerator_) {
   accelerator_.device().use();
-  stream_ = accelerator_.device().make_stream();
+  own_stream_ = accelerator_.device().make_stream();
+  end_ = accelerator_.device().make_event();
   const auto& steps = context.plan_.steps;
   const std::size_t bytes = (steps.size() + 1) * sizeof(int);
   marks_ = accelerator_.host_memory().allocate(bytes, "marks of a run");
@@ -69,7 +71,8 @@ void DeviceRun::note_bound_addresses() {
   const void* const anywhere = this;
   for (const PlannedStep& planned : context_.plan_.steps) {
     if (!is_direct(planned)) continue;
-    const void* address = context_.binding_->passing ? anywhere : caller_end(planned).data();
+    const void* address =
+        context_.binding_->queue != nullptr ? anywhere : caller_end(planned).data();
     if (bound_.size() <= count) bound_.push_back(nullptr);
     settled_ &= bound_[count] == address;
     bound_[count++] = address;
@@ -101,7 +104,7 @@ const Tensor& DeviceRun::caller_end(const PlannedStep& planned) const {
 // Queues what is passing in this direction; whether there is any.
 bool DeviceRun::pass(Transfer direction) {
   bool any = false;
-  if (!context_.binding_->passing) return any;
+  if (context_.binding_->queue == nullptr) return any;
   for (const PlannedStep& planned : context_.plan_.steps) {
     if (planned.step->transfer != direction || !is_direct(planned)) continue;
     ir::at_node(*planned.step->nodes.front(), [&] { transfer(planned); });
@@ -112,30 +115,19 @@ bool DeviceRun::pass(Transfer direction) {
 
 void DeviceRun::run(const RunLimits& limits) {
   accelerator_.device().use();
-  note_bound_addresses();
-  const DeviceBinding& binding = *context_.binding_;
-  if (binding.any_input() && !binding.passing) stream_->follow_default();
+  SharedQueue* const shared = context_.binding_->queue;
+  std::unique_lock<std::mutex> turn;
+  if (shared != nullptr) turn = std::unique_lock(shared->mutex());
+  stream_ = shared != nullptr ? &shared->stream() : own_stream_.get();
   try {
-    bool waiting = pass(Transfer::to_device);
-    for (Stretch& stretch : stretches_) {
-      limits.check();
-      if (waiting && stretch.waits) wait();
-      waiting = stretch.queued;
-      if (stretch.queued) {
-        run_queued(stretch, limits);
-        continue;
-      }
-      for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
-        const PlannedStep& planned = context_.plan_.steps[i];
-        limits.check();
-        ir::at_node(*planned.step->nodes.front(), [&] { context_.run_step(planned, limits); });
-      }
-    }
-    waiting |= pass(Transfer::to_host);
-    if (waiting) wait();
+    const bool waiting = queue_plan(limits);
+    end_->record(*stream_);
+    if (shared != nullptr) turn.unlock();
+    if (waiting) wait([&] { end_->synchronize(); });
   } catch (...) {
     // What is queued still reads and writes the arena.
     try {
+      if (shared != nullptr && !turn.owns_lock()) turn.lock();
       stream_->synchronize();
     } catch (const Error&) {  // the first error is the one to tell
     }
@@ -144,6 +136,30 @@ void DeviceRun::run(const RunLimits& limits) {
   }
   if (measures()) accelerator_.save_tuning();
   ++runs_;
+}
+
+// Whether there is something to wait for in the end.
+bool DeviceRun::queue_plan(const RunLimits& limits) {
+  note_bound_addresses();
+  const DeviceBinding& binding = *context_.binding_;
+  if (binding.any_input() && binding.queue == nullptr) stream_->follow_default();
+  bool waiting = pass(Transfer::to_device);
+  for (Stretch& stretch : stretches_) {
+    limits.check();
+    if (waiting && stretch.waits) wait([&] { stream_->synchronize(); });
+    waiting = stretch.queued;
+    if (stretch.queued) {
+      run_queued(stretch, limits);
+      continue;
+    }
+    for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
+      const PlannedStep& planned = context_.plan_.steps[i];
+      limits.check();
+      ir::at_node(*planned.step->nodes.front(), [&] { context_.run_step(planned, limits); });
+    }
+  }
+  waiting |= pass(Transfer::to_host);
+  return waiting;
 }
 
 void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
@@ -164,7 +180,7 @@ void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
 }
 
 Queue DeviceRun::queue(std::size_t index) const {
-  return {stream_.get(), fault_of(*marks_, index), measures()};
+  return {stream_, fault_of(*marks_, index), measures()};
 }
 
 // What the device copies must lie where it can reach it, at the same place at every run.
@@ -191,7 +207,7 @@ void DeviceRun::queue_step(std::size_t index, const RunLimits& limits) {
     accelerator_.device().mark(place, static_cast<uint32_t>(index + 1), *stream_);
   }
   if (planned.dynamic) return queue_dynamic(planned, index, limits);
-  if (context_.binding_->passing && is_direct(planned)) return;
+  if (context_.binding_->queue != nullptr && is_direct(planned)) return;
   if (planned.step->transfer != Transfer::none) return transfer(planned);
   context_.load(*planned.step);
   if (all_empty(context_.outputs_)) return;
@@ -264,9 +280,9 @@ void DeviceRun::queue_dynamic(const PlannedStep& planned, std::size_t index,
   stream_->synchronize();
 }
 
-void DeviceRun::wait() {
+void DeviceRun::wait(FunctionRef<void()> synchronize) {
   try {
-    stream_->synchronize();
+    synchronize();
   } catch (const Error& error) {
     const auto& steps = context_.plan_.steps;
     const auto begun = static_cast<std::size_t>(std::max(0, *fault_of(*marks_, steps.size())));

@@ -5,6 +5,7 @@
 
 #include "src/base/fail.h"
 #include "src/ir/place.h"
+#include "src/runtime/shared_queue.h"
 
 namespace tercel::runtime {
 namespace {
@@ -46,8 +47,8 @@ struct Executor::CachedPlan {
 // What a run borrows; it goes back whatever happens.
 class Executor::Lease {
  public:
-  Lease(Executor& executor, std::shared_ptr<CachedPlan> cached)
-      : executor_(executor), cached_(std::move(cached)) {
+  Lease(Executor& executor, std::shared_ptr<CachedPlan> cached, SharedQueue* queue)
+      : executor_(executor), cached_(std::move(cached)), queue_(queue) {
     {
       const std::lock_guard lock(executor_.mutex_);
       if (!cached_->idle.empty()) {
@@ -59,11 +60,12 @@ class Executor::Lease {
       context_ = std::make_unique<Context>(cached_->plan, executor_.pool_, *executor_.memory_,
                                            executor_.program_.accelerator());
     }
-    arena_ = executor_.lease_arena(cached_->plan, context_->arena());
+    arena_ = executor_.lease_arena(cached_->plan, context_->arena(), queue);
     context_->bind_arena(arena_.data(), arena_.device_data());
   }
   ~Lease() {
     context_->detach();
+    if (queue_ != nullptr) arena_.device.reset();
     executor_.return_arena(std::move(arena_));
     const std::lock_guard lock(executor_.mutex_);
     cached_->idle.push_back(std::move(context_));
@@ -76,6 +78,7 @@ class Executor::Lease {
  private:
   Executor& executor_;
   std::shared_ptr<CachedPlan> cached_;
+  SharedQueue* queue_;
   Arena arena_;
   std::unique_ptr<Context> context_;
 };
@@ -116,27 +119,36 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
   return made;
 }
 
-Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferred) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto fits = [&](const Arena& arena) { return arena.holds(plan); };
-    auto best = std::find_if(arenas_.begin(), arenas_.end(), [&](const Arena& arena) {
-      return arena.data() == preferred && fits(arena);
-    });
-    if (best == arenas_.end()) best = std::find_if(arenas_.begin(), arenas_.end(), fits);
-    if (best != arenas_.end()) {
-      Arena arena = std::move(*best);
-      arenas_.erase(best);
-      return arena;
-    }
-    // None is large enough: the largest gives way, so that arenas grow instead of adding up.
-    if (!arenas_.empty()) arenas_.pop_back();
-  }
+Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferred,
+                                      SharedQueue* queue) {
+  Arena arena = find_idle(plan, preferred);
+  const char* what = plan.largest.c_str();
   const Accelerator* accelerator = program_.accelerator();
-  if (accelerator == nullptr)
-    return {memory_->allocate(plan.arena_bytes, plan.largest.c_str()), {}};
-  return {accelerator->host_memory().allocate(plan.arena_bytes, plan.largest.c_str()),
-          accelerator->memory().allocate(plan.device_bytes, plan.largest.c_str())};
+  Allocator& memory = accelerator != nullptr ? accelerator->host_memory() : *memory_;
+  if (arena.host == nullptr) arena.host = memory.allocate(plan.arena_bytes, what);
+  if (queue != nullptr)
+    arena.device = queue->arena(plan.device_bytes, what);
+  else if (accelerator != nullptr && arena.device == nullptr)
+    arena.device = accelerator->memory().allocate(plan.device_bytes, what);
+  return arena;
+}
+
+Executor::Arena Executor::find_idle(const Plan& plan, const std::byte* preferred) {
+  const std::lock_guard lock(mutex_);
+  const auto fits = [&](const Arena& arena) { return arena.holds(plan); };
+  auto best = std::find_if(arenas_.begin(), arenas_.end(), [&](const Arena& arena) {
+    return arena.data() == preferred && fits(arena);
+  });
+  if (best == arenas_.end()) best = std::find_if(arenas_.begin(), arenas_.end(), fits);
+  Arena found;
+  if (best != arenas_.end()) {
+    found = std::move(*best);
+    arenas_.erase(best);
+  } else if (!arenas_.empty()) {
+    // None is large enough: the largest gives way, so that arenas grow instead of adding up.
+    arenas_.pop_back();
+  }
+  return found;
 }
 
 void Executor::return_arena(Arena arena) {
@@ -242,7 +254,7 @@ void Executor::run_plan(const std::shared_ptr<CachedPlan>& cached,
                         const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                         const RunLimits& limits, const DeviceBinding& binding) {
   prepare_outputs(cached->plan, outputs, binding);
-  Lease lease(*this, cached);
+  Lease lease(*this, cached, binding.queue);
   lease.context().attach(inputs, outputs, binding);
   lease.context().run(limits);
   lease.context().collect(program_.outputs(), outputs);

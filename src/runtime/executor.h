@@ -61,7 +61,8 @@ class Executor {
              (device == nullptr || device->size() >= plan.device_bytes);
     }
   };
-  Arena lease_arena(const Plan& plan, const std::byte* preferred);
+  Arena lease_arena(const Plan& plan, const std::byte* preferred, SharedQueue* queue);
+  Arena find_idle(const Plan& plan, const std::byte* preferred);
   void return_arena(Arena arena);
 
   const Program& program_;

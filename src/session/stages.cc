@@ -12,24 +12,31 @@
 namespace tercel {
 namespace {
 
-// Which part each stage is at, and the first error.
+// Which parts each stage is at, and the first error.
 class Progress {
  public:
-  explicit Progress(std::size_t stages) : done_(stages, 0) {}
+  Progress(std::size_t stages, std::size_t parts)
+      : stages_(stages, {std::vector<bool>(parts), 0, 0}) {}
 
-  // Waits until the stage may begin with the part. False when another one has failed.
-  bool begin(std::size_t stage, std::size_t part) {
+  // The next part of the stage, once it may begin. Nothing when there is none, or when another
+  // stage has failed.
+  std::optional<std::size_t> begin(std::size_t stage) {
     std::unique_lock lock(mutex_);
+    State& own = stages_[stage];
+    if (own.begun == own.ended.size()) return {};
+    const std::size_t part = own.begun++;
     changed_.wait(lock, [&] {
-      const bool is_there = stage == 0 || done_[stage - 1] > part;
-      const bool has_room = stage + 1 == done_.size() || part < done_[stage + 1] + kAhead;
+      const bool is_there = stage == 0 || stages_[stage - 1].ended[part];
+      const bool has_room =
+          stage + 1 == stages_.size() || part < stages_[stage + 1].num_ended + kAhead;
       return error_ != nullptr || (is_there && has_room);
     });
-    return error_ == nullptr;
+    return error_ == nullptr ? std::optional(part) : std::nullopt;
   }
-  void end(std::size_t stage) {
+  void end(std::size_t stage, std::size_t part) {
     const std::lock_guard lock(mutex_);
-    ++done_[stage];
+    stages_[stage].ended[part] = true;
+    ++stages_[stage].num_ended;
     changed_.notify_all();
   }
   void fail(std::exception_ptr error) {
@@ -43,12 +50,16 @@ class Progress {
   }
 
  private:
-  // Parts that a stage may have begun and the next not ended: one at each, and one in between, so
-  // that neither waits for the other.
-  static constexpr std::size_t kAhead = 3;
+  struct State {
+    std::vector<bool> ended;  // by part
+    std::size_t num_ended = 0;
+    std::size_t begun = 0;
+  };
+  // Parts that a stage may have begun and the next not ended: two at each.
+  static constexpr std::size_t kAhead = 4;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::size_t> done_;
+  std::vector<State> stages_;
   std::exception_ptr error_;
 };
 
@@ -110,6 +121,9 @@ StagedExecutor::StagedExecutor(std::shared_ptr<const StagedProgram> program, Thr
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const runtime::Program& own = *stages[i].program;
     for (const std::size_t input : stages[i].inputs) last_stage_[input] = i;
+    const bool queues = own.accelerator() != nullptr && stages.size() > 1;
+    queues_.push_back(queues ? std::make_unique<runtime::SharedQueue>(*own.accelerator())
+                             : nullptr);
     // Memory of what goes on to later stages is kept there, for the next parts.
     const bool lends = own.accelerator() != nullptr && i + 1 < stages.size();
     executors_.push_back(std::make_unique<runtime::Executor>(
@@ -236,7 +250,7 @@ void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run
   std::vector<Tensor> outputs;
   std::vector<bool> wanted;
   runtime::DeviceBinding binding;
-  binding.passing = true;
+  binding.queue = queues_[stage].get();
   for (const std::size_t index : own.inputs) {
     inputs.push_back(values.tensors[index]);
     binding.inputs.push_back(values.homes[index]);
@@ -247,7 +261,7 @@ void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run
     wanted.push_back(run.needed[index]);
   }
   if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
-  if (own.program->accelerator() == nullptr) binding = {};
+  if (binding.queue == nullptr) binding = {};
   run.turn([&] { executors_[stage]->run(inputs, outputs, wanted, run.limits, binding); });
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     values.tensors[own.outputs[i]] = std::move(outputs[i]);
@@ -257,24 +271,28 @@ void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run
     if (last_stage_[index] == stage) values.tensors[index] = Tensor();
 }
 
-// The calling thread has the last stage.
+// Two threads a stage each take a part: one queues the next while the other waits for the device. A
+// stage of the CPU has one, and so have all beside it, which then wait for it and would only take
+// threads away. The calling thread is one of the last stage.
 void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run) const {
-  Progress progress(executors_.size());
+  Progress progress(executors_.size(), parts.size());
   const auto work = [&](std::size_t stage) {
     try {
-      for (std::size_t part = 0; part < parts.size() && progress.begin(stage, part); ++part) {
-        run_stage(stage, parts[part], run);
-        progress.end(stage);
+      while (const auto part = progress.begin(stage)) {
+        run_stage(stage, parts[*part], run);
+        progress.end(stage, *part);
       }
     } catch (...) {
       progress.fail(std::current_exception());
     }
   };
+  const bool on_cpu = std::find(queues_.begin(), queues_.end(), nullptr) != queues_.end();
+  const std::size_t threads = (on_cpu ? 1 : 2) * executors_.size();
   std::vector<std::jthread> others;
-  others.reserve(executors_.size());
+  others.reserve(threads);
   try {
-    for (std::size_t stage = 0; stage + 1 < executors_.size(); ++stage)
-      others.emplace_back(work, stage);
+    for (std::size_t i = 1; i < threads; ++i)
+      others.emplace_back(work, (i - 1) % executors_.size());
   } catch (const std::system_error& error) {
     progress.fail(std::make_exception_ptr(
         Error(Errc::out_of_memory,

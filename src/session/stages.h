@@ -10,6 +10,7 @@
 
 #include "src/base/function_ref.h"
 #include "src/runtime/executor.h"
+#include "src/runtime/shared_queue.h"
 #include "src/session/batch_rows.h"
 #include "src/session/cut_model.h"
 
@@ -88,6 +89,7 @@ class StagedExecutor {
 
   std::shared_ptr<const StagedProgram> program_;
   std::shared_ptr<Allocator> memory_;
+  std::vector<std::unique_ptr<runtime::SharedQueue>> queues_;  // of the stages; null: the CPU's
   std::vector<std::unique_ptr<runtime::Executor>> executors_;
   std::vector<std::size_t> last_stage_;  // that reads each of the values
   std::vector<runtime::Home> homes_;     // where a stage is to leave each of them
