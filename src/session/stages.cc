@@ -273,7 +273,7 @@ void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run
 
 // Two threads a stage each take a part: one queues the next while the other waits for the device. A
 // stage of the CPU has one, and so have all beside it, which then wait for it and would only take
-// threads away. The calling thread is one of the last stage.
+// threads away. The calling thread is one of the first stage.
 void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run) const {
   Progress progress(executors_.size(), parts.size());
   const auto work = [&](std::size_t stage) {
@@ -292,13 +292,13 @@ void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run
   others.reserve(threads);
   try {
     for (std::size_t i = 1; i < threads; ++i)
-      others.emplace_back(work, (i - 1) % executors_.size());
+      others.emplace_back(work, i % executors_.size());
   } catch (const std::system_error& error) {
     progress.fail(std::make_exception_ptr(
         Error(Errc::out_of_memory,
               fmt::format("a thread for a stage cannot be started: {}", error.what()))));
   }
-  work(executors_.size() - 1);
+  work(0);
   others.clear();
   progress.check();
 }
