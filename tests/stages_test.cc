@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <random>
 #include <set>
 #include <thread>
@@ -331,7 +332,7 @@ TEST_F(StagesOnAccelerators, WhatTheyAloneReadStaysWithThem) {
   make(kHalves, {20000, 30000});
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
   EXPECT_EQ(device(1).connected, &own_[0].device);
-  for (const int64_t rows : {5, 100}) {
+  for (const int64_t rows : {5, 3000}) {
     const std::vector<Tensor> inputs{lookup_inputs(rows)[0]};
     expect_bits(inputs);
     const std::size_t given = device(0).direct, taken = device(1).direct;
@@ -351,7 +352,7 @@ TEST_F(StagesOnAccelerators, WhatTheyAloneReadStaysWithThem) {
 // The next part is queued before the one at work has ended, and both in the memory of one.
 TEST_F(StagesOnAccelerators, DoNotWaitForTheirDevice) {
   make(kHalves, {20000, 30000});
-  const std::vector<Tensor> inputs{lookup_inputs(208)[0]};  // eight parts of one size
+  const std::vector<Tensor> inputs{lookup_inputs(8192)[0]};  // eight parts of one size
   for (int run = 0; run < 1000 && device(0).ahead.most < 2; ++run) staged_->run(inputs);
   EXPECT_EQ(device(0).ahead.most, 2);
   expect_bits(inputs);
@@ -387,7 +388,7 @@ TEST_F(StagesOnAccelerators, WhatIsBoundOnTheDeviceIsReadAndWrittenThere) {
 TEST_F(StagesOnAccelerators, TheCpuReadsWhatTheyCopiedToTheHost) {
   make(kHalves, {20000});
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
-  for (const int64_t rows : {5, 100}) {
+  for (const int64_t rows : {5, 3000}) {
     const std::vector<Tensor> inputs{lookup_inputs(rows)[0]};
     expect_bits(inputs);
     const std::size_t given = device(0).direct, to_host = device(0).to_host;
@@ -404,7 +405,7 @@ TEST_F(StagesOnAccelerators, HandOnWhatIsReadLater) {
   ASSERT_EQ(staged_->stages(), 3U) << staged_->model.placement;
   std::size_t held[2] = {};
   for (int round = 0; round < 3; ++round) {
-    for (const int64_t rows : {0, 1, 8, 9, 100}) {
+    for (const int64_t rows : {0, 1, 9, 3000}) {
       const auto inputs = lookup_inputs(rows);
       expect_bits(inputs);
       EXPECT_FALSE(staged_->run(inputs, {}, {false, true})[0].defined());
@@ -423,7 +424,7 @@ TEST_F(StagesOnAccelerators, HandOnWhatIsReadLater) {
 TEST_F(StagesOnAccelerators, HandOnEveryType) {
   make(kEveryType, {25000, 25000});
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
-  for (const int64_t rows : {3, 77}) {
+  for (const int64_t rows : {3, 3000}) {
     std::vector<Tensor> inputs{lookup_inputs(rows)[0]};
     for (float& element : inputs[0].values<float>()) element = std::round(element);
     expect_bits(inputs);
@@ -447,9 +448,9 @@ TEST_F(StagesOnAccelerators, HandOnSizesThatTheDataDecide) {
 
 TEST_F(StagesOnAccelerators, AnErrorStopsAllAndTheNextRunIsRight) {
   make(kLookup, {20000, 20000});
-  const auto inputs = lookup_inputs(100);
-  for (const std::size_t wrong : {0U, 31U, 99U}) {
-    auto others = lookup_inputs(100);
+  const auto inputs = lookup_inputs(5000);
+  for (const std::size_t wrong : {0U, 2000U, 4999U}) {
+    auto others = lookup_inputs(5000);
     others[1].values<int64_t>()[wrong] = 8;
     EXPECT_THROW(staged_->run(others), Error);
     expect_bits(inputs);
@@ -462,7 +463,7 @@ TEST_F(StagesOnAccelerators, ServeManyCallers) {
   for (int64_t caller = 0; caller < 4; ++caller) {
     callers.emplace_back([&, caller] {
       for (int64_t run = 0; run < 10; ++run) {
-        const auto inputs = lookup_inputs(1 + (caller * 37 + run * 11) % 90);
+        const auto inputs = lookup_inputs(1 + (caller * 370 + run * 1100) % 9000);
         expect_same_bits(staged_->run(inputs), whole_->run(inputs));
       }
     });
@@ -473,18 +474,29 @@ TEST_P(StagesOf, GiveTheBitsOfTheWholeOnAccelerators) {
   const auto path = source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints" / GetParam();
   const Compiled whole(path);
   std::set<std::size_t> counts;
-  for (std::size_t room = 1 << 10; room < (std::size_t{1} << 20); room += room / 4) {
+  for (std::size_t room = 1 << 10; room < (std::size_t{1} << 20); room += room / 3) {
     std::array<HostAccelerator, 2> own;
     const Compiled staged(path, {{&own[0].accelerator, room}, {&own[1].accelerator, room}});
     if (staged.stages() == 1) continue;
     counts.insert(staged.stages());
-    for (const int64_t batch : {1, 9, 61}) {
+    for (const int64_t batch : {1, 9, 400}) {
       const auto inputs = random_inputs(whole.model, batch, 1 + batch % 13, 7);
       SCOPED_TRACE(testing::Message() << batch << " rows, " << staged.model.placement);
       for (int run = 0; run < 2; ++run) expect_same_bits(staged.run(inputs), whole.run(inputs));
     }
   }
   EXPECT_GE(counts.size(), 1U);
+}
+
+TEST(Parts, AreFourAStageWhereThatIsEnoughForEach) {
+  constexpr double kAny = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(rows_of_part(256, 1, kAny), 256);
+  EXPECT_EQ(rows_of_part(256, 2, kAny), 32);
+  EXPECT_EQ(rows_of_part(20, 2, kAny), 8);
+  EXPECT_EQ(rows_of_part(256, 2, 128), 32);  // BERT of 128 tokens a row
+  EXPECT_EQ(rows_of_part(64, 2, 32), 32);
+  EXPECT_EQ(rows_of_part(64, 2, 1), 64);
+  EXPECT_EQ(rows_of_part(5, 2, 0), 8);
 }
 
 std::string reason_of(const std::string& text) {
