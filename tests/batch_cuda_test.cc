@@ -129,9 +129,8 @@ TEST_P(CudaSpread, AnswersAreTheCpus) {
 
 TEST_P(CudaSpread, AnswersOfTwoGpusAreTheCpus) {
   if (cuda_devices().devices.size() < 2) GTEST_SKIP() << "there are no two GPUs";
-  for (const auto& [dtype, tolerance] :
-       {std::pair{Dtype::f32, 2e-4}, {Dtype::f16, 2e-2}, {Dtype::bf16, 1e-1}})
-    EXPECT_TRUE(compare({"cuda:0", "cuda:1"}, dtype, tolerance).contains(2));
+  EXPECT_TRUE(compare({"cuda:0", "cuda:1"}, Dtype::f32, 2e-4).contains(2));
+  EXPECT_TRUE(compare({"cuda:0", "cuda:1"}, Dtype::f16, 2e-2).contains(2));
 }
 
 // Values of every type cross, what is held and what is free stay the same, and the answers are

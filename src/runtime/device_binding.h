@@ -11,7 +11,7 @@ class SharedQueue;
 
 enum class Home : uint8_t {
   host,    // the accelerator gets at it by way of memory of the run's
-  pinned,  // memory of the host that the accelerator copies to by itself
+  pinned,  // memory of the host that the accelerator copies to and from by itself
   // Its own memory; what is kept as it is may come from that of another accelerator.
   device,
 };
