@@ -3,12 +3,11 @@
 
 namespace tercel {
 
-// Two layers, and values of each type in between. Of whole numbers below 2048, so that no type
-// rounds them.
+// Two layers, and values of each type in between; an input is read by both. Of whole numbers below
+// 2048, so that no type rounds them.
 inline constexpr const char* kEveryType =
-    "g (float[batch,64] x, float[64,64] A, float[64,64] B) => (float[batch,64] y, int64[batch,64] "
-    "z)"
-    " <float zero = {0}> {"
+    "g (float[batch,64] x, float[64,64] A, float[64,64] B) => (float[batch,64] y,"
+    " int64[batch,64] z) <float zero = {0}> {"
     "  [\"net/layer/0/Sign\"] p = Sign(A) [\"net/layer/0/MatMul\"] a = MatMul(x, p)"
     "  [\"net/layer/0/Greater\"] positive = Greater(a, zero)"
     "  [\"net/layer/0/Cast1\"] half = Cast<to = 10>(a) [\"net/layer/0/Cast2\"] d = Cast<to = 11>(a)"
@@ -18,7 +17,7 @@ inline constexpr const char* kEveryType =
     "  [\"net/layer/1/Cast4\"] f4 = Cast<to = 1>(i) [\"net/layer/1/Sub1\"] s1 = Sub(f1, f2)"
     "  [\"net/layer/1/Sub2\"] s2 = Sub(f3, f4) [\"net/layer/1/Add1\"] s3 = Add(s1, s2)"
     "  [\"net/layer/1/Add2\"] s4 = Add(s3, a)"
-    "  [\"net/layer/1/Where\"] w = Where(positive, s4, zero)"
+    "  [\"net/layer/1/Where\"] w = Where(positive, s4, x)"
     "  [\"net/layer/1/MatMul\"] y = MatMul(w, q) }";
 
 }  // namespace tercel
