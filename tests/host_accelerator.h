@@ -213,7 +213,11 @@ inline const ops::KernelTable& queued_kernel_table() {
 inline const CudaLibrary& host_library() {
   static const CudaLibrary kLibrary{.version = version().data(),
                                     .interface = kCudaLibraryInterface,
-                                    .kernels = &queued_kernel_table()};
+                                    .open_devices = nullptr,
+                                    .kernels = &queued_kernel_table(),
+                                    .convert = nullptr,
+                                    .tuned = nullptr,
+                                    .take_tuned = nullptr};
   return kLibrary;
 }
 
