@@ -56,6 +56,8 @@ Json to_json(const ModelPlan& plan) {
                        {"measured", device.measured},
                        {"weight_bytes", device.weight_bytes},
                        {"activation_bytes", device.activation_bytes},
+                       {"received_bytes", device.received_bytes},
+                       {"link", device.link},
                        {"seconds", device.seconds},
                        {"fits", device.fits}});
   }
@@ -96,6 +98,10 @@ std::string plain_text(const ModelPlan& plan) {
         megabytes(device.usable), megabytes(device.memory), device.fits ? "" : ": does not fit",
         device.seconds * 1e3, device.bandwidth * 1e-9, device.peak * 1e-12,
         device.measured ? ", measured" : "");
+    if (device.received_bytes > 0) {
+      text += fmt::format("{:<8} {:.1f} MB come from the devices before it at {:.1f} GB/s\n", "",
+                          device.received_bytes * 1e-6, device.link * 1e-9);
+    }
   }
   text += fmt::format("all      {:.1f} MB of weights, {:.4f} ms", megabytes(plan.weight_bytes),
                       plan.seconds * 1e3);
@@ -103,7 +109,7 @@ std::string plain_text(const ModelPlan& plan) {
     text += fmt::format(" in {} parts, {:.4f} ms between batches that follow each other",
                         plan.parts, plan.seconds_between * 1e3);
   }
-  text += ", transfers not counted\n";
+  text += '\n';
   if (!plan.warning.empty()) text += "warning: " + plan.warning + "\n";
   return text;
 }

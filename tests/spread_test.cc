@@ -2,6 +2,7 @@
 
 #include "src/session/spread.h"
 
+#include <cmath>
 #include <filesystem>
 #include <unordered_set>
 
@@ -103,7 +104,13 @@ TEST(Layers, AreCutByTheNamesOfNodes) {
     EXPECT_EQ(layers[i].activation_bytes, alive[i]) << names[i];
   }
   EXPECT_DOUBLE_EQ(layers[0].moved_bytes, 96 + 64);
+  using Bytes = std::vector<double>;
+  EXPECT_EQ(received_bytes(layers, Places{0, 0, 1, 1}, 3), (Bytes{0, 48, 0}));
+  EXPECT_EQ(received_bytes(layers, Places{0, 1, 1, 2}, 3), (Bytes{0, 48, 48}));
   EXPECT_EQ(layers_of(*model, 3, 1, Dtype::f16)[1].weight_bytes, 128U);
+  EXPECT_DOUBLE_EQ(weight_uses(layers, Dtype::f32), 3);
+  EXPECT_DOUBLE_EQ(weight_uses(layers_of(*model, 3, 1, Dtype::f16), Dtype::f16), 3);
+  EXPECT_TRUE(std::isinf(weight_uses({}, Dtype::f32)));
 }
 
 // Weights in front of which something stands that is computed at load count as they are kept.
@@ -126,6 +133,23 @@ TEST(Layers, ViewsAreWhatTheySee) {
   const auto layers = layers_of(*model, 1, 1);
   ASSERT_EQ(layers.size(), 1U);
   EXPECT_EQ(layers[0].activation_bytes, 3U * 32);
+}
+
+// A value that several layers of a device read comes once, and one of long before comes, too.
+TEST(Layers, ReceiveWhatEarlierDevicesMade) {
+  auto model = ir::parse_text(
+      "g (float[batch,4] x, float[4,4] A, float[4,4] B, float[4,4] C, float[4,4] D)"
+      " => (float[batch,4] y) {"
+      "  [\"net/layer/0/MatMul\"] a = MatMul(x, A) [\"net/layer/1/MatMul\"] b = MatMul(a, B)"
+      "  [\"net/layer/2/MatMul\"] c = MatMul(b, C) [\"net/layer/2/Add\"] d = Add(c, a)"
+      "  [\"net/layer/3/MatMul\"] e = MatMul(d, D) [\"net/layer/3/Add\"] y = Add(e, a) }");
+  make_weights(model->graph, 1);
+  const auto layers = layers_of(*model, 5, 1, Dtype::f16);
+  ASSERT_EQ(layers.size(), 4U);
+  using Bytes = std::vector<double>;
+  EXPECT_EQ(received_bytes(layers, Places{0, 1, 2, 2}, 3), (Bytes{0, 40, 80}));
+  EXPECT_EQ(received_bytes(layers, Places{0, 0, 0, 1}, 3), (Bytes{0, 80, 0}));
+  EXPECT_EQ(received_bytes(layers, Places{2, 2, 2, 2}, 3), (Bytes{0, 0, 0}));
 }
 
 std::filesystem::path checkpoint(const std::string& name) {
@@ -191,6 +215,17 @@ TEST_F(PlanModel, SpreadsOverDevicesThatNeedNotExist) {
   EXPECT_DOUBLE_EQ(plan.seconds,
                    plan.devices[0].seconds + plan.devices[1].seconds + plan.devices[2].seconds);
   EXPECT_DOUBLE_EQ(plan.seconds_between, plan.devices[2].seconds);
+  EXPECT_EQ(plan.devices[0].received_bytes, 0);
+  for (const std::size_t i : {1U, 2U}) {
+    constexpr double kHidden = 32 * 256 * 2;
+    EXPECT_GE(plan.devices[i].received_bytes, kHidden);
+    EXPECT_LE(plan.devices[i].received_bytes, 2 * kHidden);
+    double layers = 0;
+    for (const PlannedLayer& layer : plan.layers)
+      layers += layer.device == plan.devices[i].name ? layer.seconds : 0;
+    EXPECT_NEAR(plan.devices[i].seconds,
+                layers + plan.devices[i].received_bytes / plan.devices[i].link, 1e-12);
+  }
 }
 
 // Of many rows, each part is on one device while others are on the next.
@@ -199,19 +234,23 @@ TEST_F(PlanModel, PredictsPartsThatOverlap) {
   options.devices = {"cuda:0", "cuda:1", "cpu"};
   options.dtype = Dtype::f16;
   options.sequence = 32;
-  options.batch = 128;
+  options.batch = 256;
   options.memory = {{"cuda:0", 10 << 20}, {"cuda:1", 10 << 20}, {"cpu", 1 << 30}};
   for (const char* name : {"cuda:0", "cuda:1", "cpu"})
     options.bandwidth[name] = options.peak[name] = 1e12;
   const ModelPlan plan = plan_model(folder_, options);
   EXPECT_EQ(plan.layers.back().device, "cuda:1");
-  EXPECT_EQ(plan.parts, 8);
+  EXPECT_EQ(plan.parts, 8);  // of 1024 tokens
   const double first = plan.devices[0].seconds, second = plan.devices[1].seconds;
   EXPECT_LT(plan.seconds, 0.8 * (first + second));
   EXPECT_GT(plan.seconds, std::max(first, second));
   EXPECT_LT(plan.seconds_between, plan.seconds);
   EXPECT_LT(first, 1.5 * second);
   EXPECT_LT(second, 1.5 * first);
+  options.batch = 64;
+  EXPECT_EQ(plan_model(folder_, options).parts, 2);
+  options.memory = {{"cuda:0", 6 << 20}, {"cuda:1", 4 << 20}, {"cpu", 1 << 30}};
+  EXPECT_EQ(plan_model(folder_, options).parts, 8);
 }
 
 TEST_F(PlanModel, SaysWhatDoesNotFit) {

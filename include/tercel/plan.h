@@ -39,7 +39,9 @@ struct PlannedDevice {
   bool measured = false;   // both of them; otherwise one is what was said or assumed
   std::size_t weight_bytes = 0;
   std::size_t activation_bytes = 0;  // at the sequence of the plan, of a part of its batch
-  double seconds = 0;                // predicted, of the batch in one piece
+  double received_bytes = 0;         // of the batch, from the devices before it
+  double link = 0;                   // bytes a second at which they come, measured or assumed
+  double seconds = 0;                // predicted, of the batch in one piece, with what it receives
   bool fits = true;
 };
 
@@ -56,7 +58,8 @@ struct ModelPlan {
   std::vector<PlannedDevice> devices;
   std::vector<PlannedLayer> layers;
   std::size_t weight_bytes = 0;
-  // Predicted, without transfers. A batch goes through the devices in parts, which overlap.
+  // Predicted, without what goes to the first device and what comes from the last. A batch goes
+  // through the devices in parts, which overlap.
   int64_t parts = 1;
   double seconds = 0;  // from a batch to its outputs
   double seconds_between =

@@ -22,7 +22,7 @@ class KernelTable;
 
 // Changes with every change of what the two halves share: of this header, memory.h,
 // src/ops/kernel.h and src/ir.
-inline constexpr int kCudaLibraryInterface = 4;
+inline constexpr int kCudaLibraryInterface = 5;
 
 // What the library answers. The first two members can be read whatever else has changed.
 struct CudaLibrary {

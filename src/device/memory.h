@@ -72,6 +72,16 @@ class Stream {
   std::size_t synchronizations_ = 0;
 };
 
+// A point of a stream that can be waited for, whatever is queued behind it. The CPU's has passed.
+class Event {
+ public:
+  virtual ~Event() = default;
+  // It is where the stream's queue ends now.
+  virtual void record(Stream& stream) { (void)stream; }
+  // Waits until the stream has passed it. Throws as Stream::synchronize().
+  virtual void synchronize() {}
+};
+
 // Work that was recorded once and can be queued again and again at the cost of one call. It keeps
 // the addresses that it was recorded with.
 class Recording {
@@ -98,16 +108,26 @@ class Device {
   virtual DeviceProperties properties() const = 0;
   // Bytes a second, read and written, of a large copy within the device's memory: it is made.
   virtual double measure_bandwidth() = 0;
+  // Bytes a second of a large copy from the other device into this one's memory: it is made. Of the
+  // CPU's memory, that of make_host_allocator(). 0 where there is none.
+  virtual double measure_transfer(Device& from) {
+    (void)from;
+    return 0;
+  }
   // Of the device's memory; `limit` in bytes, 0 for all that there is.
   virtual std::shared_ptr<Allocator> make_allocator(std::size_t limit) = 0;
   // Of host memory that the device copies to and from without the CPU's help.
   virtual std::shared_ptr<Allocator> make_host_allocator(std::size_t limit) = 0;
   virtual std::unique_ptr<Stream> make_stream() = 0;
+  virtual std::unique_ptr<Event> make_event() { return std::make_unique<Event>(); }
   // Copies are queued; the bytes on the host must stay until the stream has passed them.
   virtual void copy_from_host(void* device, const void* host, std::size_t bytes,
                               Stream& stream) = 0;
   virtual void copy_to_host(void* host, const void* device, std::size_t bytes, Stream& stream) = 0;
+  // Between memory of its own, of make_host_allocator() and of other devices of its kind.
   virtual void copy(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
+  // Copies between the two devices go straight from one to the other, where there is such a way.
+  virtual void connect(Device& other) { (void)other; }
   // What the calling thread queues goes to this device from here on.
   virtual void use() {}
   // Writes `value` to `place`, in memory of make_host_allocator(), when the stream gets there:

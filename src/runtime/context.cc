@@ -205,7 +205,7 @@ Tensor Context::view(const Step& step, Queue queue) {
 
 void Context::collect(const std::vector<int>& slots, std::vector<Tensor>& outputs) const {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (!plan_.wanted[i] || binding_->output(static_cast<int>(i))) continue;
+    if (!plan_.wanted[i] || binding_->output(static_cast<int>(i)) != Home::host) continue;
     const auto index = static_cast<std::size_t>(slots[i]);
     // Sequences and optional values have no element type, and are shared.
     const bool shared =

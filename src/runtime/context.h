@@ -29,7 +29,7 @@ class Context {
   void bind_arena(std::byte* arena, std::byte* device_arena);
   // One tensor a graph input and output, of the shapes that the plan has for them; outputs that are
   // dynamic or not wanted may be undefined.
-  // `binding`: which of them lie on the device; only transfers may read or write these.
+  // `binding`: where they lie; only transfers may read or write what is not on the host.
   void attach(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
               const DeviceBinding& binding);
   // Throws Errc::cancelled or Errc::deadline_exceeded between two steps, and what kernels throw.

@@ -5,6 +5,7 @@
 
 #include "src/ir/place.h"
 #include "src/runtime/allocate.h"
+#include "src/runtime/shared_queue.h"
 
 namespace tercel::runtime {
 namespace {
@@ -24,7 +25,8 @@ int* fault_of(const Buffer& marks, std::size_t step) {
 
 DeviceRun::DeviceRun(Context& context) : context_(context), accelerator_(*context.accelerator_) {
   accelerator_.device().use();
-  stream_ = accelerator_.device().make_stream();
+  own_stream_ = accelerator_.device().make_stream();
+  end_ = accelerator_.device().make_event();
   const auto& steps = context.plan_.steps;
   const std::size_t bytes = (steps.size() + 1) * sizeof(int);
   marks_ = accelerator_.host_memory().allocate(bytes, "marks of a run");
@@ -66,16 +68,14 @@ void DeviceRun::forget() {
 void DeviceRun::note_bound_addresses() {
   std::size_t count = 0;
   settled_ = true;
-  const auto note = [&](const Tensor& tensor) {
-    if (bound_.size() <= count) bound_.push_back(nullptr);
-    settled_ &= bound_[count] == tensor.data();
-    bound_[count++] = tensor.data();
-  };
+  const void* const anywhere = this;
   for (const PlannedStep& planned : context_.plan_.steps) {
-    if (is_bound_input(*planned.step))
-      note(context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])]);
-    else if (is_bound_output(planned))
-      note((*context_.bound_outputs_)[static_cast<std::size_t>(planned.output)]);
+    if (!is_direct(planned)) continue;
+    const void* address =
+        context_.binding_->queue != nullptr ? anywhere : caller_end(planned).data();
+    if (bound_.size() <= count) bound_.push_back(nullptr);
+    settled_ &= bound_[count] == address;
+    bound_[count++] = address;
   }
   settled_ &= bound_.size() == count;
   bound_.resize(count);
@@ -84,42 +84,50 @@ void DeviceRun::note_bound_addresses() {
   }
 }
 
-// A transfer of what lies on the device already.
-bool DeviceRun::is_bound_input(const Step& step) const {
-  if (step.transfer != Transfer::to_device) return false;
+// A transfer between memory of the caller's that the device reaches and its own.
+bool DeviceRun::is_direct(const PlannedStep& planned) const {
+  const Step& step = *planned.step;
+  if (planned.dynamic || step.transfer == Transfer::none) return false;
+  if (step.transfer == Transfer::to_host)
+    return context_.binding_->output(planned.output) != Home::host;
   const PlannedSlot& from = context_.plan_.slots[static_cast<std::size_t>(step.inputs[0])];
-  return from.place == Place::input && context_.binding_->input(from.index);
+  return from.place == Place::input && context_.binding_->input(from.index) != Home::host;
 }
 
-// A transfer of what is to stay on the device.
-bool DeviceRun::is_bound_output(const PlannedStep& planned) const {
-  return context_.binding_->output(planned.output);
+// Of a direct transfer.
+const Tensor& DeviceRun::caller_end(const PlannedStep& planned) const {
+  return planned.step->transfer == Transfer::to_device
+             ? context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])]
+             : (*context_.bound_outputs_)[static_cast<std::size_t>(planned.output)];
+}
+
+// Queues what is passing in this direction; whether there is any.
+bool DeviceRun::pass(Transfer direction) {
+  bool any = false;
+  if (context_.binding_->queue == nullptr) return any;
+  for (const PlannedStep& planned : context_.plan_.steps) {
+    if (planned.step->transfer != direction || !is_direct(planned)) continue;
+    ir::at_node(*planned.step->nodes.front(), [&] { transfer(planned); });
+    any = true;
+  }
+  return any;
 }
 
 void DeviceRun::run(const RunLimits& limits) {
   accelerator_.device().use();
-  note_bound_addresses();
-  if (context_.binding_->any_input()) stream_->follow_default();
-  bool waiting = false;
+  SharedQueue* const shared = context_.binding_->queue;
+  std::unique_lock<std::mutex> turn;
+  if (shared != nullptr) turn = std::unique_lock(shared->mutex());
+  stream_ = shared != nullptr ? &shared->stream() : own_stream_.get();
   try {
-    for (Stretch& stretch : stretches_) {
-      limits.check();
-      if (waiting && stretch.waits) wait();
-      waiting = stretch.queued;
-      if (stretch.queued) {
-        run_queued(stretch, limits);
-        continue;
-      }
-      for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
-        const PlannedStep& planned = context_.plan_.steps[i];
-        limits.check();
-        ir::at_node(*planned.step->nodes.front(), [&] { context_.run_step(planned, limits); });
-      }
-    }
-    if (waiting) wait();
+    const bool waiting = queue_plan(limits);
+    end_->record(*stream_);
+    if (shared != nullptr) turn.unlock();
+    if (waiting) wait([&] { end_->synchronize(); });
   } catch (...) {
     // What is queued still reads and writes the arena.
     try {
+      if (shared != nullptr && !turn.owns_lock()) turn.lock();
       stream_->synchronize();
     } catch (const Error&) {  // the first error is the one to tell
     }
@@ -128,6 +136,30 @@ void DeviceRun::run(const RunLimits& limits) {
   }
   if (measures()) accelerator_.save_tuning();
   ++runs_;
+}
+
+// Whether there is something to wait for in the end.
+bool DeviceRun::queue_plan(const RunLimits& limits) {
+  note_bound_addresses();
+  const DeviceBinding& binding = *context_.binding_;
+  if (binding.any_input() && binding.queue == nullptr) stream_->follow_default();
+  bool waiting = pass(Transfer::to_device);
+  for (Stretch& stretch : stretches_) {
+    limits.check();
+    if (waiting && stretch.waits) wait([&] { stream_->synchronize(); });
+    waiting = stretch.queued;
+    if (stretch.queued) {
+      run_queued(stretch, limits);
+      continue;
+    }
+    for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
+      const PlannedStep& planned = context_.plan_.steps[i];
+      limits.check();
+      ir::at_node(*planned.step->nodes.front(), [&] { context_.run_step(planned, limits); });
+    }
+  }
+  waiting |= pass(Transfer::to_host);
+  return waiting;
 }
 
 void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
@@ -148,7 +180,7 @@ void DeviceRun::run_queued(Stretch& stretch, const RunLimits& limits) {
 }
 
 Queue DeviceRun::queue(std::size_t index) const {
-  return {stream_.get(), fault_of(*marks_, index), measures()};
+  return {stream_, fault_of(*marks_, index), measures()};
 }
 
 // What the device copies must lie where it can reach it, at the same place at every run.
@@ -156,7 +188,7 @@ void DeviceRun::stage(const Stretch& stretch) {
   for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
     const PlannedStep& planned = context_.plan_.steps[i];
     if (planned.step->transfer != Transfer::to_device || planned.dynamic) continue;
-    if (is_bound_input(*planned.step)) continue;
+    if (is_direct(planned)) continue;
     const Tensor& from = context_.slots_[static_cast<std::size_t>(planned.step->inputs[0])];
     std::byte* to = context_.arena_ + planned.staging;
     const auto* bytes = static_cast<const std::byte*>(from.data());
@@ -175,6 +207,7 @@ void DeviceRun::queue_step(std::size_t index, const RunLimits& limits) {
     accelerator_.device().mark(place, static_cast<uint32_t>(index + 1), *stream_);
   }
   if (planned.dynamic) return queue_dynamic(planned, index, limits);
+  if (context_.binding_->queue != nullptr && is_direct(planned)) return;
   if (planned.step->transfer != Transfer::none) return transfer(planned);
   context_.load(*planned.step);
   if (all_empty(context_.outputs_)) return;
@@ -187,9 +220,10 @@ void DeviceRun::transfer(const PlannedStep& planned) {
   const Step& step = *planned.step;
   const Tensor& from = context_.slots_[static_cast<std::size_t>(step.inputs[0])];
   Tensor& to = context_.slots_[static_cast<std::size_t>(step.outputs[0])];
-  if (is_bound_input(step)) return copy_within(from, to);
-  if (is_bound_output(planned))
-    return copy_within(from, (*context_.bound_outputs_)[static_cast<std::size_t>(planned.output)]);
+  if (is_direct(planned)) {
+    const bool to_device = step.transfer == Transfer::to_device;
+    return copy_directly(from, to_device ? to : caller_end(planned));
+  }
   if (planned.joined && !context_.binding_->any_input()) {
     device.copy_from_host(to.data(), context_.arena_ + planned.staging, planned.joined_bytes,
                           *stream_);
@@ -211,7 +245,7 @@ void DeviceRun::transfer(const PlannedStep& planned) {
   }
 }
 
-void DeviceRun::copy_within(const Tensor& from, Tensor to) {
+void DeviceRun::copy_directly(const Tensor& from, Tensor to) {
   if (from.size() == 0) return;
   if (from.dtype() == to.dtype())
     accelerator_.device().copy(to.data(), from.data(), to.bytes(), *stream_);
@@ -246,9 +280,9 @@ void DeviceRun::queue_dynamic(const PlannedStep& planned, std::size_t index,
   stream_->synchronize();
 }
 
-void DeviceRun::wait() {
+void DeviceRun::wait(FunctionRef<void()> synchronize) {
   try {
-    stream_->synchronize();
+    synchronize();
   } catch (const Error& error) {
     const auto& steps = context_.plan_.steps;
     const auto begun = static_cast<std::size_t>(std::max(0, *fault_of(*marks_, steps.size())));

@@ -2,13 +2,16 @@
 // The way through a plan with an accelerator: steps of the device are put in a queue, steps of the
 // CPU wait for it. The first run of a context queues step by step; in the second, kernels measure
 // which of their ways is fastest; the third records what can be recorded; later ones replay the
-// recordings, one call for each stretch of steps between two of the CPU. One wait ends the run.
-// Inputs and outputs that the caller has bound on the device are read and written there, in the
-// recordings too: these are made anew when a run finds others, once they come twice.
+// recordings, one call for each stretch of steps between two of the CPU. One wait ends the run; in
+// a queue that is shared, the next one may be queued by then. Inputs and outputs that the caller
+// has where the device reaches them are read and written there, in the recordings too: these are
+// made anew when a run finds others, once they come twice. What is passing is in no recording: it
+// is copied before the first stretch and behind the last.
 
 #include <memory>
 #include <vector>
 
+#include "src/base/function_ref.h"
 #include "src/runtime/context.h"
 
 namespace tercel::runtime {
@@ -36,21 +39,25 @@ class DeviceRun {
   bool reads_on_host(const PlannedStep& planned) const;
   bool measures() const;  // this run does
   void note_bound_addresses();
-  bool is_bound_input(const Step& step) const;
-  bool is_bound_output(const PlannedStep& planned) const;
+  bool is_direct(const PlannedStep& planned) const;
+  const Tensor& caller_end(const PlannedStep& planned) const;
+  bool pass(Transfer direction);
+  bool queue_plan(const RunLimits& limits);
   void run_queued(Stretch& stretch, const RunLimits& limits);
   void stage(const Stretch& stretch);
   Queue queue(std::size_t index) const;
   void queue_step(std::size_t index, const RunLimits& limits);
   void queue_dynamic(const PlannedStep& planned, std::size_t index, const RunLimits& limits);
   void transfer(const PlannedStep& planned);
-  void copy_within(const Tensor& from, Tensor to);
-  void wait();
+  void copy_directly(const Tensor& from, Tensor to);
+  void wait(FunctionRef<void()> synchronize);
   void check_faults() const;
 
   Context& context_;
   Accelerator& accelerator_;
-  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Stream> own_stream_;
+  Stream* stream_ = nullptr;  // of this run
+  std::unique_ptr<Event> end_;
   std::shared_ptr<Buffer> marks_;  // one a step, and how far the queue has come
   std::vector<Stretch> stretches_;
   int runs_ = 0;                    // with this arena

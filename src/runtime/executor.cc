@@ -5,6 +5,7 @@
 
 #include "src/base/fail.h"
 #include "src/ir/place.h"
+#include "src/runtime/shared_queue.h"
 
 namespace tercel::runtime {
 namespace {
@@ -46,8 +47,8 @@ struct Executor::CachedPlan {
 // What a run borrows; it goes back whatever happens.
 class Executor::Lease {
  public:
-  Lease(Executor& executor, std::shared_ptr<CachedPlan> cached)
-      : executor_(executor), cached_(std::move(cached)) {
+  Lease(Executor& executor, std::shared_ptr<CachedPlan> cached, SharedQueue* queue)
+      : executor_(executor), cached_(std::move(cached)), queue_(queue) {
     {
       const std::lock_guard lock(executor_.mutex_);
       if (!cached_->idle.empty()) {
@@ -59,11 +60,12 @@ class Executor::Lease {
       context_ = std::make_unique<Context>(cached_->plan, executor_.pool_, *executor_.memory_,
                                            executor_.program_.accelerator());
     }
-    arena_ = executor_.lease_arena(cached_->plan, context_->arena());
+    arena_ = executor_.lease_arena(cached_->plan, context_->arena(), queue);
     context_->bind_arena(arena_.data(), arena_.device_data());
   }
   ~Lease() {
     context_->detach();
+    if (queue_ != nullptr) arena_.device.reset();
     executor_.return_arena(std::move(arena_));
     const std::lock_guard lock(executor_.mutex_);
     cached_->idle.push_back(std::move(context_));
@@ -76,6 +78,7 @@ class Executor::Lease {
  private:
   Executor& executor_;
   std::shared_ptr<CachedPlan> cached_;
+  SharedQueue* queue_;
   Arena arena_;
   std::unique_ptr<Context> context_;
 };
@@ -116,27 +119,36 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
   return made;
 }
 
-Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferred) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto fits = [&](const Arena& arena) { return arena.holds(plan); };
-    auto best = std::find_if(arenas_.begin(), arenas_.end(), [&](const Arena& arena) {
-      return arena.data() == preferred && fits(arena);
-    });
-    if (best == arenas_.end()) best = std::find_if(arenas_.begin(), arenas_.end(), fits);
-    if (best != arenas_.end()) {
-      Arena arena = std::move(*best);
-      arenas_.erase(best);
-      return arena;
-    }
-    // None is large enough: the largest gives way, so that arenas grow instead of adding up.
-    if (!arenas_.empty()) arenas_.pop_back();
-  }
+Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferred,
+                                      SharedQueue* queue) {
+  Arena arena = find_idle(plan, preferred);
+  const char* what = plan.largest.c_str();
   const Accelerator* accelerator = program_.accelerator();
-  if (accelerator == nullptr)
-    return {memory_->allocate(plan.arena_bytes, plan.largest.c_str()), {}};
-  return {accelerator->host_memory().allocate(plan.arena_bytes, plan.largest.c_str()),
-          accelerator->memory().allocate(plan.device_bytes, plan.largest.c_str())};
+  Allocator& memory = accelerator != nullptr ? accelerator->host_memory() : *memory_;
+  if (arena.host == nullptr) arena.host = memory.allocate(plan.arena_bytes, what);
+  if (queue != nullptr)
+    arena.device = queue->arena(plan.device_bytes, what);
+  else if (accelerator != nullptr && arena.device == nullptr)
+    arena.device = accelerator->memory().allocate(plan.device_bytes, what);
+  return arena;
+}
+
+Executor::Arena Executor::find_idle(const Plan& plan, const std::byte* preferred) {
+  const std::lock_guard lock(mutex_);
+  const auto fits = [&](const Arena& arena) { return arena.holds(plan); };
+  auto best = std::find_if(arenas_.begin(), arenas_.end(), [&](const Arena& arena) {
+    return arena.data() == preferred && fits(arena);
+  });
+  if (best == arenas_.end()) best = std::find_if(arenas_.begin(), arenas_.end(), fits);
+  Arena found;
+  if (best != arenas_.end()) {
+    found = std::move(*best);
+    arenas_.erase(best);
+  } else if (!arenas_.empty()) {
+    // None is large enough: the largest gives way, so that arenas grow instead of adding up.
+    arenas_.pop_back();
+  }
+  return found;
 }
 
 void Executor::return_arena(Arena arena) {
@@ -156,7 +168,7 @@ void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
 
 void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
                    const std::vector<bool>& wanted, const RunLimits& limits,
-                   DeviceBinding binding) {
+                   DeviceBinding& binding) {
   if (!binding.any()) return run(inputs, outputs, wanted, limits);
   program_.accelerator()->device().use();
   bring_to_host(inputs, binding);
@@ -164,9 +176,10 @@ void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
   const auto cached = find_plan(inputs, wanted);
   std::vector<Tensor> results = outputs;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (!binding.output(static_cast<int>(i)) || is_transferred(cached->plan, i)) continue;
-    results[i] = Tensor();
-    binding.outputs[i] = false;
+    const Home home = binding.output(static_cast<int>(i));
+    if (home == Home::host || is_transferred(cached->plan, i)) continue;
+    if (home == Home::device) results[i] = Tensor();
+    binding.outputs[i] = Home::host;
   }
   run_plan(cached, inputs, results, limits, binding);
   bring_to_device(results, outputs);
@@ -176,14 +189,14 @@ void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
 void Executor::bring_to_host(std::vector<Tensor>& inputs, DeviceBinding& binding) {
   Device& device = program_.accelerator()->device();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!binding.input(static_cast<int>(i)) || !reads_on_host(program_.inputs()[i])) continue;
+    if (binding.input(static_cast<int>(i)) != Home::device || !reads_on_host(i)) continue;
     Tensor copy = ops::allocate_tensor(inputs[i].dtype(), inputs[i].shape(), *memory_, "an input");
     const auto stream = device.make_stream();
     stream->follow_default();
     device.copy_to_host(copy.data(), inputs[i].data(), copy.bytes(), *stream);
     stream->synchronize();
     inputs[i] = std::move(copy);
-    binding.inputs[i] = false;
+    binding.inputs[i] = Home::host;
   }
 }
 
@@ -202,8 +215,8 @@ void Executor::bring_to_device(std::vector<Tensor>& results, std::vector<Tensor>
   }
 }
 
-// By anything but a transfer.
-bool Executor::reads_on_host(int slot) const {
+bool Executor::reads_on_host(std::size_t input) const {
+  const int slot = program_.inputs()[input];
   const auto reads = [slot](const Step& step) {
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
       const bool kernel_does =
@@ -240,29 +253,31 @@ std::vector<Tensor> Executor::with_sizes(const std::vector<Tensor>& inputs,
 void Executor::run_plan(const std::shared_ptr<CachedPlan>& cached,
                         const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                         const RunLimits& limits, const DeviceBinding& binding) {
-  prepare_outputs(cached->plan, outputs);
-  Lease lease(*this, cached);
+  prepare_outputs(cached->plan, outputs, binding);
+  Lease lease(*this, cached, binding.queue);
   lease.context().attach(inputs, outputs, binding);
   lease.context().run(limits);
   lease.context().collect(program_.outputs(), outputs);
 }
 
-Tensor Executor::allocate(std::size_t output, const PlannedSlot& slot) {
+Tensor Executor::allocate(std::size_t output, const PlannedSlot& slot, Home home) {
   const ir::Node* producer = program_.model().graph.outputs()[output]->producer();
+  Allocator& memory = home == Home::device ? program_.accelerator()->memory() : *memory_;
   const auto allocated = [&] {
-    return ops::allocate_tensor(slot.dtype, slot.shape, *memory_, "output");
+    return ops::allocate_tensor(slot.dtype, slot.shape, memory, "output");
   };
   return producer != nullptr ? ir::at_node(*producer, allocated) : allocated();
 }
 
-void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs) {
+void Executor::prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs,
+                               const DeviceBinding& binding) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const PlannedSlot& slot = plan.slots[static_cast<std::size_t>(program_.outputs()[i])];
     if (!plan.wanted[i] || slot.place == Place::dynamic || slot.dtype == Dtype::undefined) continue;
     if (outputs[i].defined())
       check_bound(i, outputs[i], slot.dtype, slot.shape);
     else
-      outputs[i] = allocate(i, slot);
+      outputs[i] = allocate(i, slot, binding.output(static_cast<int>(i)));
   }
 }
 

@@ -22,12 +22,14 @@ class Executor {
   // not `wanted` is left alone.
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const RunLimits& limits);
-  // Likewise, with inputs and outputs that lie in the accelerator's memory. What the CPU reads or
-  // makes of them is copied.
+  // Likewise, with inputs and outputs where the accelerator reaches them. What the CPU reads or
+  // makes of them is copied; where outputs that were not defined then lie, `binding` says.
   void run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
-           const std::vector<bool>& wanted, const RunLimits& limits, DeviceBinding binding);
+           const std::vector<bool>& wanted, const RunLimits& limits, DeviceBinding& binding);
 
   std::size_t num_plans() const;
+  // Whether anything but a transfer to the accelerator reads this given input of the program.
+  bool reads_on_host(std::size_t input) const;
 
  private:
   struct CachedPlan;
@@ -38,15 +40,15 @@ class Executor {
   void run_plan(const std::shared_ptr<CachedPlan>& cached, const std::vector<Tensor>& inputs,
                 std::vector<Tensor>& outputs, const RunLimits& limits,
                 const DeviceBinding& binding);
-  bool reads_on_host(int slot) const;
   void bring_to_host(std::vector<Tensor>& inputs, DeviceBinding& binding);
   void bring_to_device(std::vector<Tensor>& results, std::vector<Tensor>& outputs);
   void check_bound(std::size_t output, const Tensor& bound, Dtype dtype, const Shape& shape) const;
 
   std::shared_ptr<CachedPlan> find_plan(const std::vector<Tensor>& inputs,
                                         const std::vector<bool>& wanted);
-  Tensor allocate(std::size_t output, const PlannedSlot& slot);
-  void prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs);
+  Tensor allocate(std::size_t output, const PlannedSlot& slot, Home home);
+  void prepare_outputs(const Plan& plan, std::vector<Tensor>& outputs,
+                       const DeviceBinding& binding);
   // The memory of a run's intermediate values; `preferred` when it is free and large enough, since
   // a context keeps what it recorded for its last arena.
   struct Arena {
@@ -59,7 +61,8 @@ class Executor {
              (device == nullptr || device->size() >= plan.device_bytes);
     }
   };
-  Arena lease_arena(const Plan& plan, const std::byte* preferred);
+  Arena lease_arena(const Plan& plan, const std::byte* preferred, SharedQueue* queue);
+  Arena find_idle(const Plan& plan, const std::byte* preferred);
   void return_arena(Arena arena);
 
   const Program& program_;

@@ -47,7 +47,7 @@ void Places::place_inputs_side_by_side() {
   std::vector<int> slots;
   for (PlannedStep& planned : plan_.steps) {
     const Step& step = *planned.step;
-    if (step.transfer != Transfer::to_device || slot(step.inputs[0]).place != Place::input) break;
+    if (!is_of_input(step)) break;
     const bool same = slot(step.inputs[0]).dtype == slot(step.outputs[0]).dtype;
     if (!same || is_dynamic(step)) continue;
     transfers.push_back(&planned);
@@ -156,9 +156,15 @@ void Places::place_outputs(const Step& step, int at) {
       note_largest(step, bytes);
     }
     blocks_[static_cast<std::size_t>(storage)].last = at;
+    if (is_of_input(step)) blocks_[static_cast<std::size_t>(storage)].first = 0;
     target.place = Place::arena;
     store(output, storage);
   }
+}
+
+// What is passing is copied before all else.
+bool Places::is_of_input(const Step& step) const {
+  return step.transfer == Transfer::to_device && slot(step.inputs[0]).place == Place::input;
 }
 
 // In one block, at even distances where their sizes agree.
@@ -272,7 +278,17 @@ void Places::lay_out() {
     planned->staging += inner[static_cast<std::size_t>(block)].offset;
 }
 
+// By a step of the plan.
+bool Places::is_read(int index) const {
+  return std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const PlannedStep& planned) {
+    const auto& inputs = planned.step->inputs;
+    return std::find(inputs.begin(), inputs.end(), index) != inputs.end();
+  });
+}
+
+// What is passing is copied behind all else.
 void Places::find_transferred_outputs() {
+  const int end = static_cast<int>(plan_.steps.size());
   for (PlannedStep& planned : plan_.steps) {
     if (planned.step->transfer != Transfer::to_host || planned.dynamic) continue;
     const int filled = planned.step->outputs[0];
@@ -281,8 +297,10 @@ void Places::find_transferred_outputs() {
     const bool once =
         found != outputs.end() && std::find(found + 1, outputs.end(), filled) == outputs.end();
     const auto index = found - outputs.begin();
-    if (once && plan_.wanted[static_cast<std::size_t>(index)] && last_read_[at_slot(filled)] < 0)
-      planned.output = static_cast<int>(index);
+    if (!once || !plan_.wanted[static_cast<std::size_t>(index)] || is_read(filled)) continue;
+    planned.output = static_cast<int>(index);
+    const int from = planned.step->inputs[0];
+    if (storage_[at_slot(from)] >= 0) blocks_[at_block(from)].last = end;
   }
 }
 

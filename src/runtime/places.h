@@ -21,6 +21,8 @@ class Places {
   void place_inputs_side_by_side();
   void place_step(PlannedStep& planned, const Step& step, int at);
   bool is_dynamic(const Step& step) const;
+  bool is_of_input(const Step& step) const;
+  bool is_read(int slot) const;
   void place_view(const Step& step);
   void place_outputs(const Step& step, int at);
   void place_side_by_side(const std::vector<int>& slots, int at);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "src/ops/op_def.h"
 
@@ -11,14 +12,11 @@ namespace {
 
 class Cutter {
  public:
-  Cutter(const ir::Model& model, const ops::Facts& facts, const StageOfNode& stages)
-      : model_(model), graph_(model.graph), facts_(facts) {
-    std::size_t count = 1;
-    for (const auto& [node, stage] : stages) {
+  Cutter(const ir::Model& model, const ops::Facts& facts, const StageOfNode& stages,
+         std::span<const Dtype> kept)
+      : model_(model), graph_(model.graph), facts_(facts), kept_(kept), parts_(kept.size()) {
+    for (const auto& [node, stage] : stages)
       if (!only_says_shapes(*node)) owner_.emplace(node, stage);
-      count = std::max(count, stage + 1);
-    }
-    parts_.resize(count);
   }
 
   std::vector<StageModel> cut() {
@@ -116,22 +114,48 @@ class Cutter {
       } else if (value->producer() == nullptr) {
         map[value] = graph.add_initializer(value->name(), value->initializer());
       } else if (owner && *owner != stage) {
-        const ir::Type* type = facts_.type(value);
-        add_input(value, type != nullptr ? *type : value->type, crossing_.at(value));
+        ir::Type type = type_of(value);
+        const Dtype own = std::exchange(type.dtype, travels_as(value, *owner));
+        add_input(value, type, crossing_.at(value));
+        if (type.dtype != own) map[value] = add_cast(graph, map[value], own);
       }
     }
     for (auto node = part.nodes.rbegin(); node != part.nodes.rend(); ++node)
       graph.add_copy(**node, map);
     for (const auto& [value, index] : part.gives) {
-      graph.add_output(map.at(value));
+      const bool crosses = crossing_.contains(value) && crossing_.at(value) == index;
+      const Dtype travels = crosses ? travels_as(value, stage) : type_of(value).dtype;
+      const bool casts = travels != type_of(value).dtype;
+      graph.add_output(casts ? add_cast(graph, map.at(value), travels) : map.at(value));
       built.outputs.push_back(index);
     }
     return built;
   }
 
+  ir::Type type_of(const ir::Value* value) const {
+    const ir::Type* type = facts_.type(value);
+    return type != nullptr ? *type : value->type;
+  }
+
+  Dtype travels_as(const ir::Value* value, std::size_t from) const {
+    const ir::Type type = type_of(value);
+    const bool held = type.kind == ir::Type::Kind::tensor && type.dtype == Dtype::f32;
+    return held ? kept_[from] : type.dtype;
+  }
+
+  static ir::Value* add_cast(ir::Graph& graph, ir::Value* value, Dtype to) {
+    ir::Node* cast = graph.add_node("Cast", {value});
+    cast->set_attribute("to", static_cast<int64_t>(to));
+    ir::Value* output = cast->add_output("");
+    output->type = value->type;
+    output->type.dtype = to;
+    return output;
+  }
+
   const ir::Model& model_;
   const ir::Graph& graph_;
   const ops::Facts& facts_;
+  std::span<const Dtype> kept_;
   StageOfNode owner_;
   std::vector<Part> parts_;
   std::unordered_map<const ir::Value*, std::size_t> crossing_;
@@ -140,8 +164,8 @@ class Cutter {
 }  // namespace
 
 std::vector<StageModel> cut_model(const ir::Model& model, const ops::Facts& facts,
-                                  const StageOfNode& stages) {
-  return Cutter(model, facts, stages).cut();
+                                  const StageOfNode& stages, std::span<const Dtype> kept) {
+  return Cutter(model, facts, stages, kept).cut();
 }
 
 }  // namespace tercel

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -21,11 +22,13 @@ struct StageModel {
 
 using StageOfNode = std::unordered_map<const ir::Node*, std::size_t>;
 
-// `stages`: of the nodes, in whose order they never fall; each from 0 to the last has one at least.
+// `stages`: of the nodes, in whose order they never fall; each of `kept` has one at least.
+// `kept`: what each stage holds f32 as, and so what an f32 value of it travels as, with a Cast on
+// either side.
 // A node without a stage, or one that only says shapes, is computed in each stage that needs it.
 // The first stage has all inputs of the model, in their order. Tensors share their elements.
 // `facts`: of the graph with the symbols of its inputs.
 std::vector<StageModel> cut_model(const ir::Model& model, const ops::Facts& facts,
-                                  const StageOfNode& stages);
+                                  const StageOfNode& stages, std::span<const Dtype> kept);
 
 }  // namespace tercel

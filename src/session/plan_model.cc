@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -19,6 +20,7 @@ namespace {
 // Of a GPU that is not there and of which nothing was said.
 constexpr double kAssumedBandwidth = 2e12;
 constexpr double kAssumedPeak = 300e12;
+constexpr double kAssumedLink = 25e9;  // PCIe 4.0, 16 lanes
 
 template <class Map>
 auto said(const Map& map, const std::string& device) -> typename Map::mapped_type {
@@ -57,6 +59,16 @@ PlannedDevice planned_device(const std::string& name, const PlanOptions& options
   if (planned.peak == 0)
     planned.peak = device != nullptr ? measure_product_rate(name, options.dtype) : kAssumedPeak;
   return planned;
+}
+
+// How fast bytes of the first come to the second; one of them is a GPU.
+double link_rate(const std::string& from, const std::string& to, const PlanOptions& options) {
+  Device* source = device_of(from, options);
+  Device* target = device_of(to, options);
+  if (source == nullptr || target == nullptr) return kAssumedLink;
+  if (target->kind() == DeviceKind::cpu) std::swap(source, target);
+  const double rate = target->measure_transfer(*source);
+  return rate > 0 ? rate : kAssumedLink;
 }
 
 void check_plan(const PlanOptions& options) {
@@ -98,6 +110,9 @@ class SizedLayers {
     std::vector<double> sums(rooms.size());
     for (std::size_t i = 0; i < layers_.size(); ++i)
       sums[places[i]] += predicted_seconds(layers_[i], rooms[places[i]]);
+    const auto received = received_bytes(layers_, places, rooms.size());
+    for (std::size_t i = 0; i < rooms.size(); ++i)
+      if (rooms[i].link > 0) sums[i] += received[i] / rooms[i].link;
     return sums;
   }
 
@@ -105,6 +120,50 @@ class SizedLayers {
   SizedFacts sized_;
   std::vector<ModelLayer> layers_;
 };
+
+// Of the devices that have layers, from the one before it that has.
+void find_links(std::span<DeviceRoom> rooms, const std::set<std::size_t>& used,
+                const PlanOptions& options) {
+  for (auto at = used.begin(); at != used.end() && std::next(at) != used.end(); ++at) {
+    const std::size_t next = *std::next(at);
+    rooms[next].link = link_rate(options.devices[*at], options.devices[next], options);
+  }
+}
+
+int64_t planned_rows(const ir::Model& model, std::span<const ModelLayer> layers,
+                     const std::set<std::size_t>& used, const PlanOptions& options) {
+  const auto facts = ops::infer(model.graph, {}, &model);
+  if (!BatchRows(model, facts).reason().empty()) return options.batch;
+  const bool on_cpu = std::any_of(used.begin(), used.end(), [&](std::size_t device) {
+    return options.devices[device] == "cpu";
+  });
+  const double uses =
+      on_cpu ? std::numeric_limits<double>::infinity() : weight_uses(layers, options.dtype);
+  return rows_of_part(options.batch, used.size(), uses / static_cast<double>(options.batch));
+}
+
+// What lies where. Activations are those of a part.
+void add_layers(ModelPlan& plan, const SizedLayers& whole, const SizedLayers& part,
+                std::span<const std::size_t> places, std::span<const DeviceRoom> rooms) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const ModelLayer& layer = whole.layers()[i];
+    PlannedDevice& device = plan.devices[places[i]];
+    plan.layers.push_back({layer.name, device.name, layer.weight_bytes, layer.activation_bytes,
+                           layer.flops, predicted_seconds(layer, rooms[places[i]])});
+    plan.weight_bytes += layer.weight_bytes;
+    device.weight_bytes += layer.weight_bytes;
+    device.activation_bytes = std::max(device.activation_bytes, part.layers()[i].activation_bytes);
+  }
+  const auto received = received_bytes(whole.layers(), places, rooms.size());
+  const auto seconds = whole.seconds(places, rooms);
+  for (std::size_t i = 0; i < rooms.size(); ++i) {
+    PlannedDevice& device = plan.devices[i];
+    device.received_bytes = received[i];
+    device.link = rooms[i].link;
+    device.seconds = seconds[i];
+    device.fits = device.weight_bytes + device.activation_bytes <= device.usable;
+  }
+}
 
 void predict_times(ModelPlan& plan, const std::vector<double>& part) {
   const double slowest = *std::max_element(part.begin(), part.end());
@@ -134,26 +193,14 @@ ModelPlan plan_model(const std::filesystem::path& path, const PlanOptions& optio
   }
   // A session does not know the batches to come.
   const auto places = spread(sized(1).layers(), rooms);
-  const auto stages = std::set<std::size_t>(places.begin(), places.end()).size();
+  const std::set<std::size_t> used(places.begin(), places.end());
+  find_links(rooms, used, options);
   ops::forget_declared_shapes(model->graph);
-  const bool cut = BatchRows(*model, ops::infer(model->graph, {}, model.get())).reason().empty();
-  const int64_t rows = cut ? rows_of_part(options.batch, stages) : options.batch;
+  const int64_t rows = planned_rows(*model, whole.layers(), used, options);
   plan.parts = (options.batch + rows - 1) / rows;
   const SizedLayers part = sized(std::min(rows, options.batch));
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const ModelLayer& layer = whole.layers()[i];
-    PlannedDevice& device = plan.devices[places[i]];
-    const double seconds = predicted_seconds(layer, rooms[places[i]]);
-    plan.layers.push_back({layer.name, device.name, layer.weight_bytes, layer.activation_bytes,
-                           layer.flops, seconds});
-    plan.weight_bytes += layer.weight_bytes;
-    device.weight_bytes += layer.weight_bytes;
-    device.activation_bytes = std::max(device.activation_bytes, part.layers()[i].activation_bytes);
-    device.seconds += seconds;
-  }
+  add_layers(plan, whole, part, places, rooms);
   predict_times(plan, part.seconds(places, rooms));
-  for (PlannedDevice& device : plan.devices)
-    device.fits = device.weight_bytes + device.activation_bytes <= device.usable;
   plan.warning = warning_for(plan);
   return plan;
 }

@@ -40,6 +40,10 @@ auto guarded(const std::string& what, const Work& work) {
   }
 }
 
+runtime::Home home_of(Memory memory) {
+  return memory == Memory::device ? runtime::Home::device : runtime::Home::host;
+}
+
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -193,7 +197,7 @@ struct Session::State {
 
   void run(const std::vector<Tensor>& from, std::vector<Tensor>& to,
            const std::vector<bool>& wanted, const RunOptions& chosen,
-           const runtime::DeviceBinding& binding = {}) const {
+           runtime::DeviceBinding binding = {}) const {
     using Share = RequestThreads::Request::Share;
     const runtime::RunLimits limits{chosen.cancel, chosen.deadline};
     const auto turn = [&](FunctionRef<void()> work) {
@@ -201,7 +205,7 @@ struct Session::State {
           *threads, options.throughput ? Share::alone : Share::together, [&] { limits.check(); });
       work();
     };
-    guarded("a run", [&] { executor->run(from, to, wanted, limits, binding, turn); });
+    guarded("a run", [&] { executor->run(from, to, wanted, limits, std::move(binding), turn); });
   }
 
   // Fills the inputs that are not given with their defaults, and checks all.
@@ -350,7 +354,7 @@ void IoBinding::bind_input(const std::string& name, Tensor tensor, Memory memory
   const std::size_t index = index_of(values, name, "input");
   check_input(*values[index], tensor);
   state_->check_memory(name, tensor.dtype(), memory);
-  state_->on_device.inputs[index] = memory == Memory::device;
+  state_->on_device.inputs[index] = home_of(memory);
   state_->inputs[index] = std::move(tensor);
 }
 
@@ -362,7 +366,7 @@ void IoBinding::bind_output(const std::string& name, Tensor tensor, Memory memor
          name, to_string(values[index]->type.dtype), to_string(tensor.dtype()));
   }
   state_->check_memory(name, values[index]->type.dtype, memory);
-  state_->on_device.outputs[index] = memory == Memory::device;
+  state_->on_device.outputs[index] = home_of(memory);
   state_->bound[index] = std::move(tensor);
   state_->wanted[index] = true;
 }
@@ -385,8 +389,8 @@ void IoBinding::clear() {
   state_->outputs.assign(outputs, Tensor());
   state_->bound.assign(outputs, Tensor());
   state_->wanted.assign(outputs, false);
-  state_->on_device.inputs.assign(inputs, false);
-  state_->on_device.outputs.assign(outputs, false);
+  state_->on_device.inputs.assign(inputs, runtime::Home::host);
+  state_->on_device.outputs.assign(outputs, runtime::Home::host);
 }
 
 }  // namespace tercel

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <cmath>
 #include <limits>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "src/ops/op_def.h"
 #include "src/runtime/subgraph.h"
@@ -108,10 +108,12 @@ class Layers {
       std::size_t weights = 0;
       std::size_t largest = 0;  // of those that are floating-point
       double moved = 0;
+      std::vector<const ir::Value*> read;
       for (const ir::Value* input : node->inputs()) {
         if (input == nullptr) continue;
         if (!is_constant(input)) {
           moved += static_cast<double>(bytes(input));
+          read.push_back(input);
           continue;
         }
         weights += weight_bytes(input);
@@ -124,6 +126,7 @@ class Layers {
       begin_layer(*node, largest);
       ModelLayer& layer = layers_.back();
       layer.nodes.push_back(node);
+      for (const ir::Value* value : read) layer.reads.emplace(value, bytes(value));
       layer.weight_bytes += weights;
       layer.flops += flops(*node);
       // A table of embeddings is read by rows, not as a whole.
@@ -266,6 +269,37 @@ std::vector<std::size_t> spread(std::span<const ModelLayer> layers,
     end = begin;
   }
   return places;
+}
+
+std::vector<double> received_bytes(std::span<const ModelLayer> layers,
+                                   std::span<const std::size_t> places, std::size_t devices) {
+  std::vector<double> received(devices);
+  std::unordered_map<const ir::Node*, std::size_t> place_of;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    for (const ir::Node* node : layers[i].nodes) place_of.emplace(node, places[i]);
+  std::unordered_set<const ir::Value*> there;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (i > 0 && places[i] != places[i - 1]) there.clear();
+    for (const auto& [value, bytes] : layers[i].reads) {
+      const auto maker = place_of.find(value->producer());
+      if (maker == place_of.end() || maker->second == places[i]) continue;
+      if (there.insert(value).second) received[places[i]] += static_cast<double>(bytes);
+    }
+  }
+  return received;
+}
+
+// A table of embeddings is no weight here.
+double weight_uses(std::span<const ModelLayer> layers, Dtype kept) {
+  double flops = 0;
+  double bytes = 0;
+  for (const ModelLayer& layer : layers) {
+    if (layer.flops == 0) continue;
+    flops += layer.flops;
+    bytes += static_cast<double>(layer.weight_bytes);
+  }
+  if (flops == 0 || bytes == 0) return std::numeric_limits<double>::infinity();
+  return flops / 2 / (bytes / static_cast<double>(bytes_of(kept, 1)));
 }
 
 double predicted_seconds(const ModelLayer& layer, const DeviceRoom& device) {

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "src/ops/infer.h"
@@ -21,6 +21,8 @@ struct ModelLayer {
   std::size_t activation_bytes = 0;  // the most that is alive at once while it runs
   double flops = 0;
   double moved_bytes = 0;  // weights read once, and what its nodes read and write
+  // Bytes of each value that its nodes read.
+  std::unordered_map<const ir::Value*, std::size_t> reads;
 };
 
 // The layers in the order of the graph, which is optimised or not. `kept`: what f32 is held as.
@@ -33,6 +35,7 @@ struct DeviceRoom {
   std::size_t memory = 0;  // bytes for weights and activations together
   double bandwidth = 0;    // bytes a second; 0: not known
   double flops = 0;        // operations a second; likewise
+  double link = 0;         // bytes a second that come from the device before it; likewise
 };
 
 // A device for each layer, as an index of `devices`; the indices never fall. As few of the leading
@@ -41,6 +44,14 @@ struct DeviceRoom {
 // the least time, which is what batches that follow each other wait for.
 std::vector<std::size_t> spread(std::span<const ModelLayer> layers,
                                 std::span<const DeviceRoom> devices);
+
+// Bytes that each device gets of those before it when the layers lie at `places`: a value once, as
+// it is kept.
+std::vector<double> received_bytes(std::span<const ModelLayer> layers,
+                                   std::span<const std::size_t> places, std::size_t devices);
+
+// How often each weight is multiplied by, on average; infinite where nobody can tell.
+double weight_uses(std::span<const ModelLayer> layers, Dtype kept);
 
 // What the longer of computing and moving memory takes; 0 where the device's rates are not known.
 double predicted_seconds(const ModelLayer& layer, const DeviceRoom& device);

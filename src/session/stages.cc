@@ -1,6 +1,7 @@
 #include "src/session/stages.h"
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -12,24 +13,31 @@
 namespace tercel {
 namespace {
 
-// Which part each stage is at, and the first error.
+// Which parts each stage is at, and the first error.
 class Progress {
  public:
-  explicit Progress(std::size_t stages) : done_(stages, 0) {}
+  Progress(std::size_t stages, std::size_t parts)
+      : stages_(stages, {std::vector<bool>(parts), 0, 0}) {}
 
-  // Waits until the stage may begin with the part. False when another one has failed.
-  bool begin(std::size_t stage, std::size_t part) {
+  // The next part of the stage, once it may begin. Nothing when there is none, or when another
+  // stage has failed.
+  std::optional<std::size_t> begin(std::size_t stage) {
     std::unique_lock lock(mutex_);
+    State& own = stages_[stage];
+    if (own.begun == own.ended.size()) return {};
+    const std::size_t part = own.begun++;
     changed_.wait(lock, [&] {
-      const bool is_there = stage == 0 || done_[stage - 1] > part;
-      const bool has_room = stage + 1 == done_.size() || part < done_[stage + 1] + kAhead;
+      const bool is_there = stage == 0 || stages_[stage - 1].ended[part];
+      const bool has_room =
+          stage + 1 == stages_.size() || part < stages_[stage + 1].num_ended + kAhead;
       return error_ != nullptr || (is_there && has_room);
     });
-    return error_ == nullptr;
+    return error_ == nullptr ? std::optional(part) : std::nullopt;
   }
-  void end(std::size_t stage) {
+  void end(std::size_t stage, std::size_t part) {
     const std::lock_guard lock(mutex_);
-    ++done_[stage];
+    stages_[stage].ended[part] = true;
+    ++stages_[stage].num_ended;
     changed_.notify_all();
   }
   void fail(std::exception_ptr error) {
@@ -43,10 +51,16 @@ class Progress {
   }
 
  private:
-  static constexpr std::size_t kAhead = 2;  // parts that may wait in front of a stage
+  struct State {
+    std::vector<bool> ended;  // by part
+    std::size_t num_ended = 0;
+    std::size_t begun = 0;
+  };
+  // Parts that a stage may have begun and the next not ended: two at each.
+  static constexpr std::size_t kAhead = 4;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::size_t> done_;
+  std::vector<State> stages_;
   std::exception_ptr error_;
 };
 
@@ -58,8 +72,13 @@ StagedProgram::StagedProgram(std::unique_ptr<runtime::Program> program) {
   stages_.push_back({std::move(program), {}, {}});
 }
 
-StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows)
-    : stages_(std::move(stages)), rows_(std::move(rows)), outputs_(outputs) {
+double StagedProgram::uses_of_row(const std::vector<Tensor>& inputs) const {
+  return uses_ * static_cast<double>(row_elements(inputs[rows_->first()].shape()));
+}
+
+StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows,
+                             double uses)
+    : stages_(std::move(stages)), rows_(std::move(rows)), uses_(uses), outputs_(outputs) {
   const std::size_t first = inputs().size();
   num_values_ = first + outputs;
   for (const Stage& stage : stages_) {
@@ -86,11 +105,18 @@ std::string StagedProgram::explain() const {
   return text;
 }
 
-int64_t rows_of_part(int64_t rows, std::size_t stages) {
+int64_t row_elements(const Shape& shape) {
+  return element_count(Shape(shape.begin() + 1, shape.end()));
+}
+
+int64_t rows_of_part(int64_t rows, std::size_t stages, double uses) {
   constexpr int64_t kParts = 4;  // a stage
   constexpr int64_t kLeast = 8;
+  constexpr double kUses = 1024;
+  if (stages == 1) return rows;
   const int64_t parts = kParts * static_cast<int64_t>(stages);
-  return stages == 1 ? rows : std::max(kLeast, (rows + parts - 1) / parts);
+  const double enough = std::min(std::ceil(kUses / uses), static_cast<double>(rows));
+  return std::max({kLeast, (rows + parts - 1) / parts, static_cast<int64_t>(enough)});
 }
 
 struct StagedExecutor::Run {
@@ -108,10 +134,39 @@ StagedExecutor::StagedExecutor(std::shared_ptr<const StagedProgram> program, Thr
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const runtime::Program& own = *stages[i].program;
     for (const std::size_t input : stages[i].inputs) last_stage_[input] = i;
+    const bool queues = own.accelerator() != nullptr && stages.size() > 1;
+    queues_.push_back(queues ? std::make_unique<runtime::SharedQueue>(*own.accelerator())
+                             : nullptr);
     // Memory of what goes on to later stages is kept there, for the next parts.
     const bool lends = own.accelerator() != nullptr && i + 1 < stages.size();
     executors_.push_back(std::make_unique<runtime::Executor>(
         own, pool, lends ? own.accelerator()->host_memory().shared_from_this() : memory_));
+  }
+  choose_homes();
+}
+
+// What accelerators alone read stays on the one that made it, and goes from there to the others.
+void StagedExecutor::choose_homes() {
+  const auto& stages = program_->stages();
+  homes_.assign(program_->num_values(), runtime::Home::host);
+  std::vector<const runtime::Accelerator*> makers(homes_.size());
+  for (const Stage& stage : stages) {
+    const runtime::Accelerator* own = stage.program->accelerator();
+    for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
+      const std::size_t index = stage.inputs[i];
+      if (makers[index] == nullptr) continue;
+      const auto& executor = *executors_[static_cast<std::size_t>(&stage - stages.data())];
+      if (own == nullptr || executor.reads_on_host(i))
+        homes_[index] = runtime::Home::pinned;
+      else
+        own->device().connect(makers[index]->device());
+    }
+    const std::size_t first_crossing = program_->inputs().size() + program_->outputs().size();
+    for (const std::size_t index : stage.outputs) {
+      if (own == nullptr || index < first_crossing) continue;
+      makers[index] = own;
+      homes_[index] = runtime::Home::device;
+    }
   }
 }
 
@@ -123,7 +178,7 @@ void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>&
 
 void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                          const std::vector<bool>& wanted, const runtime::RunLimits& limits,
-                         const runtime::DeviceBinding& binding, Turn turn) const {
+                         runtime::DeviceBinding binding, Turn turn) const {
   if (executors_.size() == 1)
     return turn([&] { executors_[0]->run(inputs, outputs, wanted, limits, binding); });
   const std::vector<bool> needed = this->needed(wanted);
@@ -132,7 +187,7 @@ void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>&
   if (parts.size() > 1) return run_side_by_side(parts, run);
   for (std::size_t stage = 0; stage < executors_.size(); ++stage) run_stage(stage, parts[0], run);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (wanted[i]) outputs[i] = std::move(parts[0][inputs.size() + i]);
+    if (wanted[i]) outputs[i] = std::move(parts[0].tensors[inputs.size() + i]);
   }
 }
 
@@ -157,9 +212,9 @@ std::vector<bool> StagedExecutor::needed(const std::vector<bool>& wanted) const 
 
 StagedExecutor::Values StagedExecutor::values_of(std::vector<Tensor> inputs,
                                                  const std::vector<Tensor>& outputs) const {
-  Values values = std::move(inputs);
-  values.insert(values.end(), outputs.begin(), outputs.end());
-  values.resize(program_->num_values());
+  Values values{std::move(inputs), std::vector(homes_.size(), runtime::Home::host)};
+  values.tensors.insert(values.tensors.end(), outputs.begin(), outputs.end());
+  values.tensors.resize(homes_.size());
   return values;
 }
 
@@ -168,7 +223,8 @@ std::vector<StagedExecutor::Values> StagedExecutor::cut(const std::vector<Tensor
                                                         const std::vector<bool>& wanted) const {
   const BatchRows& rows = program_->rows();
   const int64_t count = rows.reason().empty() ? rows.count(inputs) : 0;
-  const int64_t step = rows_of_part(count, executors_.size());
+  const double uses = count > 0 ? program_->uses_of_row(inputs) : 0;
+  const int64_t step = rows_of_part(count, executors_.size(), uses);
   std::vector<Values> parts;
   if (count <= step || !prepare(inputs, outputs, wanted)) {
     parts.push_back(values_of(inputs, outputs));
@@ -207,42 +263,55 @@ void StagedExecutor::run_stage(std::size_t stage, Values& values, const Run& run
   std::vector<Tensor> inputs;
   std::vector<Tensor> outputs;
   std::vector<bool> wanted;
-  for (const std::size_t index : own.inputs) inputs.push_back(values[index]);
+  runtime::DeviceBinding binding;
+  binding.queue = queues_[stage].get();
+  for (const std::size_t index : own.inputs) {
+    inputs.push_back(values.tensors[index]);
+    binding.inputs.push_back(values.homes[index]);
+  }
   for (const std::size_t index : own.outputs) {
-    outputs.push_back(values[index]);
+    outputs.push_back(values.tensors[index]);
+    binding.outputs.push_back(homes_[index]);
     wanted.push_back(run.needed[index]);
   }
   if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return;
-  run.turn([&] { executors_[stage]->run(inputs, outputs, wanted, run.limits); });
-  for (std::size_t i = 0; i < outputs.size(); ++i) values[own.outputs[i]] = std::move(outputs[i]);
+  if (binding.queue == nullptr) binding = {};
+  run.turn([&] { executors_[stage]->run(inputs, outputs, wanted, run.limits, binding); });
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    values.tensors[own.outputs[i]] = std::move(outputs[i]);
+    values.homes[own.outputs[i]] = binding.output(static_cast<int>(i));
+  }
   for (const std::size_t index : own.inputs)
-    if (last_stage_[index] == stage) values[index] = Tensor();
+    if (last_stage_[index] == stage) values.tensors[index] = Tensor();
 }
 
-// The calling thread has the last stage.
+// Two threads a stage each take a part: one queues the next while the other waits for the device. A
+// stage of the CPU has one, and so have all beside it, which then wait for it and would only take
+// threads away. The calling thread is one of the first stage.
 void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run) const {
-  Progress progress(executors_.size());
+  Progress progress(executors_.size(), parts.size());
   const auto work = [&](std::size_t stage) {
     try {
-      for (std::size_t part = 0; part < parts.size() && progress.begin(stage, part); ++part) {
-        run_stage(stage, parts[part], run);
-        progress.end(stage);
+      while (const auto part = progress.begin(stage)) {
+        run_stage(stage, parts[*part], run);
+        progress.end(stage, *part);
       }
     } catch (...) {
       progress.fail(std::current_exception());
     }
   };
+  const bool on_cpu = std::find(queues_.begin(), queues_.end(), nullptr) != queues_.end();
+  const std::size_t threads = (on_cpu ? 1 : 2) * executors_.size();
   std::vector<std::jthread> others;
-  others.reserve(executors_.size());
+  others.reserve(threads);
   try {
-    for (std::size_t stage = 0; stage + 1 < executors_.size(); ++stage)
-      others.emplace_back(work, stage);
+    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work, i % executors_.size());
   } catch (const std::system_error& error) {
     progress.fail(std::make_exception_ptr(
         Error(Errc::out_of_memory,
               fmt::format("a thread for a stage cannot be started: {}", error.what()))));
   }
-  work(executors_.size() - 1);
+  work(0);
   others.clear();
   progress.check();
 }

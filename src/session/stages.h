@@ -10,6 +10,7 @@
 
 #include "src/base/function_ref.h"
 #include "src/runtime/executor.h"
+#include "src/runtime/shared_queue.h"
 #include "src/session/batch_rows.h"
 #include "src/session/cut_model.h"
 
@@ -25,11 +26,14 @@ struct Stage {
 class StagedProgram {
  public:
   explicit StagedProgram(std::unique_ptr<runtime::Program> program);
-  // Of two stages or more, with `outputs` outputs together. `rows`: how batches may be cut.
-  StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows);
+  // Of two stages or more, with `outputs` outputs together. `rows`: how batches may be cut. `uses`:
+  // of a weight by each element of the first input that is cut, as rows_of_part() has them.
+  StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows, double uses);
 
   const std::vector<Stage>& stages() const { return stages_; }
-  const BatchRows& rows() const { return *rows_; }  // of several stages
+  // Of several stages.
+  const BatchRows& rows() const { return *rows_; }
+  double uses_of_row(const std::vector<Tensor>& inputs) const;
   std::size_t num_values() const { return num_values_; }
   // The inputs and outputs of the whole model.
   std::span<ir::Value* const> inputs() const { return stages_[0].program->given_inputs(); }
@@ -39,15 +43,20 @@ class StagedProgram {
  private:
   std::vector<Stage> stages_;
   std::optional<BatchRows> rows_;
+  double uses_ = 0;
   std::vector<ir::Value*> outputs_;
   std::size_t num_values_ = 0;
 };
 
+// Of a tensor of this shape whose first dimension is that of rows.
+int64_t row_elements(const Shape& shape);
+
 // Rows of each part of a batch but the last, which may have fewer. The last stage waits for the
 // first part, and the first for the last: with four parts a stage that is less than a fifth of the
 // time. Every part reads all weights, which takes as long as computing a few rows, so it has eight
-// at least.
-int64_t rows_of_part(int64_t rows, std::size_t stages);
+// at least; and an accelerator has too little to do in parts that use a weight less than a thousand
+// times. `uses`: of a weight by a row, infinite where a stage is the CPU's.
+int64_t rows_of_part(int64_t rows, std::size_t stages, double uses);
 
 class StagedExecutor {
  public:
@@ -62,17 +71,21 @@ class StagedExecutor {
   // error of any stage reaches the caller, once all of them have ended what they were at.
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const runtime::RunLimits& limits,
-           const runtime::DeviceBinding& binding, Turn turn) const;
+           runtime::DeviceBinding binding, Turn turn) const;
   void run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const runtime::RunLimits& limits) const;
 
   std::size_t num_plans() const;  // of the stage that has the most
 
  private:
-  // One part of a batch on its way: the list of values that stages share.
-  using Values = std::vector<Tensor>;
+  // One part of a batch on its way: the values that stages share, and where they lie.
+  struct Values {
+    std::vector<Tensor> tensors;
+    std::vector<runtime::Home> homes;
+  };
   struct Run;
 
+  void choose_homes();
   std::vector<bool> needed(const std::vector<bool>& wanted) const;
   Values values_of(std::vector<Tensor> inputs, const std::vector<Tensor>& outputs) const;
   std::vector<Values> cut(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
@@ -84,8 +97,10 @@ class StagedExecutor {
 
   std::shared_ptr<const StagedProgram> program_;
   std::shared_ptr<Allocator> memory_;
+  std::vector<std::unique_ptr<runtime::SharedQueue>> queues_;  // of the stages; null: the CPU's
   std::vector<std::unique_ptr<runtime::Executor>> executors_;
   std::vector<std::size_t> last_stage_;  // that reads each of the values
+  std::vector<runtime::Home> homes_;     // where a stage is to leave each of them
 };
 
 }  // namespace tercel

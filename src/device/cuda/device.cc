@@ -51,30 +51,15 @@ class CudaDevice final : public Device {
   }
 
   double measure_bandwidth() override {
-    use();
-    constexpr std::size_t kBytes = std::size_t{256} << 20;
-    constexpr int kRepeats = 8;
-    const auto memory = make_allocator(kBytes * 2 + 4096);
-    const auto from = memory->allocate(kBytes, "measuring");
-    const auto to = memory->allocate(kBytes, "measuring");
-    const CudaStream stream(index_);
-    cudaEvent_t begin = nullptr;
-    cudaEvent_t end = nullptr;
-    check(cudaEventCreate(&begin), "cudaEventCreate");
-    check(cudaEventCreate(&end), "cudaEventCreate");
-    float best = 0;
-    for (int i = 0; i < kRepeats; ++i) {
-      cudaEventRecord(begin, native(stream));
-      cudaMemcpyAsync(to->data(), from->data(), kBytes, cudaMemcpyDeviceToDevice, native(stream));
-      cudaEventRecord(end, native(stream));
-      check(cudaEventSynchronize(end), "cudaEventSynchronize");
-      float milliseconds = 0;
-      check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
-      best = i == 0 ? milliseconds : std::min(best, milliseconds);
-    }
-    cudaEventDestroy(begin);
-    cudaEventDestroy(end);
-    return 2 * static_cast<double>(kBytes) / (best * 1e-3);
+    const auto memory = make_allocator(2 * kMeasured + 4096);
+    return 2 * measure_copy(*memory, *memory);
+  }
+
+  double measure_transfer(Device& from) override {
+    if (from.kind() == DeviceKind::cuda) connect(from);
+    const auto memory = from.kind() == DeviceKind::cuda ? from.make_allocator(kMeasured + 4096)
+                                                        : make_host_allocator(kMeasured + 4096);
+    return measure_copy(*make_allocator(kMeasured + 4096), *memory);
   }
 
   std::shared_ptr<Allocator> make_allocator(std::size_t limit) override {
@@ -84,6 +69,7 @@ class CudaDevice final : public Device {
     return cuda::make_allocator(index_, Memory::host, limit);
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(index_); }
+  std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(index_); }
 
   void copy_from_host(void* device, const void* host, std::size_t bytes, Stream& stream) override {
     copy_as(device, host, bytes, cudaMemcpyHostToDevice, stream);
@@ -92,7 +78,12 @@ class CudaDevice final : public Device {
     copy_as(host, device, bytes, cudaMemcpyDeviceToHost, stream);
   }
   void copy(void* to, const void* from, std::size_t bytes, Stream& stream) override {
-    copy_as(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
+    copy_as(to, from, bytes, cudaMemcpyDefault, stream);
+  }
+
+  void connect(Device& other) override {
+    let_access(index_, other.index());
+    let_access(other.index(), index_);
   }
 
   void use() override { check(cudaSetDevice(index_), "cudaSetDevice"); }
@@ -107,6 +98,42 @@ class CudaDevice final : public Device {
   }
 
  private:
+  static constexpr std::size_t kMeasured = std::size_t{256} << 20;  // bytes
+
+  // Bytes a second.
+  double measure_copy(Allocator& to_memory, Allocator& from_memory) {
+    constexpr int kRepeats = 8;
+    const auto to = to_memory.allocate(kMeasured, "measuring");
+    const auto from = from_memory.allocate(kMeasured, "measuring");
+    const CudaStream stream(index_);
+    cudaEvent_t begin = nullptr;
+    cudaEvent_t end = nullptr;
+    check(cudaEventCreate(&begin), "cudaEventCreate");
+    check(cudaEventCreate(&end), "cudaEventCreate");
+    float best = 0;
+    for (int i = 0; i < kRepeats; ++i) {
+      cudaEventRecord(begin, native(stream));
+      cudaMemcpyAsync(to->data(), from->data(), kMeasured, cudaMemcpyDefault, native(stream));
+      cudaEventRecord(end, native(stream));
+      check(cudaEventSynchronize(end), "cudaEventSynchronize");
+      float milliseconds = 0;
+      check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
+      best = i == 0 ? milliseconds : std::min(best, milliseconds);
+    }
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    return static_cast<double>(kMeasured) / (best * 1e-3);
+  }
+
+  // Where it cannot, the driver copies by way of the host.
+  static void let_access(int device, int peer) {
+    int can = 0;
+    check(cudaDeviceCanAccessPeer(&can, device, peer), "cudaDeviceCanAccessPeer");
+    if (can == 0) return;
+    check(cudaSetDevice(device), "cudaSetDevice");
+    if (cudaDeviceEnablePeerAccess(peer, 0) != cudaSuccess) cudaGetLastError();  // it may have been
+  }
+
   static void copy_as(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                       Stream& stream) {
     if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "cudaMemcpyAsync");

@@ -24,6 +24,13 @@ class Graph final : public Recording {
   cudaGraphExec_t executable_ = nullptr;
 };
 
+// Of a call that waited for the device.
+void check_device(cudaError_t result, int device) {
+  if (result == cudaSuccess) return;
+  fail(Errc::internal, "cuda:{}: a fault of the device: {} ({}); the process cannot use it again",
+       device, cudaGetErrorString(result), cudaGetErrorName(result));
+}
+
 }  // namespace
 
 CudaStream::CudaStream(int device) : device_(device) {
@@ -45,11 +52,21 @@ void CudaStream::follow_default() {
 
 void CudaStream::synchronize() {
   ++synchronizations_;
-  const cudaError_t result = cudaStreamSynchronize(stream_);
-  if (result == cudaSuccess) return;
-  fail(Errc::internal, "cuda:{}: a fault of the device: {} ({}); the process cannot use it again",
-       device_, cudaGetErrorString(result), cudaGetErrorName(result));
+  check_device(cudaStreamSynchronize(stream_), device_);
 }
+
+CudaEvent::CudaEvent(int device) : device_(device) {
+  check(cudaSetDevice(device), "cudaSetDevice");
+  check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate");
+}
+
+CudaEvent::~CudaEvent() { cudaEventDestroy(event_); }
+
+void CudaEvent::record(Stream& stream) {
+  check(cudaEventRecord(event_, native(stream)), "cudaEventRecord");
+}
+
+void CudaEvent::synchronize() { check_device(cudaEventSynchronize(event_), device_); }
 
 std::unique_ptr<Recording> record(Stream& stream, FunctionRef<void()> work) {
   const cudaStream_t queue = native(stream);

@@ -24,6 +24,21 @@ class CudaStream final : public Stream {
   cudaEvent_t followed_ = nullptr;  // made when it is first needed
 };
 
+class CudaEvent final : public Event {
+ public:
+  explicit CudaEvent(int device);
+  ~CudaEvent() override;
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+
+  void record(Stream& stream) override;
+  void synchronize() override;
+
+ private:
+  int device_;
+  cudaEvent_t event_ = nullptr;
+};
+
 inline cudaStream_t native(const Stream& stream) {
   return static_cast<cudaStream_t>(stream.native());
 }
