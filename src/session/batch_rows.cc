@@ -176,12 +176,9 @@ void BatchRows::find_outputs(const ir::Graph& graph, const ops::Facts& facts) {
   }
 }
 
-std::size_t BatchRows::first() const {
-  return static_cast<std::size_t>(std::find(cut_.begin(), cut_.end(), true) - cut_.begin());
-}
-
 int64_t BatchRows::count(const std::vector<Tensor>& inputs) const {
-  return inputs[first()].shape()[0];
+  const auto first = std::find(cut_.begin(), cut_.end(), true) - cut_.begin();
+  return inputs[static_cast<std::size_t>(first)].shape()[0];
 }
 
 std::vector<Tensor> BatchRows::part(const std::vector<Tensor>& inputs, int64_t begin,

@@ -23,8 +23,6 @@ class BatchRows {
 
   // What follows is of models whose batches may be cut, and of inputs that agree in their symbols.
   int64_t count(const std::vector<Tensor>& inputs) const;
-  // The first input that is cut.
-  std::size_t first() const;
   std::vector<Tensor> part(const std::vector<Tensor>& inputs, int64_t begin, int64_t end) const;
   ir::Type output_type(std::size_t output, const std::vector<Tensor>& inputs) const;
 

@@ -1,7 +1,6 @@
 #include "src/session/compile_model.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 
 #include "src/base/fail.h"
@@ -42,8 +41,6 @@ struct Placement {
   StageOfNode stages;
   std::vector<runtime::Accelerator*> accelerators;  // of the stages
   std::string explanation;
-  double uses = 0;                  // of a weight
-  std::vector<Shape> input_shapes;  // by inputs of these shapes; empty: nobody can tell
 };
 
 // Of layers that one device has no room for, how many each gets depends on how fast they are. The
@@ -71,11 +68,6 @@ Placement spread_layers(const ir::Model& model, const ModelSource& source, Dtype
   const SizedFacts sized = sized_facts(model);
   const auto layers = layers_of(model.graph, sized.facts, dtype, sized.sequence, sized.sequence);
   const auto places = places_of(layers, source.devices);
-  placement.uses = weight_uses(layers, dtype);
-  for (const ir::Value* input : model.graph.inputs()) {
-    const ir::Type* type = sized.facts.type(input);
-    placement.input_shapes.push_back(type->shape().value_or(Shape{}));
-  }
   for (std::size_t begin = 0, end = 0; begin < layers.size(); begin = end) {
     std::size_t bytes = 0;
     for (; end < layers.size() && places[end] == places[begin]; ++end) {
@@ -103,16 +95,6 @@ Placement place(const ir::Model& model, const ModelSource& source, Dtype dtype) 
   return placement;
 }
 
-// Of a weight, by each element of the first input that is cut; infinite where a stage is the CPU's.
-double uses_of_element(const Placement& placement, const BatchRows& rows) {
-  const auto& stages = placement.accelerators;
-  const bool on_cpu = std::find(stages.begin(), stages.end(), nullptr) != stages.end();
-  if (on_cpu || !rows.reason().empty()) return std::numeric_limits<double>::infinity();
-  const Shape& shape = placement.input_shapes[rows.first()];
-  const int64_t elements = shape.empty() ? 1 : row_elements(shape);
-  return placement.uses / static_cast<double>(std::max<int64_t>(elements, 1));
-}
-
 std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> model,
                                                     const Placement& placement,
                                                     const ModelSource& source, Dtype dtype) {
@@ -132,7 +114,6 @@ std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> m
     kept.push_back(accelerator != nullptr ? accelerator->float_dtype() : Dtype::f32);
   std::vector<StageModel> parts = cut_model(*model, *facts, placement.stages, kept);
   BatchRows rows(*model, *facts);
-  const double uses = uses_of_element(placement, rows);
   facts.reset();
   model.reset();  // each part lets go of its weights once they are packed
   std::vector<Stage> stages;
@@ -140,7 +121,7 @@ std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> m
     stages.push_back({compile(std::move(parts[i].model), accelerators[i]),
                       std::move(parts[i].inputs), std::move(parts[i].outputs)});
   }
-  return std::make_shared<StagedProgram>(std::move(stages), outputs, std::move(rows), uses);
+  return std::make_shared<StagedProgram>(std::move(stages), outputs, std::move(rows));
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <set>
 
@@ -130,41 +129,6 @@ void find_links(std::span<DeviceRoom> rooms, const std::set<std::size_t>& used,
   }
 }
 
-int64_t planned_rows(const ir::Model& model, std::span<const ModelLayer> layers,
-                     const std::set<std::size_t>& used, const PlanOptions& options) {
-  const auto facts = ops::infer(model.graph, {}, &model);
-  if (!BatchRows(model, facts).reason().empty()) return options.batch;
-  const bool on_cpu = std::any_of(used.begin(), used.end(), [&](std::size_t device) {
-    return options.devices[device] == "cpu";
-  });
-  const double uses =
-      on_cpu ? std::numeric_limits<double>::infinity() : weight_uses(layers, options.dtype);
-  return rows_of_part(options.batch, used.size(), uses / static_cast<double>(options.batch));
-}
-
-// What lies where. Activations are those of a part.
-void add_layers(ModelPlan& plan, const SizedLayers& whole, const SizedLayers& part,
-                std::span<const std::size_t> places, std::span<const DeviceRoom> rooms) {
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const ModelLayer& layer = whole.layers()[i];
-    PlannedDevice& device = plan.devices[places[i]];
-    plan.layers.push_back({layer.name, device.name, layer.weight_bytes, layer.activation_bytes,
-                           layer.flops, predicted_seconds(layer, rooms[places[i]])});
-    plan.weight_bytes += layer.weight_bytes;
-    device.weight_bytes += layer.weight_bytes;
-    device.activation_bytes = std::max(device.activation_bytes, part.layers()[i].activation_bytes);
-  }
-  const auto received = received_bytes(whole.layers(), places, rooms.size());
-  const auto seconds = whole.seconds(places, rooms);
-  for (std::size_t i = 0; i < rooms.size(); ++i) {
-    PlannedDevice& device = plan.devices[i];
-    device.received_bytes = received[i];
-    device.link = rooms[i].link;
-    device.seconds = seconds[i];
-    device.fits = device.weight_bytes + device.activation_bytes <= device.usable;
-  }
-}
-
 void predict_times(ModelPlan& plan, const std::vector<double>& part) {
   const double slowest = *std::max_element(part.begin(), part.end());
   const double latency = std::accumulate(part.begin(), part.end(), 0.0);
@@ -196,11 +160,30 @@ ModelPlan plan_model(const std::filesystem::path& path, const PlanOptions& optio
   const std::set<std::size_t> used(places.begin(), places.end());
   find_links(rooms, used, options);
   ops::forget_declared_shapes(model->graph);
-  const int64_t rows = planned_rows(*model, whole.layers(), used, options);
+  const bool cut = BatchRows(*model, ops::infer(model->graph, {}, model.get())).reason().empty();
+  const int64_t rows = cut ? rows_of_part(options.batch, used.size()) : options.batch;
   plan.parts = (options.batch + rows - 1) / rows;
   const SizedLayers part = sized(std::min(rows, options.batch));
-  add_layers(plan, whole, part, places, rooms);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const ModelLayer& layer = whole.layers()[i];
+    PlannedDevice& device = plan.devices[places[i]];
+    const double seconds = predicted_seconds(layer, rooms[places[i]]);
+    plan.layers.push_back({layer.name, device.name, layer.weight_bytes, layer.activation_bytes,
+                           layer.flops, seconds});
+    plan.weight_bytes += layer.weight_bytes;
+    device.weight_bytes += layer.weight_bytes;
+    device.activation_bytes = std::max(device.activation_bytes, part.layers()[i].activation_bytes);
+  }
   predict_times(plan, part.seconds(places, rooms));
+  const auto received = received_bytes(whole.layers(), places, rooms.size());
+  const auto seconds = whole.seconds(places, rooms);
+  for (std::size_t i = 0; i < rooms.size(); ++i) {
+    PlannedDevice& device = plan.devices[i];
+    device.received_bytes = received[i];
+    device.link = rooms[i].link;
+    device.seconds = seconds[i];
+    device.fits = device.weight_bytes + device.activation_bytes <= device.usable;
+  }
   plan.warning = warning_for(plan);
   return plan;
 }

@@ -289,19 +289,6 @@ std::vector<double> received_bytes(std::span<const ModelLayer> layers,
   return received;
 }
 
-// A table of embeddings is no weight here.
-double weight_uses(std::span<const ModelLayer> layers, Dtype kept) {
-  double flops = 0;
-  double bytes = 0;
-  for (const ModelLayer& layer : layers) {
-    if (layer.flops == 0) continue;
-    flops += layer.flops;
-    bytes += static_cast<double>(layer.weight_bytes);
-  }
-  if (flops == 0 || bytes == 0) return std::numeric_limits<double>::infinity();
-  return flops / 2 / (bytes / static_cast<double>(bytes_of(kept, 1)));
-}
-
 double predicted_seconds(const ModelLayer& layer, const DeviceRoom& device) {
   if (device.flops <= 0 || device.bandwidth <= 0) return 0;
   return std::max(layer.flops / device.flops, layer.moved_bytes / device.bandwidth);

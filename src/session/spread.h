@@ -50,9 +50,6 @@ std::vector<std::size_t> spread(std::span<const ModelLayer> layers,
 std::vector<double> received_bytes(std::span<const ModelLayer> layers,
                                    std::span<const std::size_t> places, std::size_t devices);
 
-// How often each weight is multiplied by, on average; infinite where nobody can tell.
-double weight_uses(std::span<const ModelLayer> layers, Dtype kept);
-
 // What the longer of computing and moving memory takes; 0 where the device's rates are not known.
 double predicted_seconds(const ModelLayer& layer, const DeviceRoom& device);
 

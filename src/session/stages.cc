@@ -1,7 +1,6 @@
 #include "src/session/stages.h"
 
 #include <algorithm>
-#include <cmath>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -72,13 +71,8 @@ StagedProgram::StagedProgram(std::unique_ptr<runtime::Program> program) {
   stages_.push_back({std::move(program), {}, {}});
 }
 
-double StagedProgram::uses_of_row(const std::vector<Tensor>& inputs) const {
-  return uses_ * static_cast<double>(row_elements(inputs[rows_->first()].shape()));
-}
-
-StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows,
-                             double uses)
-    : stages_(std::move(stages)), rows_(std::move(rows)), uses_(uses), outputs_(outputs) {
+StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows)
+    : stages_(std::move(stages)), rows_(std::move(rows)), outputs_(outputs) {
   const std::size_t first = inputs().size();
   num_values_ = first + outputs;
   for (const Stage& stage : stages_) {
@@ -105,18 +99,11 @@ std::string StagedProgram::explain() const {
   return text;
 }
 
-int64_t row_elements(const Shape& shape) {
-  return element_count(Shape(shape.begin() + 1, shape.end()));
-}
-
-int64_t rows_of_part(int64_t rows, std::size_t stages, double uses) {
+int64_t rows_of_part(int64_t rows, std::size_t stages) {
   constexpr int64_t kParts = 4;  // a stage
   constexpr int64_t kLeast = 8;
-  constexpr double kUses = 1024;
-  if (stages == 1) return rows;
   const int64_t parts = kParts * static_cast<int64_t>(stages);
-  const double enough = std::min(std::ceil(kUses / uses), static_cast<double>(rows));
-  return std::max({kLeast, (rows + parts - 1) / parts, static_cast<int64_t>(enough)});
+  return stages == 1 ? rows : std::max(kLeast, (rows + parts - 1) / parts);
 }
 
 struct StagedExecutor::Run {
@@ -223,8 +210,7 @@ std::vector<StagedExecutor::Values> StagedExecutor::cut(const std::vector<Tensor
                                                         const std::vector<bool>& wanted) const {
   const BatchRows& rows = program_->rows();
   const int64_t count = rows.reason().empty() ? rows.count(inputs) : 0;
-  const double uses = count > 0 ? program_->uses_of_row(inputs) : 0;
-  const int64_t step = rows_of_part(count, executors_.size(), uses);
+  const int64_t step = rows_of_part(count, executors_.size());
   std::vector<Values> parts;
   if (count <= step || !prepare(inputs, outputs, wanted)) {
     parts.push_back(values_of(inputs, outputs));
@@ -305,7 +291,8 @@ void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run
   std::vector<std::jthread> others;
   others.reserve(threads);
   try {
-    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work, i % executors_.size());
+    for (std::size_t i = 1; i < threads; ++i)
+      others.emplace_back(work, i % executors_.size());
   } catch (const std::system_error& error) {
     progress.fail(std::make_exception_ptr(
         Error(Errc::out_of_memory,

@@ -26,14 +26,11 @@ struct Stage {
 class StagedProgram {
  public:
   explicit StagedProgram(std::unique_ptr<runtime::Program> program);
-  // Of two stages or more, with `outputs` outputs together. `rows`: how batches may be cut. `uses`:
-  // of a weight by each element of the first input that is cut, as rows_of_part() has them.
-  StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows, double uses);
+  // Of two stages or more, with `outputs` outputs together. `rows`: how batches may be cut.
+  StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows);
 
   const std::vector<Stage>& stages() const { return stages_; }
-  // Of several stages.
-  const BatchRows& rows() const { return *rows_; }
-  double uses_of_row(const std::vector<Tensor>& inputs) const;
+  const BatchRows& rows() const { return *rows_; }  // of several stages
   std::size_t num_values() const { return num_values_; }
   // The inputs and outputs of the whole model.
   std::span<ir::Value* const> inputs() const { return stages_[0].program->given_inputs(); }
@@ -43,20 +40,15 @@ class StagedProgram {
  private:
   std::vector<Stage> stages_;
   std::optional<BatchRows> rows_;
-  double uses_ = 0;
   std::vector<ir::Value*> outputs_;
   std::size_t num_values_ = 0;
 };
 
-// Of a tensor of this shape whose first dimension is that of rows.
-int64_t row_elements(const Shape& shape);
-
 // Rows of each part of a batch but the last, which may have fewer. The last stage waits for the
 // first part, and the first for the last: with four parts a stage that is less than a fifth of the
 // time. Every part reads all weights, which takes as long as computing a few rows, so it has eight
-// at least; and an accelerator has too little to do in parts that use a weight less than a thousand
-// times. `uses`: of a weight by a row, infinite where a stage is the CPU's.
-int64_t rows_of_part(int64_t rows, std::size_t stages, double uses);
+// at least.
+int64_t rows_of_part(int64_t rows, std::size_t stages);
 
 class StagedExecutor {
  public:
