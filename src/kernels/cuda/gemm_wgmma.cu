@@ -22,10 +22,8 @@ void launch_shape(const Maps& maps, const GemmArgs& args, const Scales& scales,
 // use(shape, whether there is a residual)
 template <class In, class Use>
 void with_shape(const GemmArgs& args, const Use& use) {
-  if constexpr (sizeof(In) == 1) {
-    if (args.epilogue.residual != nullptr) return use(WithResidual(), std::true_type());
-  } else {
-    if (args.epilogue.residual != nullptr) return use(Wide(), std::true_type());
+  if (args.epilogue.residual != nullptr) return use(WithResidual(), std::true_type());
+  if constexpr (sizeof(In) == 2) {
     if (args.epilogue.activation == Activation::none) return use(Wide(), std::false_type());
   }
   use(Deep(), std::false_type());
