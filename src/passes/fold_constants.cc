@@ -85,11 +85,13 @@ std::size_t bytes_of_output(const ir::Value* output, const ops::Facts& facts) {
 }
 
 // The plan packs a weight from the form in which it is stored; a copy of it here would be one more.
-// Of bytes, it would be another product: those that quantize_dynamic makes stay.
+// Of bytes, it would be another product: those that quantize_dynamic makes stay. Kernels of bytes
+// look through no Transpose.
 bool copies_a_weight(const ir::Node& node) {
-  const std::size_t bytes = node.input(0)->initializer().bytes();
-  if (node.is("DequantizeLinear")) return bytes >= kQuantizedBytes;
-  return (node.is("Cast") || node.is("Transpose")) && bytes > kLargeBytes;
+  const Tensor& weight = node.input(0)->initializer();
+  if (node.is("DequantizeLinear")) return weight.bytes() >= kQuantizedBytes;
+  const bool of_bytes = weight.dtype() == Dtype::i8 || weight.dtype() == Dtype::u8;
+  return (node.is("Cast") || (node.is("Transpose") && !of_bytes)) && weight.bytes() > kLargeBytes;
 }
 
 bool worth_folding(const ir::Node& node, const ops::Facts& facts) {
