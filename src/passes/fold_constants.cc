@@ -94,6 +94,15 @@ bool copies_a_weight(const ir::Node& node) {
   return (node.is("Cast") || (node.is("Transpose") && !of_bytes)) && weight.bytes() > kLargeBytes;
 }
 
+// That of a convolution of groups is packed as f32 alone.
+bool is_weight_of_groups(const ir::Node& node) {
+  if (!node.is("DequantizeLinear") || node.output()->is_graph_output()) return false;
+  const auto uses = node.output()->uses();
+  return std::all_of(uses.begin(), uses.end(), [](const ir::Use& use) {
+    return use.node->is("Conv") && use.index == 1 && use.node->int_or("group", 1) != 1;
+  });
+}
+
 bool worth_folding(const ir::Node& node, const ops::Facts& facts) {
   std::size_t in = 0;
   for (const ir::Value* input : node.inputs()) {
@@ -101,6 +110,7 @@ bool worth_folding(const ir::Node& node, const ops::Facts& facts) {
     if (!input->is_constant()) return false;
     in += input->initializer().bytes();
   }
+  if (is_weight_of_groups(node)) return true;
   std::size_t out = 0;
   for (int i = 0; i < node.num_outputs(); ++i) {
     if (node.output(i) != nullptr) out = std::max(out, bytes_of_output(node.output(i), facts));

@@ -247,7 +247,7 @@ def images():
         ("Relu", ["c0"], ["r0"], {}),
         ("Conv", ["r0", "w1", "b1"], ["c1"], {"pads": [1] * 4}),
         ("Add", ["c1", "r0"], ["s0"], {}),
-        ("Conv", ["s0", "w2"], ["c2"], {"pads": [1] * 4, "group": 36}),
+        ("Conv", ["s0", "w2"], ["c2"], {"pads": [1] * 4, "group": 4}),
         ("LeakyRelu", ["c2"], ["l2"], {"alpha": 0.1}),
         ("Conv", ["l2", "w3"], ["c3"], {}),
         ("Sigmoid", ["c3"], ["g3"], {}),
@@ -264,7 +264,7 @@ def images():
         ("Softmax", ["z"], ["y"], {"axis": 1}),
     ]
     weights = {
-        "w0": (36, 3, 3, 3), "b0": (36,), "w1": (36, 36, 3, 3), "b1": (36,), "w2": (36, 1, 3, 3), "w3": (24, 36, 1, 1),
+        "w0": (36, 3, 3, 3), "b0": (36,), "w1": (36, 36, 3, 3), "b1": (36,), "w2": (36, 9, 3, 3), "w3": (24, 36, 1, 1),
         "w4": (45, 84, 1, 1), "w5": (290, 45), "b5": (290,), "w6": (290, 251), "b6": (251,),
     }  # fmt: skip
     shape = (3, 19, 23)
@@ -320,7 +320,8 @@ def perceptron():
 
 STEPS = {
     images: [
-        "QLinearConv + tercel.QLinearAdd", "conv_int8", "concat_channels_last", "pool_channels_last",
+        "QLinearConv + tercel.QLinearAdd", "conv_int8", "conv_f32_packed", "concat_channels_last",
+        "pool_channels_last",
     ],
     moved: ["tercel.QLinearAdd", "conv_int8", "gemm_int8"],
     perceptron: ["tercel.QLinearAdd", "gemm_int8", "gemm_f32_batched"],
