@@ -119,6 +119,8 @@ TEST(QLinear, RefusesByName) {
   const auto named = [](const std::string& node) {
     return refusal_of("[n] y = com.microsoft." + node);
   };
+  EXPECT_EQ(refusal_of("[n] = com.microsoft.QLinearAdd (a, s, z, b, s, z, s, z) y = Neg (x)"),
+            "[com.microsoft.QLinearAdd \"n\"] its output is left out");
   EXPECT_EQ(named("QLinearAdd (a, s, z, b, s, z)"),
             "[com.microsoft.QLinearAdd \"n\"] input 6 is left out; it is required");
   EXPECT_EQ(named("QLinearAdd (a, s, z, , s, z, s, z)"),
@@ -144,6 +146,8 @@ TEST(QLinear, RefusesByName) {
             "[com.microsoft.QLinearGlobalAveragePool \"n\"] channels_last is 1; 0 is read");
   EXPECT_EQ(named("QGemm (a, s, z, w, shift, zeros, bias, s, zeros)"),
             "[com.microsoft.QGemm \"n\"] input 8 has 3 elements; expected 1");
+  EXPECT_EQ(named("QGemm (a, s, z, zeros, s, z)"),
+            "[com.microsoft.QGemm \"n\"] input 3 has rank 1; expected 2");
   EXPECT_EQ(named("MatMulIntegerToFloat (a, w, s)"),
             "[com.microsoft.MatMulIntegerToFloat \"n\"] input 3 is left out; it is required");
 }

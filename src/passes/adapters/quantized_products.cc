@@ -2,6 +2,7 @@
 // and MatMulIntegerToFloat and DynamicQuantizeMatMul, which ONNX Runtime saves in the place of what
 // dynamic quantisation writes.
 
+#include "src/base/fail.h"
 #include "src/passes/adapters/quantized_node.h"
 
 namespace tercel::passes {
@@ -18,6 +19,12 @@ std::optional<int64_t> size_of(const ir::Value* matrix, std::size_t axis) {
   const auto& dims = matrix->type.dims;
   if (!dims || dims->size() != 2 || !(*dims)[axis].known()) return std::nullopt;
   return (*dims)[axis].value();
+}
+
+void check_matrix(const ir::Node& node, int index) {
+  const ir::Type& type = node.input(index)->type;
+  if (!type.has_rank() || type.rank() == 2) return;
+  fail(Errc::invalid_file, "{} input {} has rank {}; expected 2", node.label(), index, type.rank());
 }
 
 ir::Value* turned(ir::Builder& b, ir::Value* matrix) { return b.transpose(matrix, {1, 0}); }
@@ -42,6 +49,7 @@ struct Gemm {
         columns(size_of(node.required(3), turned_w ? 0 : 1)),
         w(node.integers(3, columns)),
         bias(adaptation.node.input(6)) {
+    for (const int index : {0, 3}) check_matrix(adaptation.node, index);
     if (adaptation.node.int_or("transA", 0) != 0) x.values = turned(node.b(), x.values);
     if (const float alpha = adaptation.node.float_or("alpha", 1); alpha != 1)
       w.scale = node.b().mul(w.scale, adaptation.constant(Tensor::scalar(alpha)));
