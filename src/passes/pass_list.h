@@ -48,8 +48,8 @@ bool fuse_qlinear_conv(ir::Model& model, const PassContext& context);
 // → Conv and MatMul between DequantizeLinear and QuantizeLinear.
 bool widen_products(ir::Model& model, const PassContext& context);
 
-// Add, MaxPool, Concat and Relu between DequantizeLinear and QuantizeLinear of bytes → the same on
-// bytes.
+// Add, MaxPool, Concat (of whatever scales) and Relu between DequantizeLinear and QuantizeLinear of
+// bytes → the same on bytes.
 bool fuse_qlinear(ir::Model& model, const PassContext& context);
 
 // x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.
