@@ -173,8 +173,10 @@ class Adapting {
 
   void adapt_foreign(ir::Node& node, bool in_function) {
     for (const ForeignOp& foreign : foreign_ops()) {
-      if (foreign.domain == node.domain() && foreign.op_type == node.op_type())
-        return foreign.adapt({node, facts_, in_function, model_});
+      if (foreign.domain != node.domain() || foreign.op_type != node.op_type()) continue;
+      if (node.output() == nullptr)
+        fail(Errc::invalid_file, "{} its output is left out", node.label());
+      return foreign.adapt({node, facts_, in_function, model_});
     }
   }
 

@@ -13,7 +13,7 @@ inline constexpr int64_t kOldestOpset = 7;
 // at ir::kOpset what it means now, and stamps the model with that version. An opset that is newer
 // by one gives a warning. Throws Errc::unsupported below kOldestOpset, for a still newer opset, for
 // an operator of a newer opset that is not known, and for the few old forms that have no equal.
-// Operators of ONNX Runtime's domain that are known (MatMulNBits) become ONNX's own.
+// Operators of ONNX Runtime's domain that are known (MatMulNBits, QLinearAdd, …) become ONNX's own.
 void adapt_to_newest(ir::Model& model);
 
 }  // namespace tercel::passes

@@ -85,11 +85,22 @@ std::size_t bytes_of_output(const ir::Value* output, const ops::Facts& facts) {
 }
 
 // The plan packs a weight from the form in which it is stored; a copy of it here would be one more.
-// Of bytes, it would be another product: those that quantize_dynamic makes stay.
+// Of bytes, it would be another product: those that quantize_dynamic makes stay. Kernels of bytes
+// look through no Transpose.
 bool copies_a_weight(const ir::Node& node) {
-  const std::size_t bytes = node.input(0)->initializer().bytes();
-  if (node.is("DequantizeLinear")) return bytes >= kQuantizedBytes;
-  return (node.is("Cast") || node.is("Transpose")) && bytes > kLargeBytes;
+  const Tensor& weight = node.input(0)->initializer();
+  if (node.is("DequantizeLinear")) return weight.bytes() >= kQuantizedBytes;
+  const bool of_bytes = weight.dtype() == Dtype::i8 || weight.dtype() == Dtype::u8;
+  return (node.is("Cast") || (node.is("Transpose") && !of_bytes)) && weight.bytes() > kLargeBytes;
+}
+
+// That of a convolution of groups is packed as f32 alone.
+bool is_weight_of_groups(const ir::Node& node) {
+  if (!node.is("DequantizeLinear") || node.output()->is_graph_output()) return false;
+  const auto uses = node.output()->uses();
+  return std::all_of(uses.begin(), uses.end(), [](const ir::Use& use) {
+    return use.node->is("Conv") && use.index == 1 && use.node->int_or("group", 1) != 1;
+  });
 }
 
 bool worth_folding(const ir::Node& node, const ops::Facts& facts) {
@@ -99,6 +110,7 @@ bool worth_folding(const ir::Node& node, const ops::Facts& facts) {
     if (!input->is_constant()) return false;
     in += input->initializer().bytes();
   }
+  if (is_weight_of_groups(node)) return true;
   std::size_t out = 0;
   for (int i = 0; i < node.num_outputs(); ++i) {
     if (node.output(i) != nullptr) out = std::max(out, bytes_of_output(node.output(i), facts));

@@ -51,14 +51,22 @@ class OnBytes {
     return b_.op(kLinearAdd, std::move(inputs), {}, kOwnDomain);
   }
 
-  // What only moves or compares elements, all of one scale.
+  // What only moves or compares elements, all of one scale. Those of a Concat may be rounded before
+  // as well as behind.
   ir::Value* moved(const ir::Node& node) {
     if (node.output(1) != nullptr) return nullptr;
-    std::vector<ir::Value*> inputs;
-    for (const ir::Value* input : node.inputs()) {
+    const auto fits = [&](const ir::Value* input) {
       const ir::Node* x = dequantized_bytes(input, facts_);
-      if (x == nullptr || !same_linear(*x, quantize_, facts_)) return nullptr;
-      inputs.push_back(x->input(0));
+      return x != nullptr && (node.is("Concat") || same_linear(*x, quantize_, facts_));
+    };
+    if (!std::all_of(node.inputs().begin(), node.inputs().end(), fits)) return nullptr;
+    const Linear linear = linear_of(quantize_, dtype_of(quantize_.output(), facts_), b_);
+    std::vector<ir::Value*> inputs;
+    for (ir::Value* input : node.inputs()) {
+      const ir::Node& x = *dequantized_bytes(input, facts_);
+      inputs.push_back(same_linear(x, quantize_, facts_)
+                           ? x.input(0)
+                           : b_.op("QuantizeLinear", {input, linear.scale, linear.zero}));
     }
     std::vector<ir::Builder::Attr> attributes;
     for (const ir::Attribute& attribute : node.attributes())

@@ -44,8 +44,12 @@ bool fold_batch_norm(ir::Model& model, const PassContext& context);
 // QLinearConv.
 bool fuse_qlinear_conv(ir::Model& model, const PassContext& context);
 
-// Add, MaxPool, Concat and Relu between DequantizeLinear and QuantizeLinear of bytes → the same on
-// bytes.
+// QLinearConv of groups and QLinearMatMul by what is computed, which no kernel multiplies as bytes
+// → Conv and MatMul between DequantizeLinear and QuantizeLinear.
+bool widen_products(ir::Model& model, const PassContext& context);
+
+// Add, MaxPool, Concat (of whatever scales) and Relu between DequantizeLinear and QuantizeLinear of
+// bytes → the same on bytes.
 bool fuse_qlinear(ir::Model& model, const PassContext& context);
 
 // x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.

@@ -20,6 +20,7 @@ constexpr std::array kPasses{
     Pass{"eliminate_common", eliminate_common},
     Pass{"eliminate_dead", eliminate_dead},
     Pass{"fold_batch_norm", fold_batch_norm},
+    Pass{"widen_products", widen_products},
     Pass{"fuse_qlinear_conv", fuse_qlinear_conv},
     Pass{"fuse_qlinear", fuse_qlinear},
     Pass{"fuse_layer_norm", fuse_layer_norm},

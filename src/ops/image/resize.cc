@@ -55,6 +55,14 @@ std::vector<int64_t> axes_of(const ir::Node& node, std::size_t rank) {
   return node.ints_or("axes", axes);
 }
 
+int64_t scaled(const ir::Node& node, int64_t size, float scale) {
+  if (!(scale > 0)) fail(Errc::invalid_file, "{} scale {} is not positive", node.label(), scale);
+  const float result = std::floor(static_cast<float>(size) * scale);
+  if (!(result < 0x1p62F))
+    fail(Errc::invalid_file, "{} scale {} of {} elements is too much", node.label(), scale, size);
+  return static_cast<int64_t>(result);
+}
+
 void infer_resize(InferContext& context) {
   check_modes_resize(context);
   const bool by_scales = given(context, 2);
@@ -85,21 +93,17 @@ void infer_resize(InferContext& context) {
         context.node().string_or("keep_aspect_ratio_policy", "stretch") == "stretch";
     for (std::size_t i = 0; i < axes.size(); ++i) {
       ir::Dim& dim = out[static_cast<std::size_t>(axes[i])];
-      // A dimension that is not scaled keeps its symbol.
-      const bool kept = scales != nullptr && static_cast<std::size_t>(scales->size()) > i &&
-                        scales->values<float>()[i] == 1.0F;
-      if (!kept) dim = sizes && stretch && i < sizes->size() ? ir::Dim((*sizes)[i]) : ir::Dim();
+      if (scales != nullptr && static_cast<std::size_t>(scales->size()) > i) {
+        const float scale = scales->values<float>()[i];
+        // A dimension that is not scaled keeps its symbol.
+        if (scale != 1.0F)
+          dim = dim.known() ? scaled(context.node(), dim.value(), scale) : ir::Dim();
+      } else {
+        dim = sizes && stretch && i < sizes->size() ? ir::Dim((*sizes)[i]) : ir::Dim();
+      }
     }
   }
   context.set_output(0, context.dtype(0), std::move(out));
-}
-
-int64_t scaled(const ir::Node& node, int64_t size, float scale) {
-  if (!(scale > 0)) fail(Errc::invalid_file, "{} scale {} is not positive", node.label(), scale);
-  const float result = std::floor(static_cast<float>(size) * scale);
-  if (!(result < 0x1p62F))
-    fail(Errc::invalid_file, "{} scale {} of {} elements is too much", node.label(), scale, size);
-  return static_cast<int64_t>(result);
 }
 
 }  // namespace

@@ -5,10 +5,12 @@ namespace {
 
 class ConcatKernel final : public CpuKernel {
  public:
-  explicit ConcatKernel(const KernelContext& context) : axis_(context.node.int_or("axis", 0)) {}
+  explicit ConcatKernel(const KernelContext& context)
+      : axis_(context.node.int_or("axis", 0)), channels_last_(context.layouts.output) {}
   void run(const KernelRun& run) const override {
     Tensor& out = run.outputs[0];
-    const AxisView whole = view_axis(out.shape(), axis_);
+    AxisView whole = view_axis(out.shape(), axis_);
+    if (channels_last_) whole = {whole.outer * whole.inner, whole.axis, 1};
     int64_t begin = 0;
     for (const Tensor& in : run.inputs) {
       const int64_t row = view_axis(in.shape(), axis_).axis * whole.inner;
@@ -27,10 +29,19 @@ class ConcatKernel final : public CpuKernel {
 
  private:
   int64_t axis_;
+  bool channels_last_;
 };
+
+std::string refuse_concat_channels_last(const KernelContext& context) {
+  if (!context.layouts.input || !context.layouts.output) return "an image is not channels last";
+  return context.node.int_or("axis", 0) == 1 ? ""
+                                             : "joins images by another axis than their channels";
+}
 
 }  // namespace
 
-const CpuImplementation kConcatCpu[1] = {{"concat", refuse_packed, create_kernel<ConcatKernel>}};
+const CpuImplementation kConcatCpu[2] = {
+    {"concat_channels_last", refuse_concat_channels_last, create_kernel<ConcatKernel>, false, true},
+    {"concat", refuse_packed, create_kernel<ConcatKernel>}};
 
 }  // namespace tercel::ops

@@ -10,7 +10,7 @@ extern const CpuImplementation kBitCastCpu[1];
 extern const CpuImplementation kCastCpu[3];
 extern const CpuImplementation kCenterCropPadCpu[1];
 extern const CpuImplementation kCompressCpu[1];
-extern const CpuImplementation kConcatCpu[1];
+extern const CpuImplementation kConcatCpu[2];
 extern const CpuImplementation kDepthToSpaceCpu[1];
 extern const CpuImplementation kExpandCpu[1];
 extern const CpuImplementation kGatherCpu[1];

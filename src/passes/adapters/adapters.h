@@ -72,6 +72,18 @@ void adapt_roi_align(const Adaptation& adaptation);
 void adapt_grid_sample(const Adaptation& adaptation);
 void adapt_dft(const Adaptation& adaptation);
 
+void adapt_dynamic_quantize_mat_mul(const Adaptation& adaptation);
+void adapt_linear(const Adaptation& adaptation);  // DequantizeLinear, QuantizeLinear
+void adapt_mat_mul_integer_to_float(const Adaptation& adaptation);
 void adapt_mat_mul_n_bits(const Adaptation& adaptation);
+void adapt_q_gemm(const Adaptation& adaptation);
+void adapt_qlinear_average_pool(const Adaptation& adaptation);
+void adapt_qlinear_binary(const Adaptation& adaptation);  // Add, Mul
+void adapt_qlinear_concat(const Adaptation& adaptation);
+void adapt_qlinear_global_average_pool(const Adaptation& adaptation);
+void adapt_qlinear_leaky_relu(const Adaptation& adaptation);
+void adapt_qlinear_sigmoid(const Adaptation& adaptation);
+void adapt_qlinear_softmax(const Adaptation& adaptation);
+void adapt_qlinear_where(const Adaptation& adaptation);
 
 }  // namespace tercel::passes

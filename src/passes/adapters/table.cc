@@ -45,7 +45,23 @@ std::span<const Adapter> adapters() {
 }
 
 std::span<const ForeignOp> foreign_ops() {
-  static constexpr ForeignOp kForeign[] = {{"com.microsoft", "MatMulNBits", adapt_mat_mul_n_bits}};
+  static constexpr ForeignOp kForeign[] = {
+      {"com.microsoft", "DequantizeLinear", adapt_linear},
+      {"com.microsoft", "DynamicQuantizeMatMul", adapt_dynamic_quantize_mat_mul},
+      {"com.microsoft", "MatMulIntegerToFloat", adapt_mat_mul_integer_to_float},
+      {"com.microsoft", "MatMulNBits", adapt_mat_mul_n_bits},
+      {"com.microsoft", "QGemm", adapt_q_gemm},
+      {"com.microsoft", "QLinearAdd", adapt_qlinear_binary},
+      {"com.microsoft", "QLinearAveragePool", adapt_qlinear_average_pool},
+      {"com.microsoft", "QLinearConcat", adapt_qlinear_concat},
+      {"com.microsoft", "QLinearGlobalAveragePool", adapt_qlinear_global_average_pool},
+      {"com.microsoft", "QLinearLeakyRelu", adapt_qlinear_leaky_relu},
+      {"com.microsoft", "QLinearMul", adapt_qlinear_binary},
+      {"com.microsoft", "QLinearSigmoid", adapt_qlinear_sigmoid},
+      {"com.microsoft", "QLinearSoftmax", adapt_qlinear_softmax},
+      {"com.microsoft", "QLinearWhere", adapt_qlinear_where},
+      {"com.microsoft", "QuantizeLinear", adapt_linear},
+  };
   return kForeign;
 }
 

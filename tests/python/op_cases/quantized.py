@@ -8,6 +8,9 @@ from op_cases.dice import Call, Case, Dice
 
 BYTES = (np.int8, np.uint8)
 
+# Those that may be computed in f32: a result may be rounded to the other side.
+ROUNDED = ("QLinearConv", "QLinearMatMul")
+
 
 def zero_point(dice: Dice, dtype, shape=()) -> np.ndarray:
     return dice.integers(-9 if dtype is np.int8 else 0, 9, shape, dtype)
