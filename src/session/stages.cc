@@ -291,8 +291,7 @@ void StagedExecutor::run_side_by_side(std::vector<Values>& parts, const Run& run
   std::vector<std::jthread> others;
   others.reserve(threads);
   try {
-    for (std::size_t i = 1; i < threads; ++i)
-      others.emplace_back(work, i % executors_.size());
+    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work, i % executors_.size());
   } catch (const std::system_error& error) {
     progress.fail(std::make_exception_ptr(
         Error(Errc::out_of_memory,
