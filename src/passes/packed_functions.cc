@@ -5,7 +5,7 @@
 namespace tercel::passes {
 namespace {
 
-constexpr const char* kText = R"(
+constexpr const char* kPackedFunctions = R"(
 <ir_version: 10, opset_import: ["" : 28, "tercel" : 1]>
 none () => () {}
 
@@ -109,6 +109,8 @@ UnpackedRows (x, rows, valid) => (y) {
 
 }  // namespace
 
-void add_packed_functions(ir::Model& model) { add_functions(model, kText, "packed functions"); }
+void add_packed_functions(ir::Model& model) {
+  add_functions(model, kPackedFunctions, "packed functions");
+}
 
 }  // namespace tercel::passes

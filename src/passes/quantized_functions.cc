@@ -5,7 +5,7 @@
 namespace tercel::passes {
 namespace {
 
-constexpr const char* kText = R"(
+constexpr const char* kQuantizedFunctions = R"(
 <ir_version: 10, opset_import: ["" : 28, "tercel" : 1]>
 none () => () {}
 
@@ -93,7 +93,7 @@ QLinearAdd (A, a_scale, a_zero, B, b_scale, b_zero, y_scale, y_zero) => (Y) {
 }  // namespace
 
 void add_quantized_functions(ir::Model& model) {
-  add_functions(model, kText, "quantised functions");
+  add_functions(model, kQuantizedFunctions, "quantised functions");
 }
 
 }  // namespace tercel::passes

@@ -7,10 +7,10 @@
 namespace tercel::passes {
 namespace {
 
-constexpr std::array<std::string_view, 3> kRowWise{"Softmax", "LogSoftmax", "Hardmax"};
+constexpr std::array<std::string_view, 3> kAlongRows{"Softmax", "LogSoftmax", "Hardmax"};
 
 bool is_row_wise(const ir::Node& node, const ops::Facts& facts) {
-  if (std::none_of(kRowWise.begin(), kRowWise.end(), [&](auto name) { return node.is(name); }))
+  if (std::none_of(kAlongRows.begin(), kAlongRows.end(), [&](auto name) { return node.is(name); }))
     return false;
   const int64_t axis = node.int_or("axis", -1);
   const ir::Dims* dims = dims_of(node.input(0), facts);
