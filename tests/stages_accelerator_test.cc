@@ -47,7 +47,7 @@ TEST_F(StagesOnAccelerators, WhatTheyAloneReadStaysWithThem) {
   make(kHalves, {20000, 30000});
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
   EXPECT_EQ(device(1).connected, &own_[0].device);
-  for (const int64_t rows : {5, 3000}) {
+  for (const int64_t rows : {5, 100}) {
     const std::vector<Tensor> inputs{lookup_inputs(rows)[0]};
     expect_bits(inputs);
     const std::size_t given = device(0).direct, taken = device(1).direct;
@@ -67,7 +67,7 @@ TEST_F(StagesOnAccelerators, WhatTheyAloneReadStaysWithThem) {
 // The next part is queued before the one at work has ended, and both in the memory of one.
 TEST_F(StagesOnAccelerators, DoNotWaitForTheirDevice) {
   make(kHalves, {20000, 30000});
-  const std::vector<Tensor> inputs{lookup_inputs(8192)[0]};  // eight parts of one size
+  const std::vector<Tensor> inputs{lookup_inputs(208)[0]};  // eight parts of one size
   for (int run = 0; run < 1000 && device(0).ahead.most < 2; ++run) staged_->run(inputs);
   EXPECT_EQ(device(0).ahead.most, 2);
   expect_bits(inputs);
@@ -103,7 +103,7 @@ TEST_F(StagesOnAccelerators, WhatIsBoundOnTheDeviceIsReadAndWrittenThere) {
 TEST_F(StagesOnAccelerators, TheCpuReadsWhatTheyCopiedToTheHost) {
   make(kHalves, {20000});
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
-  for (const int64_t rows : {5, 3000}) {
+  for (const int64_t rows : {5, 100}) {
     const std::vector<Tensor> inputs{lookup_inputs(rows)[0]};
     expect_bits(inputs);
     const std::size_t given = device(0).direct, to_host = device(0).to_host;
@@ -120,7 +120,7 @@ TEST_F(StagesOnAccelerators, HandOnWhatIsReadLater) {
   ASSERT_EQ(staged_->stages(), 3U) << staged_->model.placement;
   std::size_t held[2] = {};
   for (int round = 0; round < 3; ++round) {
-    for (const int64_t rows : {0, 1, 9, 3000}) {
+    for (const int64_t rows : {0, 1, 8, 9, 100}) {
       const auto inputs = lookup_inputs(rows);
       expect_bits(inputs);
       EXPECT_FALSE(staged_->run(inputs, {}, {false, true})[0].defined());
@@ -139,7 +139,7 @@ TEST_F(StagesOnAccelerators, HandOnWhatIsReadLater) {
 TEST_F(StagesOnAccelerators, HandOnEveryType) {
   make(kEveryType, {25000, 25000});
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
-  for (const int64_t rows : {3, 3000}) {
+  for (const int64_t rows : {3, 100}) {
     std::vector<Tensor> inputs{lookup_inputs(rows)[0]};
     for (float& element : inputs[0].values<float>()) element = std::round(element);
     expect_bits(inputs);
@@ -196,7 +196,7 @@ TEST_P(StagesOnAcceleratorsOf, GiveTheBitsOfTheWhole) {
     const Compiled staged(path, {{&own[0].accelerator, room}, {&own[1].accelerator, room}});
     if (staged.stages() == 1) continue;
     counts.insert(staged.stages());
-    for (const int64_t batch : {1, 9, 400}) {
+    for (const int64_t batch : {1, 9, 100}) {
       const auto inputs = random_inputs(whole.model, batch, 1 + batch % 13, 7);
       SCOPED_TRACE(testing::Message() << batch << " rows, " << staged.model.placement);
       for (int run = 0; run < 2; ++run) expect_same_bits(staged.run(inputs), whole.run(inputs));

@@ -11,17 +11,13 @@
 namespace tercel::passes {
 namespace {
 
-bool used(const ir::Value* value) {
-  return value != nullptr && (!value->uses().empty() || value->is_graph_output());
-}
-
 // Operators whose number of outputs says something (Split, If, Loop) keep them all.
 bool drop_optional_outputs(ir::Node& node) {
   const ops::OpDef* def = ops::find_op(node.domain(), node.op_type());
   if (def == nullptr || def->max_outputs == ops::kVariadic) return false;
   bool changed = false;
   for (int i = def->min_outputs; i < node.num_outputs(); ++i) {
-    if (node.output(i) == nullptr || used(node.output(i))) continue;
+    if (node.output(i) == nullptr || is_used(node.output(i))) continue;
     node.drop_output(i);
     changed = true;
   }
@@ -35,7 +31,7 @@ bool run(ir::Graph& graph) {
   bool changed = false;
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
     bool alive = false;
-    for (int i = 0; i < (*node)->num_outputs(); ++i) alive |= used((*node)->output(i));
+    for (int i = 0; i < (*node)->num_outputs(); ++i) alive |= is_used((*node)->output(i));
     if (alive) {
       for_each_subgraph(**node, [&](ir::Graph& inner) { changed |= run(inner); });
       changed |= drop_optional_outputs(**node);
@@ -45,7 +41,7 @@ bool run(ir::Graph& graph) {
     }
   }
   for (ir::Value* initializer : graph.initializers()) {
-    if (initializer->is_graph_input() || used(initializer)) continue;
+    if (initializer->is_graph_input() || is_used(initializer)) continue;
     graph.erase_leaf(initializer);
     changed = true;
   }

@@ -11,10 +11,6 @@ bool is_any(const ir::Node& node, std::initializer_list<std::string_view> names)
   return std::any_of(names.begin(), names.end(), [&](auto name) { return node.is(name); });
 }
 
-bool unused(const ir::Value* value) {
-  return value == nullptr || (value->uses().empty() && !value->is_graph_output());
-}
-
 // Only the shape changes: the elements and their order stay.
 bool is_view(const ir::Node& node) {
   return is_any(node, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"});
@@ -35,7 +31,7 @@ ir::Value* start_of_views(const ir::Node& node, const ops::Facts& facts) {
 }
 
 bool inference_dropout(const ir::Node& node) {
-  if (!node.is("Dropout") || !unused(node.output(1))) return false;
+  if (!node.is("Dropout") || is_used(node.output(1))) return false;
   return node.input(2) == nullptr || scalar_of(node.input(2)) == 0.0;
 }
 

@@ -154,7 +154,9 @@ void become_constant(ir::Value* value, Tensor tensor) {
 }
 
 bool fold(ir::Node& node, const ops::Facts& facts, const PassContext& context) {
-  if (is_output_copy(node)) return false;
+  bool used = false;
+  for (int i = 0; i < node.num_outputs(); ++i) used = used || is_used(node.output(i));
+  if (!used || is_output_copy(node)) return false;
   std::vector<Tensor> results;
   if (node.is("Constant")) {
     results = {constant_of(node)};
@@ -169,8 +171,7 @@ bool fold(ir::Node& node, const ops::Facts& facts, const PassContext& context) {
   bool changed = false;
   for (std::size_t i = 0; i < results.size() && static_cast<int>(i) < node.num_outputs(); ++i) {
     ir::Value* output = node.output(static_cast<int>(i));
-    if (output == nullptr || !results[i].defined()) continue;
-    if (output->uses().empty() && !output->is_graph_output()) continue;
+    if (!is_used(output) || !results[i].defined()) continue;
     become_constant(output, std::move(results[i]));
     changed = true;
   }

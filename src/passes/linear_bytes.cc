@@ -59,9 +59,7 @@ bool rewrite_quantizing(ir::Model& model, const PassContext& context,
   for_each_graph(model, [&](ir::Graph& graph) {
     std::vector<ir::Node*> nodes;
     for (const auto& node : graph.nodes()) {
-      if (!node->is("QuantizeLinear") || node->output() == nullptr) continue;
-      const ir::Value& y = *node->output();
-      if (!y.uses().empty() || y.is_graph_output()) nodes.push_back(node.get());
+      if (node->is("QuantizeLinear") && is_used(node->output())) nodes.push_back(node.get());
     }
     for (ir::Node* node : nodes) changed |= rewrite(*node, *facts);
   });

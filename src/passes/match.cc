@@ -70,6 +70,10 @@ bool used_once(const ir::Value* value) {
   return value->uses().size() == 1 && !value->is_graph_output();
 }
 
+bool is_used(const ir::Value* value) {
+  return value != nullptr && (!value->uses().empty() || value->is_graph_output());
+}
+
 ir::Node* sole_user(const ir::Value* value, std::string_view op_type) {
   if (!used_once(value)) return nullptr;
   ir::Node* user = value->uses().front().node;
@@ -200,7 +204,7 @@ bool forward(ir::Value* from, ir::Value* to) {
   const bool can_be_output =
       &to->graph() == &from->graph() && to->producer() != nullptr && !to->is_graph_output();
   if (from->is_graph_output() && !can_be_output) return false;
-  if (from->uses().empty() && !from->is_graph_output()) return false;
+  if (!is_used(from)) return false;
   from->graph().replace_uses(from, to);
   return true;
 }

@@ -31,6 +31,8 @@ ir::Node* made_by(const ir::Value* value, std::string_view op_type);
 // The only node that uses `value` when it is this operator; null otherwise, or for a graph output.
 ir::Node* sole_user(const ir::Value* value, std::string_view op_type);
 bool used_once(const ir::Value* value);
+// By a node or as an output of the graph; null, an output that is left out, is not.
+bool is_used(const ir::Value* value);
 
 // The number in a constant of one element.
 std::optional<double> scalar_of(const ir::Value* value);

@@ -67,9 +67,8 @@ bool widen_products(ir::Model& model, const PassContext& context) {
   for_each_graph(model, [&](ir::Graph& graph) {
     std::vector<ir::Node*> products;
     for (const auto& node : graph.nodes()) {
-      if (!node->is("QLinearConv") && !node->is("QLinearMatMul")) continue;
-      const ir::Value& y = *node->output();
-      if (!y.uses().empty() || y.is_graph_output()) products.push_back(node.get());
+      const bool product = node->is("QLinearConv") || node->is("QLinearMatMul");
+      if (product && is_used(node->output())) products.push_back(node.get());
     }
     for (ir::Node* node : products) changed |= Widening(*node, *facts).run();
   });

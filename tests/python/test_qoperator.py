@@ -376,3 +376,24 @@ def test_quantize_linear_of_the_domain(activation, tmp_path):
         x = np.random.default_rng(3).standard_normal((2, *shape)).astype(np.float32)
         found[own] = tercel.Session(path).run({"x": x})["y"]
     assert np.array_equal(found[False], found[True])
+
+
+@pytest.mark.parametrize("op", ["DequantizeLinear", "Identity", "QLinearConv", "QLinearMatMul"])
+def test_an_output_that_is_left_out(op, tmp_path):
+    constants = {"s": np.float32(0.5), "z": np.uint8(3), "w": np.ones((4, 1, 1, 1), np.uint8)}
+    product = ["x", "s", "z", "w" if op == "QLinearConv" else "x", "s", "z", "s", "z"]
+    inputs = {"DequantizeLinear": ["w", "s", "z"], "Identity": ["w"]}.get(op, product)
+    nodes = [
+        helper.make_node(op, inputs, [""], **({"group": 4} if op == "QLinearConv" else {})),
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 4, 2, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    x = np.arange(16, dtype=np.uint8).reshape(1, 4, 2, 2)
+    assert np.array_equal(tercel.Session(path).run({"x": x})["y"], (x.astype(np.float32) - 3) / 2)
