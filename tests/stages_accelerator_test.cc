@@ -196,11 +196,7 @@ TEST_P(StagesOnAcceleratorsOf, GiveTheBitsOfTheWhole) {
     const Compiled staged(path, {{&own[0].accelerator, room}, {&own[1].accelerator, room}});
     if (staged.stages() == 1) continue;
     counts.insert(staged.stages());
-    for (const int64_t batch : {1, 9, 100}) {
-      const auto inputs = random_inputs(whole.model, batch, 1 + batch % 13, 7);
-      SCOPED_TRACE(testing::Message() << batch << " rows, " << staged.model.placement);
-      for (int run = 0; run < 2; ++run) expect_same_bits(staged.run(inputs), whole.run(inputs));
-    }
+    expect_bits_of_whole(staged, whole, {1, 9, 100});
   }
   EXPECT_GE(counts.size(), 1U);
 }

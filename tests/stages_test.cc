@@ -23,11 +23,7 @@ TEST_P(StagesOf, GiveTheBitsOfTheWhole) {
   for (std::size_t room = 1 << 10; room < (std::size_t{1} << 20); room += room / 8) {
     const Compiled staged(path, 5, room);
     if (!counts.insert(staged.stages()).second || staged.stages() == 1) continue;
-    for (const int64_t batch : {1, 7, 8, 9, 16, 37, 100}) {
-      const auto inputs = random_inputs(whole.model, batch, 1 + batch % 13, 7);
-      SCOPED_TRACE(testing::Message() << batch << " rows, " << staged.model.placement);
-      for (int run = 0; run < 2; ++run) expect_same_bits(staged.run(inputs), whole.run(inputs));
-    }
+    expect_bits_of_whole(staged, whole, {1, 7, 8, 9, 16, 37, 100});
   }
   EXPECT_GE(counts.size(), 3U);
 }

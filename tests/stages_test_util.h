@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <random>
 #include <string>
@@ -86,6 +87,16 @@ inline void expect_same_bits(const std::vector<Tensor>& got, const std::vector<T
       EXPECT_EQ(std::memcmp(got[i].data(), expected[i].data(), got[i].bytes()), 0)
           << "output " << i;
     }
+  }
+}
+
+// For batches of so many rows, of several lengths, twice each.
+inline void expect_bits_of_whole(const Compiled& staged, const Compiled& whole,
+                                 std::initializer_list<int64_t> batches) {
+  for (const int64_t batch : batches) {
+    const auto inputs = random_inputs(whole.model, batch, 1 + batch % 13, 7);
+    SCOPED_TRACE(testing::Message() << batch << " rows, " << staged.model.placement);
+    for (int run = 0; run < 2; ++run) expect_same_bits(staged.run(inputs), whole.run(inputs));
   }
 }
 
