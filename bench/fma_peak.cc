@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <thread>
 #include <vector>
 
@@ -54,6 +55,36 @@ __attribute__((target("avx512f,avx512vnni"))) double run_int8() {
   return 2.0 * 64 * kChains * kSteps;
 }
 #undef TERCEL_STEP
+
+// Tiles of AMX: 16 rows of 64 bytes by 16 columns, into four tiles of sums. (Their intrinsics want
+// the instruction set for the whole file.)
+constexpr int kTileSteps = 500000;
+struct alignas(64) TileConfig {
+  uint8_t palette = 1;
+  uint8_t reserved[15] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+};
+#define TERCEL_TILES(instruction)                                          \
+  const TileConfig config;                                                 \
+  __asm__ volatile("ldtilecfg %0" ::"m"(config));                          \
+  for (int step = 0; step < kTileSteps; ++step) {                          \
+    __asm__ volatile(instruction " %%tmm5, %%tmm4, %%tmm0\n\t" instruction \
+                                 " %%tmm5, %%tmm4, %%tmm1\n\t" instruction \
+                                 " %%tmm5, %%tmm4, %%tmm2\n\t" instruction \
+                                 " %%tmm5, %%tmm4, %%tmm3" ::              \
+                                     :);                                   \
+  }                                                                        \
+  __asm__ volatile("tilerelease");
+double run_bf16_tiles() {
+  TERCEL_TILES("tdpbf16ps")
+  return 2.0 * 16 * 16 * 32 * 4 * kTileSteps;
+}
+double run_int8_tiles() {
+  TERCEL_TILES("tdpbusd")
+  return 2.0 * 16 * 16 * 64 * 4 * kTileSteps;
+}
+#undef TERCEL_TILES
 #endif
 
 double run_generic() {
@@ -102,6 +133,7 @@ double fma_peak(int threads) { return best_of(threads, run_f32); }
 
 double bf16_peak([[maybe_unused]] int threads) {
 #if defined(__x86_64__)
+  if (cpu_has(CpuIsa::amx)) return best_of(threads, run_bf16_tiles);
   if (cpu_has(CpuIsa::avx512_bf16)) return best_of(threads, run_bf16);
 #endif
   return 0;
@@ -109,6 +141,7 @@ double bf16_peak([[maybe_unused]] int threads) {
 
 double int8_peak([[maybe_unused]] int threads) {
 #if defined(__x86_64__)
+  if (cpu_has(CpuIsa::amx)) return best_of(threads, run_int8_tiles);
   if (cpu_has(CpuIsa::avx512_vnni)) return best_of(threads, run_int8);
 #endif
   return 0;
