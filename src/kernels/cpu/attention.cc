@@ -97,44 +97,46 @@ void for_vectors(float* row, int64_t begin, int64_t end, const Body& body) {
   }
 }
 
+// Keys [from, to) of a row count for nothing.
+void hide(float* row, int64_t from, int64_t to) {
+  for (; from < to; ++from)
+    row[from / kBlockK * (kTileRows * kStrideA) + from % kBlockK] = kMinusInfinity;
+}
+
 // The row of scores becomes weights, not yet divided by their sum, which is returned. `scores` is
 // the row in the tile's block 0; keys [begin, end) have been computed, begin a multiple of kBlockK.
 float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* scores,
                 int64_t begin, int64_t end) {
-  const int64_t first = head.first(args, i);
-  const int64_t last = least(end, head.last(args, i));
   const float* mask = head.mask == nullptr ? nullptr : head.mask + i * args.mask_query;
   const uint8_t* mask_bool =
       head.mask_bool == nullptr ? nullptr : head.mask_bool + i * args.mask_query;
-  const auto score_of = [&](int64_t key, const float* at) {
-    Vec score = load(at) * splat(args.scale);
-    if (args.softcap > 0) score = splat(args.softcap) * tanh(score / splat(args.softcap));
-    if (mask != nullptr) {
-      score = masked_by(mask + key * args.mask_key, args.mask_key, end - key, score);
-    }
-    if (mask_bool != nullptr) {
-      score = masked_by(mask_bool + key * args.mask_key, args.mask_key, end - key, score);
-    }
-    if (key < first || key + kLanes > last) {
-      const Int lane = lane_numbers();
-      const Int seen =
-          (lane >= static_cast<int32_t>(most<int64_t>(0, least<int64_t>(kLanes, first - key)))) &
-          (lane < static_cast<int32_t>(most<int64_t>(0, least<int64_t>(kLanes, last - key))));
-      score = select(seen, score, splat(kMinusInfinity));
-    }
-    return score;
-  };
-  Vec highest = splat(kMinusInfinity);
-  for_vectors(scores, begin, end, [&](int64_t key, float* at, int) {
-    const Vec score = score_of(key, at);
-    store(at, score);
-    highest = greater(score, highest);
+  float scale = args.scale;
+  // The greatest can be found before scores are scaled, unless more happens to them.
+  if (mask != nullptr || mask_bool != nullptr || args.softcap > 0 || !(scale > 0)) {
+    for_vectors(scores, begin, end, [&](int64_t key, float* at, int) {
+      Vec score = load(at) * splat(args.scale);
+      if (args.softcap > 0) score = splat(args.softcap) * tanh(score / splat(args.softcap));
+      if (mask != nullptr)
+        score = masked_by(mask + key * args.mask_key, args.mask_key, end - key, score);
+      if (mask_bool != nullptr)
+        score = masked_by(mask_bool + key * args.mask_key, args.mask_key, end - key, score);
+      store(at, score);
+    });
+    scale = 1;
+  }
+  hide(scores, begin, least(end, head.first(args, i)));
+  hide(scores, most(begin, least(end, head.last(args, i))), round_up(end, kLanes));
+  Vec highest[kSums];
+  for (Vec& value : highest) value = splat(kMinusInfinity);
+  for_vectors(scores, begin, end, [&](int64_t, const float* at, int part) {
+    highest[part] = greater(load(at), highest[part]);
   });
-  const float top = across_max(highest);
+  const float top =
+      scale * across_max(greater(greater(highest[0], highest[1]), greater(highest[2], highest[3])));
   const Vec shift = splat(top == kMinusInfinity ? 0.0F : top);
   Vec sums[kSums] = {};
   for_vectors(scores, begin, end, [&](int64_t, float* at, int part) {
-    const Vec weight = exp_of_negative(load(at) - shift);
+    const Vec weight = exp_of_negative(load(at) * splat(scale) - shift);
     store(at, weight);
     sums[part] += weight;
   });

@@ -91,9 +91,9 @@ void quantize_images(const PackedConvArgs& a, const Images& images, ThreadPool& 
     Extremes extremes;
     extremes.look(a.x + image * images.layout.image + range.begin, range.size());
     float* found = images.found + (image * images.layout.chunks + chunk) * 3;
-    found[0] = extremes.least_value();
-    found[1] = across_max(extremes.high);
-    found[2] = across_sum(extremes.poison);
+    found[0] = extremes.low();
+    found[1] = extremes.high();
+    found[2] = extremes.poison();
   });
   for_chunks(a, images.layout, pool, [&](int64_t image, int64_t chunk, Range range) {
     float poison = 0;

@@ -19,11 +19,11 @@ inline void quantize_row(const float* a, int64_t k, RowElement* out, const RowFa
                          int64_t row) {
   Extremes extremes;
   extremes.look(a, k);
-  const Steps steps(extremes.least_value(), across_max(extremes.high));
+  const Steps steps(extremes.low(), extremes.high());
   const int64_t whole = k / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes) store_bytes(out + i, steps.quantized(load(a + i)));
   if (whole < k) store_bytes(out + whole, steps.quantized(load_some(a + whole, k - whole)));
-  facts.scales[row] = steps.scale() + across_sum(extremes.poison);
+  facts.scales[row] = steps.scale() + extremes.poison();
   facts.zeros[row] = steps.zero();
   facts.rests[row] = 0;
 }

@@ -75,24 +75,45 @@ inline Int clamp_byte(Int value) {
 }
 
 // The least and the greatest of numbers, 0 among them; a NaN where one is not finite, else 0.
-struct Extremes {
-  Vec low = zeros(), high = zeros(), poison = zeros();
-
+class Extremes {
+ public:
   void look(const float* from, int64_t count) {
-    const int64_t whole = count / kLanes * kLanes;
-    for (int64_t i = 0; i < whole; i += kLanes) look(load(from + i));
-    if (whole < count) look(load_some(from + whole, count - whole));
+    int64_t i = 0;
+    for (; i + kChains * kLanes <= count; i += kChains * kLanes) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) chains_[c].look(load(from + i + c * kLanes));
+    }
+    for (; i < count; i += kLanes)
+      chains_[0].look(count - i >= kLanes ? load(from + i) : load_some(from + i, count - i));
   }
-  float least_value() const {
-    return across(low, [](float x, float y) { return x < y ? x : y; });
-  }
+  float low() const { return across_min(joined().low); }
+  float high() const { return across_max(joined().high); }
+  float poison() const { return across_sum(joined().poison); }
 
  private:
-  void look(Vec value) {
-    low = lesser(value, low);
-    high = greater(value, high);
-    poison = fma(value, zeros(), poison);
+  // Several, so that none waits for the one before.
+  static constexpr int kChains = 4;
+  struct Chain {
+    Vec low = zeros(), high = zeros(), poison = zeros();
+
+    void look(Vec value) {
+      low = lesser(value, low);
+      high = greater(value, high);
+      poison = fma(value, zeros(), poison);
+    }
+  };
+
+  Chain joined() const {
+    Chain all = chains_[0];
+    for (int c = 1; c < kChains; ++c) {
+      all.low = lesser(chains_[c].low, all.low);
+      all.high = greater(chains_[c].high, all.high);
+      all.poison += chains_[c].poison;
+    }
+    return all;
   }
+
+  Chain chains_[kChains];
 };
 
 // The 255 steps between two numbers, as gemm_int8.h has them.

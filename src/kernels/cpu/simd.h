@@ -245,21 +245,39 @@ inline void transpose(Vec (&rows)[kLanes]) {
   }
 }
 
-// The lanes joined by one fixed tree.
-template <class Join>
-inline float across(Vec value, Join join) {
-  float lanes[kLanes];
-  store(lanes, value);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] = join(lanes[i], lanes[i + half]);
-  }
-  return lanes[0];
+// Lane i of the result is lane i + HALF of the value; what the others are does not matter.
+template <int HALF>
+inline Vec moved_down(Vec value) {
+#if defined(TERCEL_ISA_generic)
+  return HALF == 2 ? __builtin_shufflevector(value, value, 2, 3, 2, 3)
+                   : __builtin_shufflevector(value, value, 1, 1, 3, 3);
+#elif defined(TERCEL_ISA_avx2)
+  if constexpr (HALF == 4) return _mm256_permute2f128_ps(value, value, 0x11);
+  return HALF == 2 ? _mm256_permute_ps(value, 0xee) : _mm256_permute_ps(value, 0x55);
+#else
+  if constexpr (HALF == 8) return _mm512_shuffle_f32x4(value, value, 0xee);
+  if constexpr (HALF == 4) return _mm512_shuffle_f32x4(value, value, 0x55);
+  return HALF == 2 ? _mm512_permute_ps(value, 0xee) : _mm512_permute_ps(value, 0x55);
+#endif
+}
+
+// The lanes joined by one fixed tree: halves, lane by lane.
+template <int HALF = kLanes / 2, class Join>
+inline float across(Vec value, const Join& join) {
+  const Vec joined = join(value, moved_down<HALF>(value));
+  if constexpr (HALF > 1)
+    return across<HALF / 2>(joined, join);
+  else
+    return joined[0];
 }
 inline float across_sum(Vec value) {
-  return across(value, [](float a, float b) { return a + b; });
+  return across(value, [](Vec a, Vec b) { return a + b; });
 }
 inline float across_max(Vec value) {
-  return across(value, [](float a, float b) { return a > b ? a : b; });
+  return across(value, [](Vec a, Vec b) { return greater(a, b); });
+}
+inline float across_min(Vec value) {
+  return across(value, [](Vec a, Vec b) { return lesser(a, b); });
 }
 
 // parallel_ranges and parallel_items for lambdas.
