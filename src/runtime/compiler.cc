@@ -316,8 +316,11 @@ ops::Rounding Program::Compiler::rounding(const ir::Node& node, const ir::Value*
 
 ops::KernelContext Program::Compiler::context(const ir::Node& node, const ops::Epilogue& epilogue,
                                               ops::Layouts layouts) const {
-  const Dtype weights = options_.accelerator != nullptr ? Dtype::f32 : options_.weight_dtype;
-  return {node, facts_, options_.isa, pool_, memory_, weights, epilogue, layouts};
+  const bool on_cpu = options_.accelerator == nullptr;
+  const Dtype weights = on_cpu ? options_.weight_dtype : Dtype::f32;
+  ops::KernelContext found{node, facts_, options_.isa, pool_, memory_, weights, epilogue, layouts};
+  if (on_cpu) found.product_dtype = options_.product_dtype;
+  return found;
 }
 
 ops::Layouts Program::Compiler::layouts(const ir::Node& node, const ir::Value* output) const {

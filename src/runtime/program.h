@@ -21,6 +21,7 @@ namespace tercel::runtime {
 struct ProgramOptions {
   CpuIsa isa = CpuIsa::generic;
   Dtype weight_dtype = Dtype::f32;
+  Dtype product_dtype = Dtype::undefined;  // of the CPU's steps: see ops::KernelContext
   Accelerator* accelerator = nullptr;
   // With an accelerator: refuse a model of which a step would run on the CPU.
   bool strict = false;

@@ -97,10 +97,13 @@ Placement place(const ir::Model& model, const ModelSource& source, Dtype dtype) 
 
 std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> model,
                                                     const Placement& placement,
-                                                    const ModelSource& source, Dtype dtype) {
+                                                    const ModelSource& source,
+                                                    const WeightTypes& types) {
   const auto compile = [&](std::unique_ptr<ir::Model> part, runtime::Accelerator* accelerator) {
     return std::make_unique<runtime::Program>(
-        std::move(part), runtime::ProgramOptions{source.isa, dtype, accelerator, source.strict},
+        std::move(part),
+        runtime::ProgramOptions{source.isa, types.dtype, types.quantized, accelerator,
+                                source.strict},
         source.pool, *source.memory);
   };
   const auto& accelerators = placement.accelerators;
@@ -139,7 +142,7 @@ CompiledModel compile_model(const ModelSource& source, const WeightTypes& types)
     compiled.metadata.insert(model->metadata.begin(), model->metadata.end());
     compiled.warnings = model->warnings;
     Placement placement = place(*model, source, types.dtype);
-    compiled.program = compile_stages(std::move(model), placement, source, types.dtype);
+    compiled.program = compile_stages(std::move(model), placement, source, types);
     compiled.placement = std::move(placement.explanation);
     compiled.executor =
         std::make_unique<StagedExecutor>(compiled.program, source.pool, source.memory);

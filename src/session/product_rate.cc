@@ -46,9 +46,10 @@ double measure_product_rate(const std::string& device, Dtype dtype) {
   const Workshop workshop;
   std::unique_ptr<runtime::Accelerator> accelerator;
   if (!on_cpu) accelerator = std::make_unique<runtime::Accelerator>(device, 0, dtype);
-  const runtime::Program program(chain(products),
-                                 {workshop.machine.isa, dtype, accelerator.get(), false},
-                                 workshop.machine.pool, *workshop.memory);
+  const runtime::Program program(
+      chain(products),
+      {.isa = workshop.machine.isa, .weight_dtype = dtype, .accelerator = accelerator.get()},
+      workshop.machine.pool, *workshop.memory);
   runtime::Executor executor(program, workshop.machine.pool, workshop.memory);
   Tensor x(Dtype::f32, {1, products.size});
   std::fill_n(x.values<float>().begin(), x.size(), 1.0F);

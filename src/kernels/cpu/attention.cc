@@ -150,7 +150,7 @@ void divide_row(float* row, int64_t columns, float by) {
 }
 
 // Queries [i, i + rows) of one head.
-void attend_tile(const AttentionArgs& args, const Head& head, int64_t i, int rows,
+void attend_tile(Tiles& tiles, const AttentionArgs& args, const Head& head, int64_t i, int rows,
                  const Factor* k_packed, const Factor* v_packed, float* scores) {
   const int64_t begin = head.first(args, i) / kBlockK * kBlockK;
   const int64_t end = head.last(args, i + rows - 1);
@@ -159,7 +159,7 @@ void attend_tile(const AttentionArgs& args, const Head& head, int64_t i, int row
     const int64_t depth = least<int64_t>(kBlockK, args.head_size - d);
     copy_queries(head.q + i * args.q_strides.row + d, args.q_strides.row, rows, depth, q);
     for (int64_t key = begin; key < end; key += kBlockK) {
-      score_keys(rows, q, k_packed, args.head_size, d, depth, key,
+      score_keys(tiles, rows, q, k_packed, args.head_size, d, depth, key,
                  least<int64_t>(kBlockK, end - key),
                  scores + key / kBlockK * (kTileRows * kStrideA));
     }
@@ -171,8 +171,9 @@ void attend_tile(const AttentionArgs& args, const Head& head, int64_t i, int row
   float* out = head.out + i * args.out_strides.row;
   for (int64_t key = begin; key < end || key == begin; key += kBlockK) {
     const int64_t keys = most<int64_t>(0, least<int64_t>(kBlockK, end - key));
-    add_values(rows, scores + key / kBlockK * (kTileRows * kStrideA), v_packed, head.kv_length, key,
-               keys, out, args.out_strides.row, args.v_head_size, key == begin);
+    add_values(tiles, rows, scores + key / kBlockK * (kTileRows * kStrideA), v_packed,
+               head.kv_length, key, keys, out, args.out_strides.row, args.v_head_size,
+               key == begin);
   }
   for (int r = 0; r < rows; ++r) {
     divide_row(out + r * args.out_strides.row, args.v_head_size, sums[r] == 0 ? 1.0F : sums[r]);
@@ -215,6 +216,7 @@ void attend(const AttentionArgs& args, int64_t b, int64_t kv_head, int64_t chunk
   pack_values(args.v + sequence.begin(args.v_strides, kv_head), args.v_strides.row,
               sequence.kv_length, args.v_head_size, v_packed);
   const int64_t group = args.q_heads / args.kv_heads;
+  Tiles registers;
   for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
     const int64_t mask = b * args.mask_batch + h * args.mask_head;
     const Head head{.q = args.q + sequence.begin(args.q_strides, h),
@@ -228,7 +230,7 @@ void attend(const AttentionArgs& args, int64_t b, int64_t kv_head, int64_t chunk
     for (int64_t t = from; t < to; ++t) {
       const int64_t i = sequence.q_length * t / tiles;
       const int64_t end = sequence.q_length * (t + 1) / tiles;
-      attend_tile(args, head, i, static_cast<int>(end - i), k_packed, v_packed, scores);
+      attend_tile(registers, args, head, i, static_cast<int>(end - i), k_packed, v_packed, scores);
     }
   }
 }

@@ -36,33 +36,46 @@ inline void copy_queries(const float* q, int64_t row, int rows, int64_t depth, Q
   copy_pairs(q, row, 1, rows, depth, out.values);
 }
 
+// With AMX all tiles have kTileRows rows, as changing them takes time: more is written than asked
+// for, where there is room.
+#if defined(TERCEL_ISA_amx)
+constexpr bool kWholeTiles = true;
+#else
+constexpr bool kWholeTiles = false;
+#endif
+inline int strip_rows(int rows) { return kWholeTiles ? kTileRows : rows; }
+
 // The scores behind the last key, up to a whole panel, are written as well: there is room.
-inline void score_keys(int rows, const QueryBlock& q, const Pair* k_packed, int64_t head_size,
-                       int64_t d, int64_t depth, int64_t key, int64_t keys, float* scores) {
+inline void score_keys(Tiles& tiles, int rows, const QueryBlock& q, const Pair* k_packed,
+                       int64_t head_size, int64_t d, int64_t depth, int64_t key, int64_t keys,
+                       float* scores) {
   const int64_t pairs = padded_pairs(head_size);
-  bf16_strip(rows, q.values, k_packed + key * pairs + d / 2 * kPairPanel, pairs * kPairPanel,
-             pairs_of(depth), scores, kStrideA, ceil_div(keys, kPairPanel), d == 0);
+  bf16_strip(tiles, strip_rows(rows), q.values, k_packed + key * pairs + d / 2 * kPairPanel,
+             pairs * kPairPanel, pairs_of(depth), scores, kStrideA, ceil_div(keys, kPairPanel),
+             d == 0);
 }
 
-inline void add_values(int rows, const float* weights, const Pair* v_packed, int64_t all_keys,
-                       int64_t key, int64_t keys, float* out, int64_t out_row, int64_t v_head_size,
-                       bool first) {
+inline void add_values(Tiles& tiles, int rows, const float* weights, const Pair* v_packed,
+                       int64_t all_keys, int64_t key, int64_t keys, float* out, int64_t out_row,
+                       int64_t v_head_size, bool first) {
+  constexpr int64_t kAside = 4 * kPairPanel;  // columns that are computed aside at a time
   PairBlock a;
   copy_pairs(weights, kStrideA, 1, rows, keys, a.values);
   const int64_t stride = padded_pairs(all_keys) * kPairPanel;
   const Pair* v = v_packed + key / 2 * kPairPanel;
-  const int64_t whole = v_head_size / kPairPanel;
-  bf16_strip(rows, a.values, v, stride, pairs_of(keys), out, out_row, whole, first);
-  const int64_t columns = v_head_size - whole * kPairPanel;
-  if (columns == 0) return;
-  alignas(64) float edge[kTileRows * kPairPanel] = {};
-  out += whole * kPairPanel;
-  const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
-  for (int r = 0; r < rows && !first; ++r)
-    copy_bytes(edge + r * kPairPanel, out + r * out_row, bytes);
-  bf16_strip(rows, a.values, v + whole * stride, stride, pairs_of(keys), edge, kPairPanel, 1,
+  const int64_t direct = kWholeTiles ? 0 : v_head_size / kPairPanel;
+  bf16_strip(tiles, strip_rows(rows), a.values, v, stride, pairs_of(keys), out, out_row, direct,
              first);
-  for (int r = 0; r < rows; ++r) copy_bytes(out + r * out_row, edge + r * kPairPanel, bytes);
+  alignas(64) float aside[kTileRows * kAside] = {};
+  for (int64_t j = direct * kPairPanel; j < v_head_size; j += kAside) {
+    const int64_t columns = least(kAside, v_head_size - j);
+    const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
+    for (int r = 0; r < rows && !first; ++r)
+      copy_bytes(aside + r * kAside, out + r * out_row + j, bytes);
+    bf16_strip(tiles, strip_rows(rows), a.values, v + j / kPairPanel * stride, stride,
+               pairs_of(keys), aside, kAside, ceil_div(columns, kPairPanel), first);
+    for (int r = 0; r < rows; ++r) copy_bytes(out + r * out_row + j, aside + r * kAside, bytes);
+  }
 }
 
 TERCEL_ISA_END

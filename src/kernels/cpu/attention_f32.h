@@ -2,6 +2,7 @@
 // The two products of attention in f32. Only for attention.cc; attention_bf16.h has the same names.
 
 #include "src/kernels/cpu/gemm_tile.h"
+#include "src/kernels/cpu/tiles.h"
 
 TERCEL_ISA_BEGIN
 
@@ -34,17 +35,18 @@ inline void copy_queries(const float* q, int64_t row, int rows, int64_t depth, Q
 }
 
 // Scores of `keys` keys from `key` on, over `depth` elements of the heads from `d` on.
-inline void score_keys(int rows, const QueryBlock& q, const float* k_packed, int64_t head_size,
-                       int64_t d, int64_t depth, int64_t key, int64_t keys, float* scores) {
+inline void score_keys(Tiles&, int rows, const QueryBlock& q, const float* k_packed,
+                       int64_t head_size, int64_t d, int64_t depth, int64_t key, int64_t keys,
+                       float* scores) {
   gemm_strip(rows, q.values, k_packed + key * head_size + d * kPanel, head_size * kPanel, depth,
              scores, kStrideA, keys, d == 0);
 }
 
 // out[rows, v_head_size] of `keys` <= kBlockK weights, those of the keys from `key` on, of
 // `all_keys`; added to what is there unless `first`.
-inline void add_values(int rows, const float* weights, const float* v_packed, int64_t all_keys,
-                       int64_t key, int64_t keys, float* out, int64_t out_row, int64_t v_head_size,
-                       bool first) {
+inline void add_values(Tiles&, int rows, const float* weights, const float* v_packed,
+                       int64_t all_keys, int64_t key, int64_t keys, float* out, int64_t out_row,
+                       int64_t v_head_size, bool first) {
   gemm_strip(rows, weights, v_packed + key * kPanel, all_keys * kPanel, keys, out, out_row,
              v_head_size, first);
 }

@@ -62,14 +62,14 @@ void gather_pairs(const PackedConvArgs& a, const Site* sites, int rows, Range k,
 }
 
 // Rows [row, row + rows) of the outputs, panels [p), for one block of K.
-void conv_tile(const PackedConvArgs& args, const Pair* a, const Block& block, int64_t row, int rows,
-               Range p, bool first, bool last) {
+void conv_tile(Tiles& tiles, const PackedConvArgs& args, const Pair* a, const Block& block,
+               int64_t row, int rows, Range p, bool first, bool last) {
   alignas(64) float sums[kBf16FewRows * kBf16GroupPanels * kPairPanel];
   const int64_t column = p.begin * kPairPanel;
   const int64_t columns = least(p.end * kPairPanel, args.out_channels) - column;
   const int64_t stride = p.size() * kPairPanel;
   float* y = args.y + row * args.out_channels + column;
-  sum_strip(rows, a, block, p, y, args.out_channels, columns, first, sums);
+  sum_strip(tiles, rows, a, block, p, y, args.out_channels, columns, first, sums);
   for (int r = 0; r < rows; ++r) {
     float* to = y + r * args.out_channels;
     const float* from = sums + r * stride;
@@ -88,6 +88,7 @@ void conv_tile(const PackedConvArgs& args, const Pair* a, const Block& block, in
 // Outputs [m), panels [panels), all of K.
 void conv_task(const PackedConvArgs& args, const void* packed, int64_t tile_rows, Range m,
                Range panels) {
+  Tiles registers;
   PairRows<kBf16ChunkRows> a;
   Site sites[kBf16ChunkRows];
   const int64_t k = depth(args), blocks = blocks_of(k);
@@ -108,7 +109,7 @@ void conv_task(const PackedConvArgs& args, const void* packed, int64_t tile_rows
         for (int64_t t = chunk; t < end; ++t) {
           const Range tile = part(m.size(), t, tiles);
           const int64_t row = m.begin + tile.begin;
-          conv_tile(args, a.values + (row - begin) * kStridePairs, block, row,
+          conv_tile(registers, args, a.values + (row - begin) * kStridePairs, block, row,
                     static_cast<int>(tile.size()), p, i == 0, i == blocks - 1);
         }
       }

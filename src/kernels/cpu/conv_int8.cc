@@ -107,9 +107,8 @@ void conv_part(const Int8ConvArgs& args, const Images& images, const Int8GemmArg
   const RowFacts facts = layout.facts_in(memory);
   const bool sums_wanted = facts_of(product.packed_b).any_zero != 0;
   Site sites[kMostRows];
-#if defined(TERCEL_ISA_amx)
-  begin_tiles();
-#endif
+  Tiles tiles;
+  tiles.set_rows(kMostTileRows);
   const int64_t blocks = ceil_div(m.size(), layout.rows);
   for (int64_t i = 0; i < blocks; ++i) {
     const Range within = part(m.size(), i, blocks);
@@ -120,9 +119,6 @@ void conv_part(const Int8ConvArgs& args, const Images& images, const Int8GemmArg
                    rows);
     multiply_rows(args, product, block, panels);
   }
-#if defined(TERCEL_ISA_amx)
-  end_tiles();
-#endif
 }
 
 int64_t window_size(const PackedConvArgs& a) { return a.in_channels * taps_of(a); }

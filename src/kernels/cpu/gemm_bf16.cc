@@ -45,14 +45,14 @@ void pack_b(const PackBArgs& args, ThreadPool& pool) {
 // One tile of C, rows [row, row + rows) of it and panels [p), for one block of K: the first, the
 // last, or both.
 template <class C>
-void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, int64_t row,
-                   int rows, Range p, bool first, bool last) {
+void run_bf16_tile(Tiles& tiles, const GemmBf16Args& args, const Pair* a, const Block& block,
+                   int64_t row, int rows, Range p, bool first, bool last) {
   alignas(64) float sums[kBf16FewRows * kBf16GroupPanels * kPairPanel];
   const int64_t column = p.begin * kPairPanel;
   const int64_t columns = least(p.end * kPairPanel, args.n) - column;
   const int64_t stride = p.size() * kPairPanel;
   C* c = static_cast<C*>(args.c) + row * args.c_row + column;
-  sum_strip(rows, a, block, p, c, args.c_row, columns, first, sums);
+  sum_strip(tiles, rows, a, block, p, c, args.c_row, columns, first, sums);
   finish_rounded(sums, stride, c, args.c_row, row, rows, column, columns,
                  last ? args.epilogue : GemmEpilogue{});
 }
@@ -60,6 +60,7 @@ void run_bf16_tile(const GemmBf16Args& args, const Pair* a, const Block& block, 
 // Rows [m), panels [p) of the Cs of all products, all of K.
 template <class A, class C>
 void run_bf16_task(const GemmBf16Args& args, int64_t tile_rows, Range m, Range panels) {
+  Tiles registers;
   PairRows<kBf16ChunkRows> a;
   const int64_t blocks = blocks_of(args.k);
   const int64_t tiles = ceil_div(m.size(), tile_rows);
@@ -80,7 +81,7 @@ void run_bf16_task(const GemmBf16Args& args, int64_t tile_rows, Range m, Range p
           for (int64_t t = chunk; t < end; ++t) {
             const Range tile = part(m.size(), t, tiles);
             const int64_t row = m.begin + tile.begin;
-            run_bf16_tile<C>(own, a.values + (row - begin) * kStridePairs, block, row,
+            run_bf16_tile<C>(registers, own, a.values + (row - begin) * kStridePairs, block, row,
                              static_cast<int>(tile.size()), p, i == 0, i == blocks - 1);
           }
         }

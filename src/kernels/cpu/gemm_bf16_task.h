@@ -29,13 +29,13 @@ inline int64_t blocks_of(int64_t k) { return most<int64_t>(1, ceil_div(pairs_of(
 // Panels [p) of a block of K to sums[rows, p], begun at zero when it is the first, else at what c
 // holds of its `columns`.
 template <class C>
-inline void sum_strip(int rows, const Pair* a, const Block& block, Range p, const C* c,
-                      int64_t c_row, int64_t columns, bool first, float* sums) {
+inline void sum_strip(Tiles& tiles, int rows, const Pair* a, const Block& block, Range p,
+                      const C* c, int64_t c_row, int64_t columns, bool first, float* sums) {
   const int64_t stride = p.size() * kPairPanel;
   for (int r = 0; r < rows && !first; ++r)
     copy_bytes(sums + r * stride, c + r * c_row, static_cast<std::size_t>(columns) * sizeof(C));
-  bf16_strip(rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride, block.pairs,
-             sums, stride, p.size(), first);
+  bf16_strip(tiles, rows, a, block.panels + p.begin * block.panel_stride, block.panel_stride,
+             block.pairs, sums, stride, p.size(), first);
 }
 
 // Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.

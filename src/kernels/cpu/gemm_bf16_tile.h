@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "src/kernels/cpu/simd.h"
+#include "src/kernels/cpu/tiles.h"
 
 TERCEL_ISA_BEGIN
 
@@ -131,25 +131,16 @@ inline void pack_pairs(const T* b, int64_t k_stride, int64_t n_stride, int64_t k
 
 #if defined(TERCEL_ISA_amx)
 
-// Of one AMX tile register: rows, and 64 bytes a row.
-struct TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
 // Far enough ahead that the weights of a product of few rows come at the memory's rate.
 constexpr int64_t kBytesAhead = 4096;
 
-// C[rows, PANELS * kPairPanel] for the 1 or 2 (if LOWER) x PANELS tiles of the configuration: 0 to
-// 3 are C, 4 and 5 A, 6 and 7 B.
+// C[rows, PANELS * kPairPanel] for the 1 or 2 (if LOWER) x PANELS tiles that are set up.
 template <bool LOWER, bool TWO>
 void amx_tile(const Pair* a, const Pair* b, int64_t panel_stride, int64_t pairs, float* c,
               int64_t c_row, bool first) {
   const auto c_bytes = static_cast<std::size_t>(c_row) * sizeof(float);
-  float* lower = c + 16 * c_row;
+  float* lower = c + kTileHeight * c_row;
+  __asm__ volatile("" ::: "memory");  // the intrinsics do not say which memory they use
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -181,16 +172,14 @@ void amx_tile(const Pair* a, const Pair* b, int64_t panel_stride, int64_t pairs,
   if constexpr (TWO) _tile_stored(1, c + kPairPanel, c_bytes);
   if constexpr (LOWER) _tile_stored(2, lower, c_bytes);
   if constexpr (LOWER && TWO) _tile_stored(3, lower + kPairPanel, c_bytes);
+  __asm__ volatile("" ::: "memory");
 }
 
 // C[rows, panels * kPairPanel]: whole panels, C is as wide.
-inline void bf16_strip(int rows, const Pair* a, const Pair* b, int64_t panel_stride, int64_t pairs,
-                       float* c, int64_t c_row, int64_t panels, bool first) {
-  const bool lower = rows > 16;
-  alignas(64) TileConfig config;
-  for (const int tile : {0, 1, 4}) config.rows[tile] = static_cast<uint8_t>(lower ? 16 : rows);
-  for (const int tile : {2, 3, 5}) config.rows[tile] = static_cast<uint8_t>(lower ? rows - 16 : 1);
-  _tile_loadconfig(&config);
+inline void bf16_strip(Tiles& tiles, int rows, const Pair* a, const Pair* b, int64_t panel_stride,
+                       int64_t pairs, float* c, int64_t c_row, int64_t panels, bool first) {
+  const bool lower = rows > kTileHeight;
+  tiles.set_rows(rows);
   for (; panels >= 2; panels -= 2, b += 2 * panel_stride, c += 2 * kPairPanel) {
     (lower ? amx_tile<true, true> : amx_tile<false, true>)(a, b, panel_stride, pairs, c, c_row,
                                                            first);
@@ -199,7 +188,6 @@ inline void bf16_strip(int rows, const Pair* a, const Pair* b, int64_t panel_str
     (lower ? amx_tile<true, false> : amx_tile<false, false>)(a, b, panel_stride, pairs, c, c_row,
                                                              first);
   }
-  _tile_release();
 }
 
 #else
@@ -256,8 +244,8 @@ constexpr Bf16Tiles make_bf16_tiles(std::integer_sequence<int, R...>) {
 constexpr Bf16Tiles kBf16Tiles = make_bf16_tiles(std::make_integer_sequence<int, kBf16FewRows>());
 
 // C[rows, panels * kPairPanel]: whole panels, C is as wide.
-inline void bf16_strip(int rows, const Pair* a, const Pair* b, int64_t panel_stride, int64_t pairs,
-                       float* c, int64_t c_row, int64_t panels, bool first) {
+inline void bf16_strip(Tiles&, int rows, const Pair* a, const Pair* b, int64_t panel_stride,
+                       int64_t pairs, float* c, int64_t c_row, int64_t panels, bool first) {
   const int wide = panels_at_once(rows);
   for (; panels >= wide; panels -= wide) {
     kBf16Tiles.wide[rows - 1](a, b, panel_stride, pairs, c, c_row, first);

@@ -56,9 +56,8 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
   auto* rows = reinterpret_cast<RowElement*>(memory);
   const RowFacts row_facts = layout.facts_in(memory);
   const int64_t padded = round_up(args.k, kPadK);
-#if defined(TERCEL_ISA_amx)
-  begin_tiles();
-#endif
+  Tiles tiles;
+  tiles.set_rows(kMostTileRows);
   const int64_t blocks = ceil_div(m.size(), layout.rows);
   for (int64_t i = 0; i < blocks; ++i) {
     const Range within = part(m.size(), i, blocks);
@@ -87,9 +86,6 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
       if (whole_rows) normalize_rows(own, block);
     });
   }
-#if defined(TERCEL_ISA_amx)
-  end_tiles();
-#endif
 }
 
 // By rows, so that each is quantised once; by columns where there are too few rows.

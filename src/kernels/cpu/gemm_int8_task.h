@@ -196,7 +196,8 @@ inline void run_tile(int rows, bool wide, const TileArgs& args, Out* c, int64_t 
     if (wide) return kInt8Tiles<int16_t, Out>.by_rows[rows - 1](args, c, c_row);
   }
 #if defined(TERCEL_ISA_amx)
-  if (rows > kInt8Rows / 2) return amx_tile(rows, args, c, c_row);
+  if (rows > kTileHeight) return amx_tile<true>(rows, args, c, c_row);
+  if (rows > kInt8Rows / 2) return amx_tile<false>(rows, args, c, c_row);
 #endif
   kInt8Tiles<int8_t, Out>.by_rows[rows - 1](args, c, c_row);
 }

@@ -9,7 +9,7 @@
 
 #include <utility>
 
-#include "src/kernels/cpu/simd.h"
+#include "src/kernels/cpu/tiles.h"
 
 TERCEL_ISA_BEGIN
 
@@ -203,33 +203,19 @@ constexpr Int8Tiles<Out> kInt8Tiles =
 
 #if defined(TERCEL_ISA_amx)
 
-constexpr int kAmxRows = 32;
+constexpr int kAmxRows = 2 * kTileHeight;
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-// The intrinsics do not tell the compiler all that they read: the shape is a constant in memory,
-// and what was written to the rows of A is there before a tile is loaded.
-inline void begin_tiles() {
-  static constexpr TileConfig kConfig;
-  _tile_loadconfig(&kConfig);
-}
-inline void end_tiles() { _tile_release(); }
-
-// C[rows <= 32, kInt8Panel] by 2 x 2 tiles of 16 x 16 sums. 32 rows of A are read.
-template <class Out>
+// C[rows <= 32, kInt8Panel] by 2 x 2 tiles of 16 x 16 sums; without LOWER, of up to 16 rows by two.
+// 32 or 16 rows of A are read. The intrinsics do not tell the compiler all that they read: what was
+// written to the rows of A is there before a tile is loaded.
+template <bool LOWER, class Out>
 void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
   alignas(64) int32_t sums[kAmxRows * kInt8Panel];
   __asm__ volatile("" ::: "memory");
   _tile_zero(0);
   _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  if constexpr (LOWER) _tile_zero(2);
+  if constexpr (LOWER) _tile_zero(3);
   constexpr int kTileSteps = 16;
   const RowElement* a = args.a;
   const auto* b = static_cast<const int8_t*>(args.b);
@@ -238,21 +224,23 @@ void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
     for (const char* end = ahead + kTileSteps * args.ahead_step; ahead < end; ahead += 64)
       __builtin_prefetch(ahead, 0, 2);
     _tile_loadd(4, a, args.a_row);
-    _tile_loadd(5, a + 16 * args.a_row, args.a_row);
+    if constexpr (LOWER) _tile_loadd(5, a + kTileHeight * args.a_row, args.a_row);
     _tile_loadd(6, b, kStepElements);
     _tile_loadd(7, b + kStepElements / 2, kStepElements);
     _tile_dpbusd(0, 4, 6);
     _tile_dpbusd(1, 4, 7);
-    _tile_dpbusd(2, 5, 6);
-    _tile_dpbusd(3, 5, 7);
+    if constexpr (LOWER) _tile_dpbusd(2, 5, 6);
+    if constexpr (LOWER) _tile_dpbusd(3, 5, 7);
     a += kTileSteps * kStep;
     b += kTileSteps * kStepElements;
   }
   constexpr int kRowBytes = kInt8Panel * 4;
   _tile_stored(0, sums, kRowBytes);
   _tile_stored(1, sums + kLanes, kRowBytes);
-  _tile_stored(2, sums + 16 * kInt8Panel, kRowBytes);
-  _tile_stored(3, sums + 16 * kInt8Panel + kLanes, kRowBytes);
+  int32_t* lower = sums + kTileHeight * kInt8Panel;
+  if constexpr (LOWER) _tile_stored(2, lower, kRowBytes);
+  if constexpr (LOWER) _tile_stored(3, lower + kLanes, kRowBytes);
+  __asm__ volatile("" ::: "memory");
   for (int r = 0; r < rows; ++r) {
     for (int j = 0; j < kInt8Panel; j += kLanes) {
       Int sum;

@@ -54,6 +54,11 @@ Dtype packed_dtype(const Tensor& stored, Dtype wanted) {
   return wanted;
 }
 
+std::string refuse_without_bf16(const KernelContext& context) {
+  if (kernels::gemm_bf16_kernels(context.isa) != nullptr) return {};
+  return fmt::format("{} does not multiply bf16", to_string(context.isa));
+}
+
 }  // namespace
 
 std::string PackedWeight::refuse(const KernelContext& context, int index) {
@@ -105,9 +110,13 @@ std::string PackedWeight::refuse_rounding(const KernelContext& context, int inde
 
 std::string PackedWeight::refuse_bf16(const KernelContext& context) {
   if (context.weight_dtype != Dtype::bf16) return "the session's weights are not bf16";
-  if (kernels::gemm_bf16_kernels(context.isa) == nullptr)
-    return fmt::format("{} does not multiply bf16", to_string(context.isa));
-  return {};
+  return refuse_without_bf16(context);
+}
+
+std::string PackedWeight::refuse_bf16_factors(const KernelContext& context) {
+  if (context.weight_dtype != Dtype::bf16 && context.product_dtype == Dtype::undefined)
+    return "the session's weights are kept in f32";
+  return refuse_without_bf16(context);
 }
 
 PackedWeight::PackedWeight(const KernelContext& context, int index, bool transposed)

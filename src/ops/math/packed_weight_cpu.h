@@ -28,6 +28,9 @@ class PackedWeight {
   // Empty when it will be multiplied as bf16 by bf16, otherwise the reason why not.
   static std::string refuse_bf16(const KernelContext& context);
 
+  // The same of products of values with each other, where those by weights round as much or more.
+  static std::string refuse_bf16_factors(const KernelContext& context);
+
   // `transposed`: the node multiplies by the transpose of its input.
   PackedWeight(const KernelContext& context, int index, bool transposed);
 

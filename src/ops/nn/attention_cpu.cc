@@ -229,7 +229,7 @@ std::string refuse_f32_attention(const KernelContext& context) {
 }
 
 std::string refuse_bf16_attention(const KernelContext& context) {
-  const std::string reason = PackedWeight::refuse_bf16(context);
+  const std::string reason = PackedWeight::refuse_bf16_factors(context);
   return reason.empty() ? refuse_f32_attention(context) : reason;
 }
 

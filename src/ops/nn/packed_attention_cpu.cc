@@ -138,7 +138,7 @@ class PackedAttentionBf16Kernel final : public PackedAttentionKernel {
 };
 
 std::string refuse_bf16_packed_attention(const KernelContext& context) {
-  const std::string reason = PackedWeight::refuse_bf16(context);
+  const std::string reason = PackedWeight::refuse_bf16_factors(context);
   return reason.empty() ? refuse_unless_f32(context) : reason;
 }
 
