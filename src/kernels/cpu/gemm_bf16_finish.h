@@ -18,16 +18,6 @@ inline void store_rounded_some(float* to, Vec value, int64_t count) {
   store_some(to, value, count);
 }
 
-// Within 3.5e-5 (absolutely, beyond 4.4 relatively to x) of gelu, a 60th of what rounding to bf16
-// does to values near 1: x Φ(x) with Φ(x) - 1/2 an odd polynomial, minimax for x times its error.
-inline Vec quick_gelu(Vec x) {
-  constexpr float c[] = {0.39876148F,     -0.0660762563F,   0.00964293908F,
-                         -0.00105497008F, 8.42898298e-05F,  -4.72459988e-06F,
-                         1.74071445e-07F, -3.75369291e-09F, 3.56902945e-11F};
-  const Vec near = greater(splat(-4.4F), lesser(splat(4.4F), x));
-  return x * fma(polynomial(near * near, c), near, splat(0.5F));
-}
-
 // finish_rows with what is enough for bf16 factors.
 template <class C>
 inline void finish_rounded(const float* sums, int64_t stride, C* c, int64_t c_row, int64_t row,

@@ -81,7 +81,8 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
       const Target<float> numbers{own.c, own.c_row};
       multiply(own, one, of_own, numbers,
                [&](Range rows, int64_t column, int64_t columns, float* c) {
-                 finish(c, own.c_row, rows.begin, rows.size(), column, columns, own.epilogue);
+                 finish(c, own.c_row, rows.begin, rows.size(), column, columns, own.epilogue,
+                        [](Vec x) { return quick_gelu(x); });
                });
       if (whole_rows) normalize_rows(own, block);
     });

@@ -172,6 +172,11 @@ struct Int8Cut {
 
   Int8Cut(int64_t m, int64_t panels, int64_t threads, const RowsLayout& layout) {
     rows = least(threads, most<int64_t>(1, m / (2 * kMostTileRows)));
+#if defined(TERCEL_ISA_amx)
+    // Tiles wait for B: where it is large beside A, reading it once is worth rounding A twice.
+    constexpr int64_t kMuchWider = 6;
+    if (panels * kInt8Panel > kMuchWider * m) rows = 1;
+#endif
     columns = least(panels, ceil_div(threads, rows));
     if (rows == threads) rows = round_up(most(rows, ceil_div(m, layout.rows)), threads);
   }

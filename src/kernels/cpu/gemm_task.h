@@ -66,9 +66,10 @@ inline void finish_rows(const float* sums, int64_t stride, C* c, int64_t c_row, 
   });
 }
 
-// In place.
+// In place, with `own_gelu` for GELU.
+template <class Gelu>
 inline void finish(float* c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
-                   int64_t columns, const GemmEpilogue& e) {
+                   int64_t columns, const GemmEpilogue& e, Gelu own_gelu) {
   if (e.bias == nullptr && e.row_bias == nullptr && e.residual == nullptr &&
       e.activation == Activation::none)
     return;
@@ -79,8 +80,11 @@ inline void finish(float* c, int64_t c_row, int64_t row, int64_t rows, int64_t c
       store_some(to, value, left);
     }
   };
-  finish_rows(
-      c, c_row, c, c_row, row, rows, column, columns, e, [](Vec x) { return gelu(x); }, put);
+  finish_rows(c, c_row, c, c_row, row, rows, column, columns, e, own_gelu, put);
+}
+inline void finish(float* c, int64_t c_row, int64_t row, int64_t rows, int64_t column,
+                   int64_t columns, const GemmEpilogue& e) {
+  finish(c, c_row, row, rows, column, columns, e, [](Vec x) { return gelu(x); });
 }
 
 struct Range {

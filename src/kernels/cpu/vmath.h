@@ -129,6 +129,16 @@ inline Vec gelu(Vec x) {
   const Vec share = fma(near, ratio, splat(0.5F));
   return above * lesser(splat(1.0F), greater(zeros(), share));
 }
+// Within 3.5e-5 (absolutely, beyond 4.4 relatively to x) of gelu, for what is rounded behind it: a
+// 60th of what rounding to bf16 does to values near 1, and less of what 8 bits do. x Φ(x) with
+// Φ(x) - 1/2 an odd polynomial, minimax for x times its error; no division.
+inline Vec quick_gelu(Vec x) {
+  constexpr float c[] = {0.39876148F,     -0.0660762563F,   0.00964293908F,
+                         -0.00105497008F, 8.42898298e-05F,  -4.72459988e-06F,
+                         1.74071445e-07F, -3.75369291e-09F, 3.56902945e-11F};
+  const Vec near = greater(splat(-4.4F), lesser(splat(4.4F), x));
+  return x * fma(polynomial(near * near, c), near, splat(0.5F));
+}
 inline Vec gelu_tanh(Vec x) {
   const Vec inner = x * splat(0.797884561F) * fma(x * x, splat(0.044715F), splat(1.0F));
   return splat(0.5F) * x * (splat(1.0F) + tanh(inner));
