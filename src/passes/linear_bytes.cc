@@ -1,5 +1,8 @@
 #include "src/passes/linear_bytes.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace tercel::passes {
 namespace {
 
@@ -69,18 +72,40 @@ bool rewrite_quantizing(ir::Model& model, const PassContext& context,
 std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts) {
   if (!is_linear(quantize, bytes_of(quantize, facts), 1) || !(*scalar_of(quantize.input(1)) > 0))
     return std::nullopt;
-  ir::Value* value = quantize.input(0);
-  const ir::Node* relu = made_by(value, "Relu");
-  if (relu == nullptr || !used_once(value)) return QuantizedResult{value, false};
-  return QuantizedResult{relu->input(0), true};
+  QuantizedResult result{quantize.input(0)};
+  if (!used_once(result.value)) return result;
+  if (const ir::Node* relu = made_by(result.value, "Relu"))
+    return QuantizedResult{.value = relu->input(0), .low = 0, .bounded = true};
+  const ir::Node* clip = made_by(result.value, "Clip");
+  if (clip == nullptr) return result;
+  QuantizedResult clipped{.value = clip->input(0), .bounded = true};
+  for (const auto& [index, bound] : {std::pair{1, &clipped.low}, std::pair{2, &clipped.high}}) {
+    if (clip->input(index) == nullptr) continue;
+    const auto number = scalar_of(clip->input(index));
+    if (!number || std::isnan(*number)) return result;
+    *bound = *number;
+  }
+  return clipped;
 }
 
-void put_bytes(ir::Node& quantize, ir::Value* bytes, bool relu, const Linear& linear,
-               ir::Builder& b) {
-  // Nothing below zero has a byte where the zero point is the lowest.
-  const double zero = *scalar_of(linear.zero);
-  const double lowest = linear.zero->initializer().dtype() == Dtype::u8 ? 0 : -128;
-  take_over(quantize.output(), relu && zero != lowest ? b.op("Max", {bytes, linear.zero}) : bytes);
+void put_bytes(ir::Node& quantize, ir::Value* bytes, const QuantizedResult& result,
+               const Linear& linear, ir::Builder& b) {
+  const bool is_signed = linear.zero->initializer().dtype() == Dtype::i8;
+  const double lowest = is_signed ? -128 : 0, highest = is_signed ? 127 : 255;
+  // Rounding keeps the order, so that bounds may be rounded by themselves.
+  const auto byte_of = [&](double bound) {
+    const float steps = static_cast<float>(bound) / static_cast<float>(*scalar_of(linear.scale));
+    return std::clamp(std::nearbyint(static_cast<double>(steps)) + *scalar_of(linear.zero), lowest,
+                      highest);
+  };
+  const auto constant = [&](double byte) {
+    return b.constant(is_signed ? Tensor::scalar(static_cast<int8_t>(byte))
+                                : Tensor::scalar(static_cast<uint8_t>(byte)));
+  };
+  const double low = byte_of(result.low), high = byte_of(result.high);
+  if (low > lowest) bytes = b.op("Max", {bytes, constant(low)});
+  if (high < highest) bytes = b.op("Min", {bytes, constant(high)});
+  take_over(quantize.output(), bytes);
 }
 
 }  // namespace tercel::passes

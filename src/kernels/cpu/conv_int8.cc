@@ -1,5 +1,6 @@
 #include "src/kernels/cpu/conv_int8.h"
 
+#include "src/kernels/cpu/conv_int8_depthwise.h"
 #include "src/kernels/cpu/conv_int8_images.h"
 #include "src/kernels/cpu/conv_int8_winograd.h"
 #include "src/kernels/cpu/gemm_int8_pack.h"
@@ -128,16 +129,19 @@ void conv_part(const Int8ConvArgs& args, const Images& images, const Int8GemmArg
 int64_t window_size(const PackedConvArgs& a) { return a.in_channels * taps_of(a); }
 
 std::size_t conv_int8_packed_bytes(const PackedConvArgs& a) {
+  if (is_int8_depthwise(a)) return depthwise_packed_bytes(a);
   if (is_winograd(a)) return winograd_packed_bytes(a);
   return packed_matrix_bytes(window_size(a), a.out_channels, true);
 }
 
 void conv_int8_pack(const PackedConvArgs& a, const PackInt8Args& weight, ThreadPool& pool) {
+  if (is_int8_depthwise(a)) return depthwise_pack(a, weight);
   if (is_winograd(a)) return winograd_pack(a, weight, pool);
   pack_matrix(weight, true, pool);
 }
 
 std::size_t conv_int8_workspace(const PackedConvArgs& a, bool of_bytes, int threads) {
+  if (is_int8_depthwise(a)) return depthwise_workspace(a, threads);
   checked_bytes(a.batch, input_positions(a), (a.in_channels + 1) * 4);
   return static_cast<std::size_t>(ImagesLayout(a, of_bytes).rows) +
          (is_winograd(a) ? winograd_workspace(a, threads)
@@ -153,6 +157,7 @@ void conv_int8(const Int8ConvArgs& args, ThreadPool& pool) {
                              .c_row = a.out_channels};
   const int64_t panels = ceil_div(product.n, kInt8Panel);
   if (product.m * panels == 0) return;
+  if (is_int8_depthwise(a)) return depthwise_conv(args, pool);
   const Images images(args);
   if (args.x_bytes == nullptr) quantize_images(a, images, pool);
   if (is_winograd(a)) return winograd_conv(args, images, pool);

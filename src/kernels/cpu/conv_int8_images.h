@@ -194,7 +194,7 @@ inline void finish_bytes(const Int8ConvBytes& out, int64_t channels, Range rows,
 inline void finish_sums(const Int8ConvArgs& args, Range rows, int64_t column, int64_t columns,
                         const int32_t* sums, int64_t sums_row, float scale,
                         const float* column_scales) {
-  const int64_t channels = args.conv.out_channels;
+  const int64_t channels = args.conv.groups * args.conv.out_channels;
   if (args.bytes.y != nullptr)
     return finish_bytes(args.bytes, channels, rows, column, columns, sums, sums_row);
   for (int64_t r = rows.begin; r < rows.end; ++r, sums += sums_row) {

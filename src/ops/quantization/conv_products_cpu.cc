@@ -1,5 +1,6 @@
 #include "src/ops/nn/conv_cpu.h"
 #include "src/ops/quantization/products_cpu.h"
+#include "src/ops/quantization/quantization.h"
 
 namespace tercel::ops {
 namespace {
@@ -29,8 +30,8 @@ void turn_sums(const int32_t* from, int64_t batch, int64_t rows, int64_t columns
                     });
 }
 
-// The weight is constant, of one group. Images that do not lie channels last are turned in the
-// workspace, before and behind.
+// The weight is constant, of one group or depthwise. Images that do not lie channels last are
+// turned in the workspace, before and behind.
 class PackedConvKernel : public CpuKernel {
  public:
   explicit PackedConvKernel(const KernelContext& context)
@@ -252,10 +253,11 @@ class ConvKernel final : public CpuKernel {
 
 std::string refuse_packed_conv_products(const KernelContext& context) {
   if (std::string reason = refuse_bytes(context); !reason.empty()) return reason;
-  if (context.node.int_or("group", 1) != 1) return "has several groups";
   const auto weight = constant_factor(context, places_of(context.node));
   if (!weight) return "the weight is not constant";
   if (weight->values.rank() < 3 || weight->values.size() == 0) return "the weight is empty";
+  if (!is_conv_of_bytes(context.node, weight->values.shape()))
+    return "has groups of several channels";
   if (std::string reason = PackedBytes::refuse(*weight); !reason.empty()) return reason;
   return refuse_many_dimensions(context);
 }
