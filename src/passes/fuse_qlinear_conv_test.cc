@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "src/ir/builder.h"
+#include "src/ir/text.h"
 #include "src/ir/verify.h"
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
@@ -94,6 +95,24 @@ TEST(FuseQLinearConv, TakesDepthwiseConvolutions) {
   ASSERT_EQ(nodes.size(), 2U);
   ASSERT_TRUE(nodes[0]->is("QLinearConv"));
   EXPECT_EQ(nodes[0]->int_or("group", 1), 2);
+}
+
+TEST(FuseQLinearConv, TakesWholeChains) {
+  const char* text = R"(
+<ir_version: 10, opset_import: ["" : 28]>
+g (uint8[n, 2, 9] x) => (y)
+  <float s = {0.5}, uint8 z = {3}, int8[2, 2, 1] w = {1, 2, 3, 4}, int8[2, 1, 1] d = {1, 2}>
+{
+  a = DequantizeLinear (x, s, z)  u = DequantizeLinear (w, s)  b = Conv (a, u)
+  c = QuantizeLinear (b, s, z)  e = DequantizeLinear (c, s, z)
+  v = DequantizeLinear (d, s)  f = Conv <group = 2> (e, v)
+  h = QuantizeLinear (f, s, z)  i = DequantizeLinear (h, s, z)  j = Conv (i, u)  y = QuantizeLinear (j, s, z)
+})";
+  const auto model = ir::parse_text(text, "test");
+  fuse_qlinear_conv(*model, {});
+  eliminate_dead(*model, {});
+  ir::verify(*model);
+  EXPECT_EQ(model->graph.nodes().size(), 3U);
 }
 
 TEST(FuseQLinearConv, LeavesWhatItMust) {

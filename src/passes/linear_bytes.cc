@@ -72,13 +72,17 @@ bool rewrite_quantizing(ir::Model& model, const PassContext& context,
 std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts) {
   if (!is_linear(quantize, bytes_of(quantize, facts), 1) || !(*scalar_of(quantize.input(1)) > 0))
     return std::nullopt;
-  QuantizedResult result{quantize.input(0)};
-  if (!used_once(result.value)) return result;
-  if (const ir::Node* relu = made_by(result.value, "Relu"))
-    return QuantizedResult{.value = relu->input(0), .low = 0, .bounded = true};
+  const QuantizedResult result{.value = quantize.input(0), .type = facts.type(quantize.output())};
   const ir::Node* clip = made_by(result.value, "Clip");
-  if (clip == nullptr) return result;
-  QuantizedResult clipped{.value = clip->input(0), .bounded = true};
+  const ir::Node* relu = made_by(result.value, "Relu");
+  if (!used_once(result.value) || (clip == nullptr && relu == nullptr)) return result;
+  QuantizedResult clipped = result;
+  clipped.bounded = true;
+  clipped.value = result.value->producer()->input(0);
+  if (relu != nullptr) {
+    clipped.low = 0;
+    return clipped;
+  }
   for (const auto& [index, bound] : {std::pair{1, &clipped.low}, std::pair{2, &clipped.high}}) {
     if (clip->input(index) == nullptr) continue;
     const auto number = scalar_of(clip->input(index));
@@ -105,6 +109,8 @@ void put_bytes(ir::Node& quantize, ir::Value* bytes, const QuantizedResult& resu
   const double low = byte_of(result.low), high = byte_of(result.high);
   if (low > lowest) bytes = b.op("Max", {bytes, constant(low)});
   if (high < highest) bytes = b.op("Min", {bytes, constant(high)});
+  // Those that read them may be rewritten next.
+  if (result.type != nullptr) quantize.output()->type = *result.type;
   take_over(quantize.output(), bytes);
 }
 

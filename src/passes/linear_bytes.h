@@ -40,7 +40,8 @@ struct QuantizedResult {
   ir::Value* value;
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
-  bool bounded = false;  // by a node of its own
+  bool bounded = false;            // by a node of its own
+  const ir::Type* type = nullptr;  // of the bytes, where it is known
 };
 std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts);
 

@@ -323,6 +323,22 @@ TEST_P(ConvInt8, TakesEmptyBatches) {
   run({.conv = made.p.args, .x_bytes = made.p.x.data(), .packed = taps->get()}, three_);
 }
 
+TEST_P(ConvInt8, TurnsImages) {
+  for (const int64_t rows : {1, 7, 16, 35, 130}) {
+    for (const int64_t columns : {1, 15, 16, 33, 64, 147}) {
+      const auto x = random_bytes<uint8_t>(random_, 2 * rows * columns);
+      std::vector<uint8_t> y(x.size());
+      kernels_.transpose(x.data(), 2, rows, columns, y.data(), three_);
+      for (int64_t i = 0; i < std::ssize(x); ++i) {
+        const int64_t image = i / (rows * columns), row = i / columns % rows, column = i % columns;
+        const int64_t at = (image * columns + column) * rows + row;
+        ASSERT_EQ(y[static_cast<std::size_t>(at)], x[static_cast<std::size_t>(i)])
+            << rows << " x " << columns;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isa, ConvInt8, testing::ValuesIn(cpu_isas()), isa_name);
 
 }  // namespace
