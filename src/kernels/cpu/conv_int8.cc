@@ -58,14 +58,19 @@ inline void gather_window(const PackedConvArgs& a, const Images& images, const S
   }
 }
 
-// Whole windows of the outputs at `sites`, with zeros up to a multiple of kPadK.
-void gather_windows(const PackedConvArgs& a, const Images& images, const Site* sites, int rows,
-                    int64_t k, bool sums_wanted, int64_t stride, const RowFacts& facts,
+// Whole windows of the outputs at `sites`, the first of which is `first`, with zeros up to a
+// multiple of kPadK.
+void gather_windows(const PackedConvArgs& a, const Images& images, int64_t first, const Site* sites,
+                    int rows, int64_t k, bool sums_wanted, int64_t stride, const RowFacts& facts,
                     RowElement* out) {
+  const bool pixels = is_pixel(a.axes[0]) && is_pixel(a.axes[1]) && is_pixel(a.axes[2]);
   for (int r = 0; r < rows; ++r) {
     RowElement* row = out + r * stride;
     const int32_t zero = images.zeros != nullptr ? images.zeros[sites[r].image] : images.zero;
-    gather_window(a, images, sites[r], zero, row);
+    if (pixels)
+      copy_run(images.bytes + (first + r) * k, k, images.flip, row);
+    else
+      gather_window(a, images, sites[r], zero, row);
     fill_run(round_up(k, kPadK) - k, 0, row + k);
     facts.scales[r] = images.scales != nullptr ? images.scales[sites[r].image] : 1;
     facts.zeros[r] = zero;
@@ -117,8 +122,8 @@ void conv_part(const Int8ConvArgs& args, const Images& images, const Int8GemmArg
     const Block block{rows, layout.stride, facts, {m.begin + within.begin, m.begin + within.end}};
     const auto count = static_cast<int>(within.size());
     find_sites(args.conv, block.rows.begin, count, sites);
-    gather_windows(args.conv, images, sites, count, product.k, sums_wanted, layout.stride, facts,
-                   rows);
+    gather_windows(args.conv, images, block.rows.begin, sites, count, product.k, sums_wanted,
+                   layout.stride, facts, rows);
     multiply_rows(args, product, block, panels);
   }
 #if defined(TERCEL_ISA_amx)

@@ -10,9 +10,10 @@
 
 TERCEL_ISA_BEGIN
 
-constexpr int64_t kStripVectors = 4;        // of channels, at most
-constexpr int64_t kStripsBytes = 16 << 10;  // half of the first-level cache
-constexpr int64_t kOutputsAtOnce = 4;       // whose sums do not wait for each other
+constexpr int64_t kStripVectors = 4;  // of channels that are laid out together, at least
+constexpr int64_t kMostStripVectors = 8;
+constexpr int64_t kStripsBytes = 20 << 10;  // with the sums, the first-level cache
+constexpr int kOutputsAtOnce = 4;           // whose sums do not wait for each other
 
 inline bool is_int8_depthwise(const PackedConvArgs& a) {
   return a.groups > 1 && a.in_channels == 1 && a.out_channels == 1;
@@ -103,12 +104,13 @@ struct StripsLayout {
   explicit StripsLayout(const PackedConvArgs& a) {
     const TapPairs pairs(a);
     const ChannelVectors all(a);
-    blocks = ceil_div(all.count, kStripVectors);
+    const int64_t out = a.axes[2].out, pair_bytes = pairs.strips() * kLanes * 4;
+    const int64_t whole = kStripsBytes / (pair_bytes * pairs.columns(most<int64_t>(1, out)));
+    blocks = ceil_div(all.count, least(kMostStripVectors, most(kStripVectors, whole)));
     vectors = ceil_div(all.count, blocks);
-    const int64_t column_bytes = pairs.strips() * vectors * kLanes * 4;
-    const int64_t fitting = (kStripsBytes / column_bytes - pairs.columns(1)) / pairs.output_step;
-    const int64_t out = a.axes[2].out;
-    segments = most<int64_t>(1, ceil_div(out, most(fitting, 4 * kOutputsAtOnce)));
+    const int64_t fitting =
+        (kStripsBytes / (pair_bytes * vectors) - pairs.columns(1)) / pairs.output_step;
+    segments = most<int64_t>(1, ceil_div(out, most<int64_t>(fitting, 4 * kOutputsAtOnce)));
     outputs = ceil_div(out, segments);
     columns = pairs.columns(outputs) * kLanes;
     strips = vectors * columns;
@@ -122,7 +124,8 @@ struct StripsLayout {
 
 inline std::size_t depthwise_workspace(const PackedConvArgs& a, int threads) {
   const TapPairs pairs(a);
-  checked_bytes(pairs.all() + 16, pairs.columns(a.axes[2].out + 16), (kStripVectors + 1) * kLine);
+  checked_bytes(pairs.all() + 16, pairs.columns(a.axes[2].out + 16),
+                (kMostStripVectors + 1) * kLine);
   return checked_bytes(StripsLayout(a).bytes, threads, 1);
 }
 
@@ -182,16 +185,19 @@ inline void multiply_pairs(const int32_t* strips, const int64_t* offsets, int64_
                            int64_t next, const int32_t* weight, Int start, int32_t* to,
                            int64_t to_row) {
   Int sums[OUTPUTS];
+#pragma GCC unroll 4
   for (Int& sum : sums) sum = start;
   for (int64_t p = 0; p < pairs; ++p, weight += kLanes) {
     Int w;
     copy_bytes(&w, weight, sizeof(w));
+#pragma GCC unroll 4
     for (int o = 0; o < OUTPUTS; ++o) {
       Int pixels;
       copy_bytes(&pixels, strips + offsets[p] + o * next, sizeof(pixels));
       sums[o] = add_pairs(sums[o], pixels, w);
     }
   }
+#pragma GCC unroll 4
   for (int o = 0; o < OUTPUTS; ++o) copy_bytes(to + o * to_row, &sums[o], sizeof(Int));
 }
 
@@ -266,7 +272,7 @@ struct DepthwiseTask {
     }
     // The last begin before the end of those before them.
     for (int64_t o = 0; o < outputs; o += kOutputsAtOnce) {
-      const int64_t at = least(o, outputs - kOutputsAtOnce);
+      const int64_t at = least<int64_t>(o, outputs - kOutputsAtOnce);
       multiply_pairs<kOutputsAtOnce>(from + at * next, offsets(), all, next, weight, start,
                                      to + at * layout.sums_row, layout.sums_row);
     }

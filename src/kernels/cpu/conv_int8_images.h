@@ -191,46 +191,45 @@ inline void finish_outputs(const PackedConvArgs& a, Range rows, int64_t column, 
   }
 }
 
-// One vector of columns of sums, which stand `row` elements apart, as finish_bytes has them. Whole
-// vectors are read and written without asking.
-template <bool WHOLE, bool ADDS>
-inline void finish_byte_vector(const Int8ConvBytes& out, int64_t channels, Range rows,
-                               int64_t column, int64_t columns, const int32_t* sums, int64_t row) {
+template <bool BIASED, bool ADDS>
+inline void finish_byte_rows(const Int8ConvBytes& out, int64_t channels, Range rows, int64_t column,
+                             int64_t columns, const int32_t* sums, int64_t sums_row) {
   const ByteRange own(out.type, out.relu);
   const ByteRange sum(out.sum_type, out.sum_relu);
-  const int64_t count = WHOLE ? kLanes : columns;
-  const auto load_column = [&](const void* from) {
-    return load_upto(static_cast<const float*>(from) + column, count);
-  };
-  const Vec scale = load_column(out.scales);
-  const Uint bias = out.bias != nullptr ? (Uint)load_column(out.bias) : Uint{};
   const auto* residual = static_cast<const uint8_t*>(out.residual.bytes);
+  const auto* bias = BIASED ? reinterpret_cast<const float*>(out.bias) + column : nullptr;
+  const float* scales = out.scales + column;
   auto* y = static_cast<uint8_t*>(out.y);
-  int64_t at = rows.begin * channels + column;
-  for (int64_t r = rows.begin; r < rows.end; ++r, at += channels, sums += row) {
-    Uint value;
-    copy_bytes(&value, sums, sizeof(value));
-    Vec number = __builtin_convertvector((Int)(value + bias), Vec) * scale;
-    if constexpr (ADDS) {
-      number = own.rounded(number) * splat(out.own_scale) +
-               load_steps(residual + at, out.residual.type, count) * splat(out.residual.scale);
-      store_low_bytes(y + at, sum.bytes(number), count);
-    } else {
-      store_low_bytes(y + at, own.bytes(number), count);
-    }
+  for (int64_t r = rows.begin; r < rows.end; ++r, sums += sums_row) {
+    const int64_t at = r * channels + column;
+    const auto finish = [&](int64_t j, int64_t count) {
+      Uint value;
+      copy_bytes(&value, sums + j, sizeof(value));
+      if constexpr (BIASED) value += (Uint)load_upto(bias + j, count);
+      Vec number = __builtin_convertvector((Int)value, Vec) * load_upto(scales + j, count);
+      if constexpr (ADDS) {
+        const Vec other = load_steps(residual + at + j, out.residual.type, count);
+        number = own.rounded(number) * splat(out.own_scale) + other * splat(out.residual.scale);
+        store_low_bytes(y + at + j, sum.bytes(number), count);
+      } else {
+        store_low_bytes(y + at + j, own.bytes(number), count);
+      }
+    };
+    int64_t j = 0;
+    for (; j + kLanes <= columns; j += kLanes) finish(j, kLanes);
+    if (j < columns) finish(j, columns - j);
   }
 }
 
 // The bytes of sums, a row of which has room for whole vectors.
 inline void finish_bytes(const Int8ConvBytes& out, int64_t channels, Range rows, int64_t column,
                          int64_t columns, const int32_t* sums, int64_t sums_row) {
-  const bool adds = out.residual.bytes != nullptr;
-  const auto whole = adds ? finish_byte_vector<true, true> : finish_byte_vector<true, false>;
-  const auto part = adds ? finish_byte_vector<false, true> : finish_byte_vector<false, false>;
-  for (int64_t j = 0; j < columns; j += kLanes) {
-    const int64_t count = columns - j;
-    (count >= kLanes ? whole : part)(out, channels, rows, column + j, count, sums + j, sums_row);
-  }
+  const auto adding =
+      out.bias != nullptr ? finish_byte_rows<true, true> : finish_byte_rows<false, true>;
+  const auto alone =
+      out.bias != nullptr ? finish_byte_rows<true, false> : finish_byte_rows<false, false>;
+  (out.residual.bytes != nullptr ? adding : alone)(out, channels, rows, column, columns, sums,
+                                                   sums_row);
 }
 
 // Rows of sums without zero points, of `columns` from `column` on, as the caller wants them; those
