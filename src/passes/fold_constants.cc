@@ -97,7 +97,8 @@ bool copies_a_weight(const ir::Node& node) {
 // Dequantises what is nothing but the weight of convolutions for which `fits` holds.
 template <class Fits>
 bool is_conv_weight(const ir::Node& node, const Fits& fits) {
-  if (!node.is("DequantizeLinear") || node.output()->is_graph_output()) return false;
+  if (!node.is("DequantizeLinear") || !is_used(node.output()) || node.output()->is_graph_output())
+    return false;
   const auto uses = node.output()->uses();
   return std::all_of(uses.begin(), uses.end(), [&](const ir::Use& use) {
     return use.node->is("Conv") && use.index == 1 && fits(*use.node);
