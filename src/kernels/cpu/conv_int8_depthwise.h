@@ -23,7 +23,7 @@ inline bool is_int8_depthwise(const PackedConvArgs& a) {
 struct TapPairs {
   int64_t lines, taps;   // taps of a line
   int64_t column_step;   // pixels of the input from a column of a strip to the next
-  int64_t output_step;   // columns from an output to the next
+  int64_t output_step;   // columns from an output to the next, 1 or 2
   int64_t tap_step = 0;  // columns from a tap to the next
 
   // Neighbouring outputs share columns, but where they see few of the same pixels or few of those
@@ -162,28 +162,31 @@ inline Int load_pairs(const uint8_t* upper, const uint8_t* lower, int64_t count)
   return (load_bytes(upper, SIGNED, count) & 0xffff) | (load_bytes(lower, SIGNED, count) << 16);
 }
 
-template <bool SIGNED>
+// Of some vectors of channels, which go `next` elements apart.
+template <bool SIGNED, int VECTORS>
 inline void put_pairs(const PixelRun& upper, const PixelRun& lower, int64_t columns, int64_t count,
-                      int32_t* to) {
+                      int32_t* to, int64_t next) {
   for (int64_t i = 0; i < columns;) {
     const int64_t end = least(upper.turn(i, columns), lower.turn(i, columns));
     const uint8_t* high = upper.at(i);
     const uint8_t* low = lower.at(i);
     const int64_t high_step = upper.step_at(i), low_step = lower.step_at(i);
     for (; i < end; ++i, high += high_step, low += low_step, to += kLanes) {
-      const Int pairs = load_pairs<SIGNED>(high, low, count);
-      copy_bytes(to, &pairs, sizeof(pairs));
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; ++v) {
+        const Int pairs = load_pairs<SIGNED>(high + v * kLanes, low + v * kLanes, count);
+        copy_bytes(to + v * next, &pairs, sizeof(pairs));
+      }
     }
   }
 }
 
 // --- The convolution -----------------------------------------------------------------------------
 
-// The sums of neighbouring outputs, `next` elements apart in strips.
-template <int OUTPUTS>
+// The sums of neighbouring outputs, STEP columns apart.
+template <int OUTPUTS, int STEP>
 inline void multiply_pairs(const int32_t* strips, const int64_t* offsets, int64_t pairs,
-                           int64_t next, const int32_t* weight, Int start, int32_t* to,
-                           int64_t to_row) {
+                           const int32_t* weight, Int start, int32_t* to, int64_t to_row) {
   Int sums[OUTPUTS];
 #pragma GCC unroll 4
   for (Int& sum : sums) sum = start;
@@ -193,7 +196,7 @@ inline void multiply_pairs(const int32_t* strips, const int64_t* offsets, int64_
 #pragma GCC unroll 4
     for (int o = 0; o < OUTPUTS; ++o) {
       Int pixels;
-      copy_bytes(&pixels, strips + offsets[p] + o * next, sizeof(pixels));
+      copy_bytes(&pixels, strips + offsets[p] + o * STEP * kLanes, sizeof(pixels));
       sums[o] = add_pairs(sums[o], pixels, w);
     }
   }
@@ -232,59 +235,72 @@ struct DepthwiseTask {
             seen ? taps_inside(walk, x) : TapRange{columns, columns}, padding()};
   }
 
+  void put_strip(PixelRun upper, PixelRun lower, int64_t columns, Range block, int32_t* to) const {
+    const bool is_signed = args.x_type.is_signed;
+    const auto put = is_signed ? put_pairs<true, 1> : put_pairs<false, 1>;
+    const auto put_two = is_signed ? put_pairs<true, 2> : put_pairs<false, 2>;
+    const int64_t count = least<int64_t>(kLanes, vectors.channels);
+    const uint8_t* high = upper.pixel;
+    const uint8_t* low = lower.pixel;
+    for (int64_t v = block.begin; v < block.end;) {
+      const int64_t first = vectors.first(v);
+      const bool two = v + 1 < block.end && vectors.first(v + 1) == first + kLanes;
+      upper.pixel = high + first;
+      lower.pixel = low + first;
+      (two ? put_two : put)(upper, lower, columns, count, to + (v - block.begin) * layout.columns,
+                            layout.columns);
+      v += two ? 2 : 1;
+    }
+  }
+
+  // The strips of a segment, and where in them each pair of a vector's first output is.
   void lay_out(int64_t row, Range outputs, Range block) const {
     __builtin_memset(padding(), args.x_type.zero & 0xff, kLine);
     const int64_t columns = pairs.columns(outputs.size());
-    const int64_t count = least<int64_t>(kLanes, vectors.channels);
-    const auto put = args.x_type.is_signed ? put_pairs<true> : put_pairs<false>;
     int64_t* offset = offsets();
     for (int64_t strip = 0; strip < pairs.strips(); ++strip) {
       const bool two = pairs.of_two_lines(strip);
       const int64_t line = 2 * strip;
-      PixelRun upper = run_of(line, 0, row, outputs.begin, columns);
-      PixelRun lower = run_of(line + (two ? 1 : 0), two ? 0 : 1, row, outputs.begin, columns);
-      upper.pixel += vectors.first(block.begin);
-      lower.pixel += vectors.first(block.begin);
-      for (int64_t v = block.begin; v < block.end; ++v) {
-        put(upper, lower, columns, count,
-            strips() + strip * layout.strips + (v - block.begin) * layout.columns);
-        if (v + 1 == block.end) break;
-        upper.pixel += vectors.first(v + 1) - vectors.first(v);
-        lower.pixel += vectors.first(v + 1) - vectors.first(v);
-      }
+      const PixelRun upper = run_of(line, 0, row, outputs.begin, columns);
+      const PixelRun lower = run_of(line + (two ? 1 : 0), two ? 0 : 1, row, outputs.begin, columns);
+      put_strip(upper, lower, columns, block, strips() + strip * layout.strips);
       for (int64_t t = 0; t < pairs.of(strip); ++t)
         *offset++ = strip * layout.strips + t * (two ? 1 : 2) * pairs.tap_step * kLanes;
     }
   }
 
+  template <int STEP>
   void multiply_vector(int64_t outputs, const int32_t* from, int64_t vector, int32_t* to) const {
-    const int64_t all = pairs.all(), next = pairs.output_step * kLanes;
+    const int64_t all = pairs.all(), row = layout.sums_row;
     const int32_t* weight = static_cast<const int32_t*>(args.packed) + vector * (all + 1) * kLanes;
     Uint total;
     copy_bytes(&total, weight, sizeof(total));
     const Int start = (Int)((Uint)splat_int(-args.x_type.zero) * total);
     weight += kLanes;
-    if (outputs < kOutputsAtOnce) {
-      for (int64_t o = 0; o < outputs; ++o)
-        multiply_pairs<1>(from + o * next, offsets(), all, next, weight, start,
-                          to + o * layout.sums_row, layout.sums_row);
-      return;
-    }
+    int64_t o = 0;
     // The last begin before the end of those before them.
-    for (int64_t o = 0; o < outputs; o += kOutputsAtOnce) {
+    for (; outputs >= kOutputsAtOnce && o < outputs; o += kOutputsAtOnce) {
       const int64_t at = least<int64_t>(o, outputs - kOutputsAtOnce);
-      multiply_pairs<kOutputsAtOnce>(from + at * next, offsets(), all, next, weight, start,
-                                     to + at * layout.sums_row, layout.sums_row);
+      multiply_pairs<kOutputsAtOnce, STEP>(from + at * STEP * kLanes, offsets(), all, weight, start,
+                                           to + at * row, row);
     }
+    for (; o < outputs; ++o)
+      multiply_pairs<1, STEP>(from + o * STEP * kLanes, offsets(), all, weight, start, to + o * row,
+                              row);
   }
 
   // A segment of a line of outputs, a block of vectors of channels.
   void run(int64_t row, Range outputs, Range block) const {
     lay_out(row, outputs, block);
     const int64_t first = vectors.first(block.begin);
-    for (int64_t v = block.begin; v < block.end; ++v)
-      multiply_vector(outputs.size(), strips() + (v - block.begin) * layout.columns, v,
-                      sums() + vectors.first(v) - first);
+    for (int64_t v = block.begin; v < block.end; ++v) {
+      const int32_t* from = strips() + (v - block.begin) * layout.columns;
+      int32_t* to = sums() + vectors.first(v) - first;
+      if (pairs.output_step == 1)
+        multiply_vector<1>(outputs.size(), from, v, to);
+      else
+        multiply_vector<2>(outputs.size(), from, v, to);
+    }
     const int64_t last = vectors.first(block.end - 1) + least<int64_t>(kLanes, vectors.channels);
     const int64_t at = row * args.conv.axes[2].out;
     finish_sums(args, {at + outputs.begin, at + outputs.end}, first, last - first, sums(),
