@@ -2,7 +2,6 @@
 #include <cmath>
 #include <limits>
 
-#include "src/ops/quantization/quantization.h"
 #include "src/passes/linear_bytes.h"
 #include "src/passes/pass_list.h"
 
@@ -42,7 +41,7 @@ class Fusing {
     const ir::Node* x = dequantized_bytes(conv->input(0), facts_);
     const ir::Node* w = dequantized_weight(conv->input(1));
     if (x == nullptr || w == nullptr) return false;
-    if (!ops::is_conv_of_bytes(*conv, w->input(0)->initializer().shape())) return false;
+    if (!is_conv_of_bytes(*conv, w->input(0)->initializer().shape())) return false;
     Tensor bias;
     if (conv->input(2) != nullptr) {
       bias = bias_of(*conv->input(2), *x, *w);

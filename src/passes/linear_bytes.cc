@@ -55,6 +55,11 @@ bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts) 
   return scale > 0 && scale == *scalar_of(b.input(1)) && zero_of(a) == zero_of(b);
 }
 
+bool is_conv_of_bytes(const ir::Node& conv, const Shape& weight) {
+  const int64_t groups = conv.int_or("group", 1);
+  return groups == 1 || (weight.size() > 2 && weight[0] == groups && weight[1] == 1);
+}
+
 bool rewrite_quantizing(ir::Model& model, const PassContext& context,
                         const std::function<bool(ir::Node&, const ops::Facts&)>& rewrite) {
   const auto facts = facts_of(model, context);

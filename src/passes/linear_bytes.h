@@ -30,6 +30,10 @@ Linear linear_of(const ir::Node& node, Dtype bytes, ir::Builder& b);
 // Both have one positive scale, the same, and the same zero point and type.
 bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts);
 
+// Whether kernels have a convolution by a constant weight of this shape on bytes: of one group, or
+// depthwise, with one output channel a group.
+bool is_conv_of_bytes(const ir::Node& conv, const Shape& weight);
+
 // rewrite(node, facts) of every QuantizeLinear whose result is used. Whether any was rewritten.
 bool rewrite_quantizing(ir::Model& model, const PassContext& context,
                         const std::function<bool(ir::Node&, const ops::Facts&)>& rewrite);

@@ -1,4 +1,4 @@
-#include "src/ops/quantization/quantization.h"
+#include "src/passes/linear_bytes.h"
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
 
@@ -36,7 +36,7 @@ class Widening {
     const ir::Value& weight = *node_.input(kW);
     if (!weight.is_constant()) return false;
     const Tensor& values = weight.initializer();
-    return conv_ ? ops::is_conv_of_bytes(node_, values.shape()) : values.rank() == 2;
+    return conv_ ? is_conv_of_bytes(node_, values.shape()) : values.rank() == 2;
   }
 
   // One scale and zero point for all, or of a convolution's weight one for each channel.

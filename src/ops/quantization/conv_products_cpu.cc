@@ -1,6 +1,5 @@
 #include "src/ops/nn/conv_cpu.h"
 #include "src/ops/quantization/products_cpu.h"
-#include "src/ops/quantization/quantization.h"
 
 namespace tercel::ops {
 namespace {
@@ -256,8 +255,9 @@ std::string refuse_packed_conv_products(const KernelContext& context) {
   const auto weight = constant_factor(context, places_of(context.node));
   if (!weight) return "the weight is not constant";
   if (weight->values.rank() < 3 || weight->values.size() == 0) return "the weight is empty";
-  if (!is_conv_of_bytes(context.node, weight->values.shape()))
-    return "has groups of several channels";
+  const Shape& shape = weight->values.shape();
+  const int64_t groups = context.node.int_or("group", 1);
+  if (groups != 1 && (shape[0] != groups || shape[1] != 1)) return "has groups of several channels";
   if (std::string reason = PackedBytes::refuse(*weight); !reason.empty()) return reason;
   return refuse_many_dimensions(context);
 }

@@ -97,11 +97,6 @@ constexpr OpDef product_products(std::string_view name, int since, int min_input
 
 }  // namespace
 
-bool is_conv_of_bytes(const ir::Node& conv, const Shape& weight) {
-  const int64_t groups = conv.int_or("group", 1);
-  return groups == 1 || (weight.size() > 2 && weight[0] == groups && weight[1] == 1);
-}
-
 constinit const OpDef conv_integer =
     product_products("ConvInteger", 10, 2, 4, kProductsConv, infer_conv_integer);
 constinit const OpDef matmul_integer =

@@ -20,8 +20,4 @@ extern const OpDef qlinear_conv;
 extern const OpDef qlinear_matmul;
 extern const OpDef quantize_linear;
 
-// Whether kernels multiply a QLinearConv or ConvInteger by a constant weight of this shape as
-// bytes: of one group, or depthwise, with one output channel a group.
-bool is_conv_of_bytes(const ir::Node& conv, const Shape& weight);
-
 }  // namespace tercel::ops
