@@ -94,12 +94,26 @@ bool copies_a_weight(const ir::Node& node) {
   return (node.is("Cast") || (node.is("Transpose") && !of_bytes)) && weight.bytes() > kLargeBytes;
 }
 
+// Dequantises what is nothing but the weight of convolutions for which `fits` holds.
+template <class Fits>
+bool is_conv_weight(const ir::Node& node, const Fits& fits) {
+  if (!node.is("DequantizeLinear") || !is_used(node.output()) || node.output()->is_graph_output())
+    return false;
+  const auto uses = node.output()->uses();
+  return std::all_of(uses.begin(), uses.end(), [&](const ir::Use& use) {
+    return use.node->is("Conv") && use.index == 1 && fits(*use.node);
+  });
+}
+
 // That of a convolution of groups is packed as f32 alone.
 bool is_weight_of_groups(const ir::Node& node) {
-  if (!node.is("DequantizeLinear") || node.output()->is_graph_output()) return false;
-  const auto uses = node.output()->uses();
-  return std::all_of(uses.begin(), uses.end(), [](const ir::Use& use) {
-    return use.node->is("Conv") && use.index == 1 && use.node->int_or("group", 1) != 1;
+  return is_conv_weight(node, [](const ir::Node& conv) { return conv.int_or("group", 1) != 1; });
+}
+
+// fuse_qlinear_conv may take the bytes.
+bool may_stay_bytes(const ir::Node& node) {
+  return is_conv_weight(node, [](const ir::Node& conv) {
+    return made_by(conv.input(0), "DequantizeLinear") != nullptr;
   });
 }
 
@@ -178,11 +192,13 @@ bool fold(ir::Node& node, const ops::Facts& facts, const PassContext& context) {
   return changed;
 }
 
-bool run(ir::Graph& graph, const ops::Facts& facts, const PassContext& context) {
+// Nodes for which may_stay_bytes() is `bytes`.
+bool run(ir::Graph& graph, const ops::Facts& facts, const PassContext& context, bool bytes) {
   bool changed = false;
   for (const auto& node : graph.nodes()) {
-    for_each_subgraph(*node, [&](ir::Graph& inner) { changed |= run(inner, facts, context); });
-    changed |= fold(*node, facts, context);
+    for_each_subgraph(*node,
+                      [&](ir::Graph& inner) { changed |= run(inner, facts, context, bytes); });
+    if (may_stay_bytes(*node) == bytes) changed |= fold(*node, facts, context);
   }
   return changed;
 }
@@ -190,7 +206,11 @@ bool run(ir::Graph& graph, const ops::Facts& facts, const PassContext& context) 
 }  // namespace
 
 bool fold_constants(ir::Model& model, const PassContext& context) {
-  return run(model.graph, *facts_of(model, context), context);
+  return run(model.graph, *facts_of(model, context), context, false);
+}
+
+bool fold_conv_weights(ir::Model& model, const PassContext& context) {
+  return run(model.graph, *facts_of(model, context), context, true);
 }
 
 }  // namespace tercel::passes

@@ -18,7 +18,7 @@ class OnBytes {
     if (!result) return false;
     ir::Node* node = result->value->producer();
     ir::Value* bytes = nullptr;
-    if (result->relu && dequantized_bytes(result->value, facts_) != nullptr) {
+    if (result->bounded && dequantized_bytes(result->value, facts_) != nullptr) {
       bytes = as_it_is(*node);
     } else if (node != nullptr && used_once(result->value)) {
       if (node->is("Add")) bytes = added(*node);
@@ -26,12 +26,12 @@ class OnBytes {
     }
     if (bytes == nullptr) return false;
     const Linear linear = linear_of(quantize_, dtype_of(quantize_.output(), facts_), b_);
-    put_bytes(quantize_, bytes, result->relu, linear, b_);
+    put_bytes(quantize_, bytes, *result, linear, b_);
     return true;
   }
 
  private:
-  // A Relu alone.
+  // A Relu or Clip alone.
   ir::Value* as_it_is(ir::Node& dequantize) {
     return same_linear(dequantize, quantize_, facts_) ? dequantize.input(0) : nullptr;
   }

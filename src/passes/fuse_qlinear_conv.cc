@@ -37,10 +37,11 @@ class Fusing {
     const auto result = quantized_result(quantize_, facts_);
     if (!result || !used_once(result->value)) return false;
     const ir::Node* conv = made_by(result->value, "Conv");
-    if (conv == nullptr || conv->int_or("group", 1) != 1) return false;
+    if (conv == nullptr) return false;
     const ir::Node* x = dequantized_bytes(conv->input(0), facts_);
     const ir::Node* w = dequantized_weight(conv->input(1));
     if (x == nullptr || w == nullptr) return false;
+    if (!is_conv_of_bytes(*conv, w->input(0)->initializer().shape())) return false;
     Tensor bias;
     if (conv->input(2) != nullptr) {
       bias = bias_of(*conv->input(2), *x, *w);
@@ -56,7 +57,7 @@ class Fusing {
     for (const ir::Attribute& attribute : conv->attributes())
       attributes.push_back({attribute.name, attribute.data});
     ir::Value* bytes = b_.op("QLinearConv", std::move(inputs), std::move(attributes));
-    put_bytes(quantize_, bytes, result->relu, of_y, b_);
+    put_bytes(quantize_, bytes, *result, of_y, b_);
     return true;
   }
 

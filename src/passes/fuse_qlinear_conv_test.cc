@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "src/ir/builder.h"
+#include "src/ir/text.h"
 #include "src/ir/verify.h"
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
@@ -8,14 +9,16 @@
 namespace tercel::passes {
 namespace {
 
-// x → DequantizeLinear → Conv of a dequantised weight of 2 channels → Relu → QuantizeLinear.
+// x → DequantizeLinear → Conv of a dequantised weight of 2 channels → Relu, or Clip →
+// QuantizeLinear.
 struct QdqModel {
   ir::Model model;
   ir::Builder b{model.graph};
   Tensor weight = Tensor::from<int8_t>({1, -2, 3, 4}, {2, 2, 1});
   Tensor weight_scale = Tensor::from({0.5F, 0.25F}, {2});
   Tensor bias;
-  uint8_t zero = 0;  // of the result
+  uint8_t zero = 0;    // of the result
+  float greatest = 0;  // of a Clip
   std::vector<ir::Builder::Attr> attributes{{"pads", std::vector<int64_t>{1, 0}}};
 
   // The nodes that are left.
@@ -29,9 +32,11 @@ struct QdqModel {
                         {{"axis", int64_t{0}}});
     ir::Value* y =
         b.op("Conv", {image, w, bias.defined() ? b.constant(bias) : nullptr}, attributes);
+    ir::Value* bounded =
+        greatest > 0 ? b.op("Clip", {y, b.scalar(0.0F), b.scalar(greatest)}) : b.op("Relu", {y});
     model.graph.add_output(b.op(
-        "Identity", {b.op("QuantizeLinear",
-                          {b.op("Relu", {y}), b.scalar(0.2F), b.constant(Tensor::scalar(zero))})}));
+        "Identity",
+        {b.op("QuantizeLinear", {bounded, b.scalar(0.2F), b.constant(Tensor::scalar(zero))})}));
     fuse_qlinear_conv(model, {});
     eliminate_dead(model, {});
     ir::verify(model);
@@ -67,9 +72,53 @@ TEST(FuseQLinearConv, CutsAtTheZeroPoint) {
   EXPECT_EQ(scalar_of(nodes[1]->input(1)), 3);
 }
 
+TEST(FuseQLinearConv, ClipsAsBytes) {
+  QdqModel six;
+  six.zero = 3;
+  six.greatest = 6;
+  const auto nodes = six.fused();
+  ASSERT_EQ(nodes.size(), 4U);
+  ASSERT_TRUE(nodes[1]->is("Max"));
+  EXPECT_EQ(scalar_of(nodes[1]->input(1)), 3);
+  ASSERT_TRUE(nodes[2]->is("Min"));
+  EXPECT_EQ(scalar_of(nodes[2]->input(1)), 33);  // 6 / 0.2 + 3
+  QdqModel all;
+  all.greatest = 51;  // 255 steps
+  EXPECT_EQ(all.fused().size(), 2U);
+}
+
+TEST(FuseQLinearConv, TakesDepthwiseConvolutions) {
+  QdqModel depthwise;
+  depthwise.weight = Tensor::from<int8_t>({1, 2}, {2, 1, 1});
+  depthwise.attributes.push_back({"group", int64_t{2}});
+  const auto nodes = depthwise.fused();
+  ASSERT_EQ(nodes.size(), 2U);
+  ASSERT_TRUE(nodes[0]->is("QLinearConv"));
+  EXPECT_EQ(nodes[0]->int_or("group", 1), 2);
+}
+
+TEST(FuseQLinearConv, TakesWholeChains) {
+  const char* text = R"(
+<ir_version: 10, opset_import: ["" : 28]>
+g (uint8[n, 2, 9] x) => (y)
+  <float s = {0.5}, uint8 z = {3}, int8[2, 2, 1] w = {1, 2, 3, 4}, int8[2, 1, 1] d = {1, 2}>
+{
+  a = DequantizeLinear (x, s, z)  u = DequantizeLinear (w, s)  b = Conv (a, u)
+  c = QuantizeLinear (b, s, z)  e = DequantizeLinear (c, s, z)
+  v = DequantizeLinear (d, s)  f = Conv <group = 2> (e, v)
+  h = QuantizeLinear (f, s, z)  i = DequantizeLinear (h, s, z)  j = Conv (i, u)  y = QuantizeLinear (j, s, z)
+})";
+  const auto model = ir::parse_text(text, "test");
+  fuse_qlinear_conv(*model, {});
+  eliminate_dead(*model, {});
+  ir::verify(*model);
+  EXPECT_EQ(model->graph.nodes().size(), 3U);
+}
+
 TEST(FuseQLinearConv, LeavesWhatItMust) {
   QdqModel grouped;
-  grouped.weight = Tensor::from<int8_t>({1, 2}, {2, 1, 1});
+  grouped.weight = Tensor::from<int8_t>({1, 2, 3, 4}, {4, 1, 1});
+  grouped.weight_scale = Tensor::scalar(0.5F);
   grouped.attributes.push_back({"group", int64_t{2}});
   EXPECT_EQ(grouped.fused().size(), 6U);
   QdqModel large;

@@ -1,5 +1,8 @@
 #include "src/passes/linear_bytes.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace tercel::passes {
 namespace {
 
@@ -52,6 +55,11 @@ bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts) 
   return scale > 0 && scale == *scalar_of(b.input(1)) && zero_of(a) == zero_of(b);
 }
 
+bool is_conv_of_bytes(const ir::Node& conv, const Shape& weight) {
+  const int64_t groups = conv.int_or("group", 1);
+  return groups == 1 || (weight.size() > 2 && weight[0] == groups && weight[1] == 1);
+}
+
 bool rewrite_quantizing(ir::Model& model, const PassContext& context,
                         const std::function<bool(ir::Node&, const ops::Facts&)>& rewrite) {
   const auto facts = facts_of(model, context);
@@ -69,18 +77,46 @@ bool rewrite_quantizing(ir::Model& model, const PassContext& context,
 std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts) {
   if (!is_linear(quantize, bytes_of(quantize, facts), 1) || !(*scalar_of(quantize.input(1)) > 0))
     return std::nullopt;
-  ir::Value* value = quantize.input(0);
-  const ir::Node* relu = made_by(value, "Relu");
-  if (relu == nullptr || !used_once(value)) return QuantizedResult{value, false};
-  return QuantizedResult{relu->input(0), true};
+  const QuantizedResult result{.value = quantize.input(0), .type = facts.type(quantize.output())};
+  const ir::Node* clip = made_by(result.value, "Clip");
+  const ir::Node* relu = made_by(result.value, "Relu");
+  if (!used_once(result.value) || (clip == nullptr && relu == nullptr)) return result;
+  QuantizedResult clipped = result;
+  clipped.bounded = true;
+  clipped.value = result.value->producer()->input(0);
+  if (relu != nullptr) {
+    clipped.low = 0;
+    return clipped;
+  }
+  for (const auto& [index, bound] : {std::pair{1, &clipped.low}, std::pair{2, &clipped.high}}) {
+    if (clip->input(index) == nullptr) continue;
+    const auto number = scalar_of(clip->input(index));
+    if (!number || std::isnan(*number)) return result;
+    *bound = *number;
+  }
+  return clipped;
 }
 
-void put_bytes(ir::Node& quantize, ir::Value* bytes, bool relu, const Linear& linear,
-               ir::Builder& b) {
-  // Nothing below zero has a byte where the zero point is the lowest.
-  const double zero = *scalar_of(linear.zero);
-  const double lowest = linear.zero->initializer().dtype() == Dtype::u8 ? 0 : -128;
-  take_over(quantize.output(), relu && zero != lowest ? b.op("Max", {bytes, linear.zero}) : bytes);
+void put_bytes(ir::Node& quantize, ir::Value* bytes, const QuantizedResult& result,
+               const Linear& linear, ir::Builder& b) {
+  const bool is_signed = linear.zero->initializer().dtype() == Dtype::i8;
+  const double lowest = is_signed ? -128 : 0, highest = is_signed ? 127 : 255;
+  // Rounding keeps the order, so that bounds may be rounded by themselves.
+  const auto byte_of = [&](double bound) {
+    const float steps = static_cast<float>(bound) / static_cast<float>(*scalar_of(linear.scale));
+    return std::clamp(std::nearbyint(static_cast<double>(steps)) + *scalar_of(linear.zero), lowest,
+                      highest);
+  };
+  const auto constant = [&](double byte) {
+    return b.constant(is_signed ? Tensor::scalar(static_cast<int8_t>(byte))
+                                : Tensor::scalar(static_cast<uint8_t>(byte)));
+  };
+  const double low = byte_of(result.low), high = byte_of(result.high);
+  if (low > lowest) bytes = b.op("Max", {bytes, constant(low)});
+  if (high < highest) bytes = b.op("Min", {bytes, constant(high)});
+  // Those that read them may be rewritten next.
+  if (result.type != nullptr) quantize.output()->type = *result.type;
+  take_over(quantize.output(), bytes);
 }
 
 }  // namespace tercel::passes

@@ -2,6 +2,7 @@
 // What passes ask of QuantizeLinear and DequantizeLinear of 8-bit integers with constant scales.
 
 #include <functional>
+#include <limits>
 
 #include "src/passes/match.h"
 #include "src/passes/passes.h"
@@ -29,20 +30,27 @@ Linear linear_of(const ir::Node& node, Dtype bytes, ir::Builder& b);
 // Both have one positive scale, the same, and the same zero point and type.
 bool same_linear(const ir::Node& a, const ir::Node& b, const ops::Facts& facts);
 
+// Whether kernels have a convolution by a constant weight of this shape on bytes: of one group, or
+// depthwise, with one output channel a group.
+bool is_conv_of_bytes(const ir::Node& conv, const Shape& weight);
+
 // rewrite(node, facts) of every QuantizeLinear whose result is used. Whether any was rewritten.
 bool rewrite_quantizing(ir::Model& model, const PassContext& context,
                         const std::function<bool(ir::Node&, const ops::Facts&)>& rewrite);
 
-// What a QuantizeLinear with one positive scale rounds: perhaps behind a Relu, which is then done
-// on bytes.
+// What a QuantizeLinear with one positive scale rounds: perhaps behind a Relu or a Clip, which is
+// then done on bytes.
 struct QuantizedResult {
   ir::Value* value;
-  bool relu;
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool bounded = false;            // by a node of its own
+  const ir::Type* type = nullptr;  // of the bytes, where it is known
 };
 std::optional<QuantizedResult> quantized_result(const ir::Node& quantize, const ops::Facts& facts);
 
 // Puts bytes in the place of a QuantizeLinear's result.
-void put_bytes(ir::Node& quantize, ir::Value* bytes, bool relu, const Linear& linear,
-               ir::Builder& b);
+void put_bytes(ir::Node& quantize, ir::Value* bytes, const QuantizedResult& result,
+               const Linear& linear, ir::Builder& b);
 
 }  // namespace tercel::passes

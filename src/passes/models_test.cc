@@ -89,6 +89,26 @@ TEST(FoldConstants, LeavesWhatIsNotSupportedAndWhatWouldGrow) {
   EXPECT_EQ(asked, 1);
 }
 
+TEST(FoldConstants, WeightsThatMayStayBytesComeLast) {
+  PassContext context;
+  int asked = 0;
+  context.evaluate = [&](const ir::Node& node, const std::vector<Tensor>&) {
+    ++asked;
+    EXPECT_TRUE(node.is("DequantizeLinear"));
+    return std::vector<Tensor>{Tensor::from({0.5F, 1.0F}, {2, 1, 1})};
+  };
+  const std::string weight = " <float s = {0.5}, int8[2, 1, 1] w = {1, 2}> ";
+  const std::string conv = "v = DequantizeLinear(w, s) y = Conv <group = 2>(x, v) }";
+  const std::string of_numbers = "g (float[N,2,9] x) => (float[N,2,9] y)" + weight + "{ " + conv;
+  const std::string of_bytes =
+      "g (uint8[N,2,9] b) => (float[N,2,9] y)" + weight + "{ x = DequantizeLinear(b, s) " + conv;
+  EXPECT_TRUE(fold_constants(*parse(of_numbers), context));
+  EXPECT_FALSE(fold_conv_weights(*parse(of_numbers), context));
+  EXPECT_FALSE(fold_constants(*parse(of_bytes), context));
+  EXPECT_TRUE(fold_conv_weights(*parse(of_bytes), context));
+  EXPECT_EQ(asked, 2);
+}
+
 std::unique_ptr<ir::Model> with_weight(const Tensor& weight) {
   auto model = std::make_unique<ir::Model>();
   model->opsets[""] = ir::kOpset;

@@ -12,7 +12,8 @@ bool inline_functions(ir::Model& model, const PassContext& context);
 bool inline_if(ir::Model& model, const PassContext& context);
 
 // Nodes with constant inputs become constants, as do integers that shape inference knows. What
-// would blow up the model or copy a large weight is left to the plan.
+// would blow up the model or copy a large weight is left to the plan; dequantised weights of
+// convolutions of what was quantised are left to fold_conv_weights.
 bool fold_constants(ir::Model& model, const PassContext& context);
 
 // Nodes that hand on their input unchanged: Identity, casts and reshapes to what is there, + 0, …
@@ -40,16 +41,19 @@ bool fuse_layer_norm(ir::Model& model, const PassContext& context);
 // A BatchNormalization of constants behind a Conv of constants → the Conv's weight and bias.
 bool fold_batch_norm(ir::Model& model, const PassContext& context);
 
-// DequantizeLinear → Conv → (Relu →) QuantizeLinear of bytes, as static quantisation writes it →
-// QLinearConv.
+// DequantizeLinear → Conv → (Relu or Clip →) QuantizeLinear of bytes, as static quantisation writes
+// it → QLinearConv, of one group or depthwise.
 bool fuse_qlinear_conv(ir::Model& model, const PassContext& context);
 
-// QLinearConv of groups and QLinearMatMul by what is computed, which no kernel multiplies as bytes
-// → Conv and MatMul between DequantizeLinear and QuantizeLinear.
+// Dequantised weights that fuse_qlinear_conv has left, as fold_constants.
+bool fold_conv_weights(ir::Model& model, const PassContext& context);
+
+// QLinearConv of groups of channels and QLinearMatMul by what is computed, which no kernel
+// multiplies as bytes → Conv and MatMul between DequantizeLinear and QuantizeLinear.
 bool widen_products(ir::Model& model, const PassContext& context);
 
-// Add, MaxPool, Concat (of whatever scales) and Relu between DequantizeLinear and QuantizeLinear of
-// bytes → the same on bytes.
+// Add, MaxPool, Concat (of whatever scales), Relu and Clip between DequantizeLinear and
+// QuantizeLinear of bytes → the same on bytes.
 bool fuse_qlinear(ir::Model& model, const PassContext& context);
 
 // x · Φ(x) by Erf or Tanh → Gelu; x · sigmoid(a x) → Swish.

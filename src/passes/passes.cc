@@ -22,6 +22,7 @@ constexpr std::array kPasses{
     Pass{"fold_batch_norm", fold_batch_norm},
     Pass{"widen_products", widen_products},
     Pass{"fuse_qlinear_conv", fuse_qlinear_conv},
+    Pass{"fold_conv_weights", fold_conv_weights},
     Pass{"fuse_qlinear", fuse_qlinear},
     Pass{"fuse_layer_norm", fuse_layer_norm},
     Pass{"fuse_gelu", fuse_gelu},

@@ -1,3 +1,4 @@
+#include "src/passes/linear_bytes.h"
 #include "src/passes/match.h"
 #include "src/passes/pass_list.h"
 
@@ -34,7 +35,8 @@ class Widening {
   bool is_of_bytes() const {
     const ir::Value& weight = *node_.input(kW);
     if (!weight.is_constant()) return false;
-    return conv_ ? node_.int_or("group", 1) == 1 : weight.initializer().rank() == 2;
+    const Tensor& values = weight.initializer();
+    return conv_ ? is_conv_of_bytes(node_, values.shape()) : values.rank() == 2;
   }
 
   // One scale and zero point for all, or of a convolution's weight one for each channel.

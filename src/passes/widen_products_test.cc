@@ -14,9 +14,10 @@ using Types = std::vector<std::string>;
 Types widened(const std::string& node) {
   auto model = ir::parse_text(R"(
 <ir_version: 10, opset_import: ["" : 28]>
-g (uint8[n, 2, 4, 4] x, uint8[m, 2] a, uint8[2, 3] b) => (y)
+g (uint8[n, 4, 4, 4] x, uint8[m, 2] a, uint8[2, 3] b) => (y)
   <float s = {0.5}, uint8 z = {3}, int8 u = {0}, float[2] by_channel = {0.5, 0.25}, int8[2] zeros = {0, 1},
-   int8[2, 1, 1, 1] w = {1, 2}, int8[1, 2, 1, 1] whole = {1, 2}, int32[2] bias = {5, 6}, uint8[2, 3] c = {1, 2, 3, 4, 5, 6}>
+   int8[2, 2, 1, 1] w = {1, 2, 3, 4}, int8[1, 4, 1, 1] whole = {1, 2, 3, 4},
+   int8[4, 1, 1, 1] each = {1, 2, 3, 4}, int8[8, 1, 1, 1] twice = {1, 2, 3, 4, 5, 6, 7, 8}, int32[2] bias = {5, 6}, uint8[2, 3] c = {1, 2, 3, 4, 5, 6}>
 { )" + node + "}",
                               "test");
   widen_products(*model, {});
@@ -33,6 +34,8 @@ TEST(WidenProducts, ConvolutionsOfGroups) {
   EXPECT_EQ(widened("y = QLinearConv <group = 2> (x, s, z, w, by_channel, zeros, s, z, bias)"),
             (Types{"DequantizeLinear", "DequantizeLinear", "Mul", "DequantizeLinear", "Conv",
                    "QuantizeLinear"}));
+  EXPECT_EQ(widened("y = QLinearConv <group = 4> (x, s, z, twice, s, u, s, z)"),
+            (Types{"DequantizeLinear", "DequantizeLinear", "Conv", "QuantizeLinear"}));
 }
 
 TEST(WidenProducts, FactorsThatAreComputed) {
@@ -42,6 +45,8 @@ TEST(WidenProducts, FactorsThatAreComputed) {
 
 TEST(WidenProducts, LeavesWhatIsMultipliedAsBytes) {
   EXPECT_EQ(widened("y = QLinearConv (x, s, z, whole, s, u, s, z)"), Types{"QLinearConv"});
+  EXPECT_EQ(widened("y = QLinearConv <group = 4> (x, s, z, each, s, u, s, z)"),
+            Types{"QLinearConv"});
   EXPECT_EQ(widened("y = QLinearMatMul (a, s, z, c, s, z, s, z)"), Types{"QLinearMatMul"});
 }
 

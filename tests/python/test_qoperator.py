@@ -140,15 +140,20 @@ def matmul(dice, dtype):
 
 
 def conv(dice, dtype):
-    """ONNX's own, of groups."""
-    groups, inside = dice.random.randint(2, 5), dice.random.randint(1, 3)
-    outside = groups * dice.random.randint(1, 3)
+    """ONNX's own, of groups; every other one depthwise."""
+    groups, inside, times = dice.random.randint(2, 5), dice.random.randint(1, 3), dice.random.randint(1, 3)
+    if dice.chance(0.5):
+        groups, inside, times = dice.random.randint(2, 40), 1, 1
+    outside = groups * times
     by_channel = dice.pick([[], [outside]])
-    values = integers(dice, np.int8, [outside, inside, 3, dice.random.randint(1, 3)]) // 2
+    values = integers(dice, np.int8, [outside, inside, dice.random.randint(1, 4), dice.random.randint(1, 3)]) // 2
     w = [values, scale(dice, by_channel), np.zeros(by_channel, np.int8)]
     bias = dice.pick([dice.integers(-900, 900, [outside], np.int32), None])
     x = tensor(dice, dtype, [dice.size(1), groups * inside, 7, 9])
-    return [*x, *w, *result(dice, dtype, 30), bias], {"group": groups, "pads": [1, 0, 1, 2]}
+    attributes = {"group": groups, "pads": [1, 0, 1, 2]}
+    for name in ("strides", "dilations"):
+        attributes[name] = [dice.random.randint(1, 2), dice.random.randint(1, 3)]
+    return [*x, *w, *result(dice, dtype, 30), bias], attributes
 
 
 OPERATORS = {
@@ -318,11 +323,43 @@ def perceptron():
     return network(nodes, shape, weights, [("y", TensorProto.FLOAT, ["batch", 7, 7])]), shape
 
 
+def mobile():
+    """Inverted residuals: depthwise convolutions between products of pixels, with ReLU6 and without."""
+    nodes = [
+        ("Conv", ["x", "w0", "b0"], ["c0"], {"pads": [1] * 4, "strides": [2, 2]}),
+        ("Clip", ["c0", "zero", "six"], ["r0"], {}),
+        ("Conv", ["r0", "w1", "b1"], ["c1"], {}),
+        ("Clip", ["c1", "zero", "six"], ["r1"], {}),
+        ("Conv", ["r1", "w2", "b2"], ["c2"], {"pads": [1] * 4, "group": 52}),
+        ("Clip", ["c2", "zero", "six"], ["r2"], {}),
+        ("Conv", ["r2", "w3", "b3"], ["c3"], {}),
+        ("Add", ["c3", "r0"], ["s3"], {}),
+        ("Conv", ["s3", "w4"], ["c4"], {}),
+        ("Relu", ["c4"], ["r4"], {}),
+        ("Conv", ["r4", "w5"], ["c5"], {"pads": [2] * 4, "group": 37, "strides": [2, 2]}),
+        ("Conv", ["c5", "w6"], ["c6"], {"pads": [2] * 4, "group": 37, "dilations": [2, 2]}),
+        ("Relu", ["c6"], ["r6"], {}),
+        ("Conv", ["r6", "w7"], ["c7"], {}),
+        ("GlobalAveragePool", ["c7"], ["p"], {}),
+        ("Flatten", ["p"], ["f"], {}),
+        ("Gemm", ["f", "w8"], ["y"], {"transB": 1}),
+    ]
+    weights = {
+        "w0": (20, 3, 3, 3), "b0": (20,), "w1": (52, 20, 1, 1), "b1": (52,), "w2": (52, 1, 3, 3), "b2": (52,),
+        "w3": (20, 52, 1, 1), "b3": (20,), "w4": (37, 20, 1, 1), "w5": (37, 1, 5, 5), "w6": (37, 1, 3, 3),
+        "w7": (24, 37, 1, 1), "w8": (31, 24),
+    }  # fmt: skip
+    shape = (3, 21, 26)
+    constants = [("zero", np.float32(0)), ("six", np.float32(6))]
+    return network(nodes, shape, weights, [("y", TensorProto.FLOAT, ["batch", 31])], constants), shape
+
+
 STEPS = {
     images: [
         "QLinearConv + tercel.QLinearAdd", "conv_int8", "conv_f32_packed", "concat_channels_last",
         "pool_channels_last",
     ],
+    mobile: ["QLinearConv + tercel.QLinearAdd", "conv_int8"],
     moved: ["tercel.QLinearAdd", "conv_int8", "gemm_int8"],
     perceptron: ["tercel.QLinearAdd", "gemm_int8", "gemm_f32_batched"],
 }  # fmt: skip
@@ -358,6 +395,34 @@ def test_networks_run_on_bytes(build, activation, by_channel, tmp_path):
     onnx.checker.check_model(saved, full_check=True)
     assert not any(node.domain == "com.microsoft" for node in saved.graph.node)
     assert np.array_equal(tercel.Session(tmp_path / "saved.onnx").run({"x": x})["y"], y)
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("activation", [QuantType.QUInt8, QuantType.QInt8])
+@pytest.mark.parametrize("form", [QuantFormat.QOperator, QuantFormat.QDQ])
+def test_depthwise_convolutions_stay_bytes(form, activation, by_channel, tmp_path):
+    model, shape = mobile()
+    onnx.save(model, tmp_path / "float.onnx")
+    quantize_static(
+        tmp_path / "float.onnx", tmp_path / "bytes.onnx", Samples((2, *shape)), quant_format=form,
+        per_channel=by_channel, activation_type=activation, weight_type=QuantType.QInt8, reduce_range=True,
+    )  # fmt: skip
+    session = tercel.Session(tmp_path / "bytes.onnx")
+    x = np.random.default_rng(3).standard_normal((3, *shape)).astype(np.float32)
+    y = session.run({"x": x})["y"]
+    (expected,) = models.onnx_runtime(onnx.load(tmp_path / "bytes.onnx"), {"x": x}, optimize=False)
+    step = np.diff(np.unique(expected)).min()
+    assert np.abs(y - expected).max() < 1.5 * step
+    assert (y != expected).mean() < 0.05
+    steps = [line.split() for line in session.explain().splitlines()]
+    convolutions = [step for step in steps if step and "Conv" in step[0]]
+    assert len(convolutions) >= 8 and all("conv_int8" in step for step in convolutions), session.explain()
+    for isa in ("generic", "avx2", "avx512"):
+        try:
+            forced = tercel.Session(tmp_path / "bytes.onnx", cpu_isa=isa, threads=1)
+        except tercel.errors.UnsupportedError:
+            continue
+        assert np.array_equal(forced.run({"x": x[1:]})["y"], y[1:])
 
 
 @pytest.mark.parametrize("activation", [QuantType.QUInt8, QuantType.QInt16])

@@ -1,5 +1,6 @@
 #include "src/kernels/cpu/conv_int8.h"
 
+#include "src/kernels/cpu/conv_int8_depthwise.h"
 #include "src/kernels/cpu/conv_int8_images.h"
 #include "src/kernels/cpu/conv_int8_winograd.h"
 #include "src/kernels/cpu/gemm_int8_pack.h"
@@ -57,14 +58,19 @@ inline void gather_window(const PackedConvArgs& a, const Images& images, const S
   }
 }
 
-// Whole windows of the outputs at `sites`, with zeros up to a multiple of kPadK.
-void gather_windows(const PackedConvArgs& a, const Images& images, const Site* sites, int rows,
-                    int64_t k, bool sums_wanted, int64_t stride, const RowFacts& facts,
+// Whole windows of the outputs at `sites`, the first of which is `first`, with zeros up to a
+// multiple of kPadK.
+void gather_windows(const PackedConvArgs& a, const Images& images, int64_t first, const Site* sites,
+                    int rows, int64_t k, bool sums_wanted, int64_t stride, const RowFacts& facts,
                     RowElement* out) {
+  const bool pixels = is_pixel(a.axes[0]) && is_pixel(a.axes[1]) && is_pixel(a.axes[2]);
   for (int r = 0; r < rows; ++r) {
     RowElement* row = out + r * stride;
     const int32_t zero = images.zeros != nullptr ? images.zeros[sites[r].image] : images.zero;
-    gather_window(a, images, sites[r], zero, row);
+    if (pixels)
+      copy_run(images.bytes + (first + r) * k, k, images.flip, row);
+    else
+      gather_window(a, images, sites[r], zero, row);
     fill_run(round_up(k, kPadK) - k, 0, row + k);
     facts.scales[r] = images.scales != nullptr ? images.scales[sites[r].image] : 1;
     facts.zeros[r] = zero;
@@ -115,8 +121,8 @@ void conv_part(const Int8ConvArgs& args, const Images& images, const Int8GemmArg
     const Block block{rows, layout.stride, facts, {m.begin + within.begin, m.begin + within.end}};
     const auto count = static_cast<int>(within.size());
     find_sites(args.conv, block.rows.begin, count, sites);
-    gather_windows(args.conv, images, sites, count, product.k, sums_wanted, layout.stride, facts,
-                   rows);
+    gather_windows(args.conv, images, block.rows.begin, sites, count, product.k, sums_wanted,
+                   layout.stride, facts, rows);
     multiply_rows(args, product, block, panels);
   }
 }
@@ -124,16 +130,19 @@ void conv_part(const Int8ConvArgs& args, const Images& images, const Int8GemmArg
 int64_t window_size(const PackedConvArgs& a) { return a.in_channels * taps_of(a); }
 
 std::size_t conv_int8_packed_bytes(const PackedConvArgs& a) {
+  if (is_int8_depthwise(a)) return depthwise_packed_bytes(a);
   if (is_winograd(a)) return winograd_packed_bytes(a);
   return packed_matrix_bytes(window_size(a), a.out_channels, true);
 }
 
 void conv_int8_pack(const PackedConvArgs& a, const PackInt8Args& weight, ThreadPool& pool) {
+  if (is_int8_depthwise(a)) return depthwise_pack(a, weight);
   if (is_winograd(a)) return winograd_pack(a, weight, pool);
   pack_matrix(weight, true, pool);
 }
 
 std::size_t conv_int8_workspace(const PackedConvArgs& a, bool of_bytes, int threads) {
+  if (is_int8_depthwise(a)) return depthwise_workspace(a, threads);
   checked_bytes(a.batch, input_positions(a), (a.in_channels + 1) * 4);
   return static_cast<std::size_t>(ImagesLayout(a, of_bytes).rows) +
          (is_winograd(a) ? winograd_workspace(a, threads)
@@ -149,6 +158,7 @@ void conv_int8(const Int8ConvArgs& args, ThreadPool& pool) {
                              .c_row = a.out_channels};
   const int64_t panels = ceil_div(product.n, kInt8Panel);
   if (product.m * panels == 0) return;
+  if (is_int8_depthwise(a)) return depthwise_conv(args, pool);
   const Images images(args);
   if (args.x_bytes == nullptr) quantize_images(a, images, pool);
   if (is_winograd(a)) return winograd_conv(args, images, pool);

@@ -1,6 +1,7 @@
 #pragma once
 // Convolution of 8-bit integers with sums in 32 bits, as the product of windows by a packed weight
-// (gemm_int8.h). Images lie channels last, and come as bytes with one zero point, or in f32: then
+// (gemm_int8.h); or depthwise, of images of bytes alone: one channel of several goes into each, and
+// one comes out. Images lie channels last, and come as bytes with one zero point, or in f32: then
 // they are quantised on the way in, each item of the batch to a scale and a zero point of its own,
 // as gemm_int8.h does it with a row. The padding is the zero point. Sums are exact, so bits depend
 // neither on the batch nor on threads.
@@ -17,7 +18,7 @@ namespace tercel::kernels {
 // What sums become: bytes of (sum + bias) · scale, as requantize (quantize.h) makes them; where
 // there is a residual, the bytes of both, as add makes them.
 struct Int8ConvBytes {
-  void* y = nullptr;  // [batch, spatial…, out_channels]; null: none of this
+  void* y = nullptr;  // [batch, spatial…, out channels]; null: none of this
   ByteType type;
   bool relu = false;              // nothing below the zero point
   const int32_t* bias = nullptr;  // [out_channels], or absent
@@ -31,7 +32,7 @@ struct Int8ConvBytes {
 // Images in f32 give f32, y = last(activation(scale · (X - zero) · (W - zero) + bias) + residual);
 // images of bytes give the sums, with the zero points taken off, or bytes.
 struct Int8ConvArgs {
-  // One group; `method`, `planar`, `w` and `workspace` are not read.
+  // One group, or depthwise; `method`, `planar`, `w` and `workspace` are not read.
   PackedConvArgs conv;
   const void* x_bytes = nullptr;  // instead of conv.x: [batch, spatial…, channels]
   ByteType x_type;

@@ -12,7 +12,7 @@ TERCEL_ISA_BEGIN
 // --- Images --------------------------------------------------------------------------------------
 
 constexpr int64_t kImageChunk = 16384;  // elements that one thread looks at, at a time
-constexpr int64_t kSquareColumns = 16;  // that are turned at a time, their lines in a near cache
+constexpr int64_t kByteSquare = 16;     // bytes that are turned at a time, and lines of them
 constexpr double kNanosecondsPerValue = 0.2;
 
 // What the workspace holds: images of f32 as bytes, with their scales and zero points; what chunks
@@ -110,19 +110,54 @@ void quantize_images(const PackedConvArgs& a, const Images& images, ThreadPool& 
   });
 }
 
+typedef uint8_t Sixteen __attribute__((vector_size(16)));
+
+// 16 x 16 bytes: four times each line of the upper half is laid between those of the lower.
+inline void turn_square(const uint8_t* from, int64_t from_row, uint8_t* to, int64_t to_row) {
+  Sixteen lines[kByteSquare];
+  for (int i = 0; i < kByteSquare; ++i) copy_bytes(&lines[i], from + i * from_row, 16);
+#pragma GCC unroll 4
+  for (int stage = 0; stage < 4; ++stage) {
+    Sixteen next[kByteSquare];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      next[2 * i] = __builtin_shufflevector(lines[i], lines[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4,
+                                            20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = __builtin_shufflevector(lines[i], lines[i + 8], 8, 24, 9, 25, 10, 26, 11,
+                                                27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kByteSquare; ++i) lines[i] = next[i];
+  }
+  for (int i = 0; i < kByteSquare; ++i) copy_bytes(to + i * to_row, &lines[i], 16);
+}
+
+// The last square of a line begins before the end of the one before it.
+inline void turn_columns(const uint8_t* x, int64_t rows, int64_t columns, Range strip, uint8_t* y) {
+  if (strip.size() < kByteSquare || rows < kByteSquare) {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = strip.begin; c < strip.end; ++c) y[c * rows + r] = x[r * columns + c];
+    }
+    return;
+  }
+  for (int64_t i = 0; i < rows; i += kByteSquare) {
+    const int64_t r = least(i, rows - kByteSquare);
+    for (int64_t j = strip.begin; j < strip.end; j += kByteSquare) {
+      const int64_t c = least(j, strip.end - kByteSquare);
+      turn_square(x + r * columns + c, columns, y + c * rows + r, rows);
+    }
+  }
+}
+
 void transpose_bytes(const void* from, int64_t batch, int64_t rows, int64_t columns, void* to,
                      ThreadPool& pool) {
-  const int64_t strips = ceil_div(columns, kSquareColumns);
-  const double cost = static_cast<double>(rows * kSquareColumns);
+  const int64_t strips = ceil_div(columns, 4 * kByteSquare);
+  const double cost = static_cast<double>(rows * kByteSquare);
   for_ranges(pool, batch * strips, cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const auto* x = static_cast<const uint8_t*>(from) + i / strips * rows * columns;
-      auto* y = static_cast<uint8_t*>(to) + i / strips * rows * columns;
-      const int64_t first = i % strips * kSquareColumns;
-      const int64_t last = least(columns, first + kSquareColumns);
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = first; c < last; ++c) y[c * rows + r] = x[r * columns + c];
-      }
+      const int64_t image = i / strips * rows * columns;
+      turn_columns(static_cast<const uint8_t*>(from) + image, rows, columns,
+                   part(columns, i % strips, strips), static_cast<uint8_t*>(to) + image);
     }
   });
 }
@@ -156,37 +191,45 @@ inline void finish_outputs(const PackedConvArgs& a, Range rows, int64_t column, 
   }
 }
 
-// The bytes of sums, a row of which has room for whole panels.
-inline void finish_bytes(const Int8ConvBytes& out, int64_t channels, Range rows, int64_t column,
-                         int64_t columns, const int32_t* sums, int64_t sums_row) {
+template <bool BIASED, bool ADDS>
+inline void finish_byte_rows(const Int8ConvBytes& out, int64_t channels, Range rows, int64_t column,
+                             int64_t columns, const int32_t* sums, int64_t sums_row) {
   const ByteRange own(out.type, out.relu);
   const ByteRange sum(out.sum_type, out.sum_relu);
-  const bool adds = out.residual.bytes != nullptr;
   const auto* residual = static_cast<const uint8_t*>(out.residual.bytes);
+  const auto* bias = BIASED ? reinterpret_cast<const float*>(out.bias) + column : nullptr;
+  const float* scales = out.scales + column;
   auto* y = static_cast<uint8_t*>(out.y);
-  for (int64_t j = 0; j < columns; j += kLanes) {
-    const int64_t count = columns - j;
-    const Vec scale = load_upto(out.scales + column + j, count);
-    Int bias = {};
-    if (out.bias != nullptr)
-      copy_bytes(&bias, out.bias + column + j,
-                 static_cast<std::size_t>(least<int64_t>(count, kLanes)) * 4);
-    for (int64_t r = 0; r < rows.size(); ++r) {
-      const int64_t at = (rows.begin + r) * channels + column + j;
-      Int value;
-      copy_bytes(&value, sums + r * sums_row + j, sizeof(value));
-      const Vec number = __builtin_convertvector((Int)((Uint)value + (Uint)bias), Vec) * scale;
-      if (!adds) {
-        store_low_bytes(y + at, own.bytes(number), count);
-        continue;
+  for (int64_t r = rows.begin; r < rows.end; ++r, sums += sums_row) {
+    const int64_t at = r * channels + column;
+    const auto finish = [&](int64_t j, int64_t count) {
+      Uint value;
+      copy_bytes(&value, sums + j, sizeof(value));
+      if constexpr (BIASED) value += (Uint)load_upto(bias + j, count);
+      Vec number = __builtin_convertvector((Int)value, Vec) * load_upto(scales + j, count);
+      if constexpr (ADDS) {
+        const Vec other = load_steps(residual + at + j, out.residual.type, count);
+        number = own.rounded(number) * splat(out.own_scale) + other * splat(out.residual.scale);
+        store_low_bytes(y + at + j, sum.bytes(number), count);
+      } else {
+        store_low_bytes(y + at + j, own.bytes(number), count);
       }
-      const Vec other = load_steps(residual + at, out.residual.type, count);
-      store_low_bytes(
-          y + at,
-          sum.bytes(own.rounded(number) * splat(out.own_scale) + other * splat(out.residual.scale)),
-          count);
-    }
+    };
+    int64_t j = 0;
+    for (; j + kLanes <= columns; j += kLanes) finish(j, kLanes);
+    if (j < columns) finish(j, columns - j);
   }
+}
+
+// The bytes of sums, a row of which has room for whole vectors.
+inline void finish_bytes(const Int8ConvBytes& out, int64_t channels, Range rows, int64_t column,
+                         int64_t columns, const int32_t* sums, int64_t sums_row) {
+  const auto adding =
+      out.bias != nullptr ? finish_byte_rows<true, true> : finish_byte_rows<false, true>;
+  const auto alone =
+      out.bias != nullptr ? finish_byte_rows<true, false> : finish_byte_rows<false, false>;
+  (out.residual.bytes != nullptr ? adding : alone)(out, channels, rows, column, columns, sums,
+                                                   sums_row);
 }
 
 // Rows of sums without zero points, of `columns` from `column` on, as the caller wants them; those
@@ -194,7 +237,7 @@ inline void finish_bytes(const Int8ConvBytes& out, int64_t channels, Range rows,
 inline void finish_sums(const Int8ConvArgs& args, Range rows, int64_t column, int64_t columns,
                         const int32_t* sums, int64_t sums_row, float scale,
                         const float* column_scales) {
-  const int64_t channels = args.conv.out_channels;
+  const int64_t channels = args.conv.groups * args.conv.out_channels;
   if (args.bytes.y != nullptr)
     return finish_bytes(args.bytes, channels, rows, column, columns, sums, sums_row);
   for (int64_t r = rows.begin; r < rows.end; ++r, sums += sums_row) {

@@ -41,14 +41,38 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
     return made;
   }
 
+  // Depthwise, images smaller than the window too.
+  Int8ConvProblem depthwise(int64_t channels, int64_t most_size) {
+    Int8ConvProblem made;
+    PackedConvArgs& a = made.p.args;
+    a.batch = pick(random_, 1, 2);
+    a.groups = channels;
+    a.in_channels = a.out_channels = 1;
+    const int64_t rank = pick(random_, 1, 3);
+    for (int64_t d = 3 - rank; d < 3; ++d) {
+      ConvAxis& axis = a.axes[d];
+      axis.taps = pick(random_, 1, 5);
+      axis.stride = pick(random_, 1, 3);
+      axis.dilation = pick(random_, 0, 2) == 0 ? pick(random_, 2, 6) : 1;
+      axis.pad = pick(random_, 0, 3);
+      const int64_t least = (axis.taps - 1) * axis.dilation + 1 - 2 * axis.pad;
+      set_axis(axis, std::max<int64_t>(least, 1) + pick(random_, 0, most_size / rank));
+    }
+    fill(made.p, random_);
+    return made;
+  }
+
+  static int64_t channels_of(const PackedConvArgs& a) { return a.groups * a.out_channels; }
+
   // B[(tap, channel), output channel] of bytes: the weight plus its zero points.
   template <class W>
   std::unique_ptr<Memory> pack(const Int8ConvProblem& made, const float* scales) {
     const PackedConvArgs& a = made.p.args;
     const int64_t taps = made.p.size(&ConvAxis::taps), k = a.in_channels * taps;
+    const int64_t n = channels_of(a);
     std::vector<W> b;
     for (int64_t i = 0; i < k; ++i) {
-      for (int64_t m = 0; m < a.out_channels; ++m) {
+      for (int64_t m = 0; m < n; ++m) {
         const int64_t at = (m * a.in_channels + i % a.in_channels) * taps + i / a.in_channels;
         const int32_t zero = made.w_zeros.empty() ? 0 : made.w_zeros[static_cast<std::size_t>(m)];
         b.push_back(
@@ -58,10 +82,10 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
     auto packed = std::make_unique<Memory>(kernels_.packed_bytes(a));
     kernels_.pack(a,
                   {.k = k,
-                   .n = a.out_channels,
+                   .n = n,
                    .b = b.data(),
                    .is_signed = std::is_signed_v<W>,
-                   .k_stride = a.out_channels,
+                   .k_stride = n,
                    .scale = scales,
                    .zero = made.w_zeros.empty() ? nullptr : made.w_zeros.data(),
                    .out = packed->get()},
@@ -109,8 +133,8 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
     auto w = random_bytes<W>(random_, static_cast<int64_t>(made.p.w.size()));
     const bool extreme = pick(random_, 0, 3) == 0;
     if (extreme) std::fill(w.begin(), w.end(), std::numeric_limits<W>::min());
-    const std::size_t k = w.size() / static_cast<std::size_t>(a.out_channels);
-    for (int64_t m = 0; m < a.out_channels; ++m)
+    const std::size_t k = w.size() / static_cast<std::size_t>(channels_of(a));
+    for (int64_t m = 0; m < channels_of(a); ++m)
       made.w_zeros.push_back(static_cast<int32_t>(m % 5) + std::numeric_limits<W>::min());
     for (std::size_t i = 0; i < w.size(); ++i)
       made.p.w[i] = static_cast<float>(w[i] - made.w_zeros[i / k]);
@@ -122,8 +146,7 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
   }
 
   template <class X, class W>
-  void check_sums() {
-    Int8ConvProblem made = problem(40, 12);
+  void check_sums(Int8ConvProblem made) {
     const PackedConvArgs& a = made.p.args;
     const int32_t zero = std::numeric_limits<X>::max() - 3;
     const auto bytes = fill_bytes<X, W>(made, zero);
@@ -142,16 +165,15 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
 
   // Bytes, of which half have a residual, from exact sums by quantize.h.
   template <class X, class Y, class R>
-  void check_bytes() {
-    Int8ConvProblem made = problem(40, 12);
+  void check_bytes(Int8ConvProblem made) {
     const PackedConvArgs& a = made.p.args;
     const ByteType x_type{std::is_signed_v<X>, std::numeric_limits<X>::max() - 90};
     const auto x = fill_bytes<X, int8_t>(made, x_type.zero);
     const auto packed = pack<int8_t>(made, nullptr);
     const auto count = static_cast<std::size_t>(made.p.outputs());
-    const auto scales = random_floats(random_, a.out_channels, 1e-4F, 2e-3F);
+    const auto scales = random_floats(random_, channels_of(a), 1e-4F, 2e-3F);
     std::vector<int32_t> bias;
-    for (int64_t i = 0; i < a.out_channels; ++i)
+    for (int64_t i = 0; i < channels_of(a); ++i)
       bias.push_back(static_cast<int32_t>(random_() % 20000) - 10000);
     const auto residual = random_bytes<R>(random_, made.p.outputs());
     Int8ConvBytes out{.type = {std::is_signed_v<Y>, 3},
@@ -175,8 +197,8 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
     const QuantizeKernels& quantize = cpu_kernels(CpuIsa::generic).quantize;
     std::vector<int32_t> sums;
     for (const double sum : expected(made.p)) sums.push_back(static_cast<int32_t>(sum));
-    quantize.requantize({.rows = made.p.outputs() / a.out_channels,
-                         .columns = a.out_channels,
+    quantize.requantize({.rows = made.p.outputs() / channels_of(a),
+                         .columns = channels_of(a),
                          .sums = sums.data(),
                          .bias = out.bias,
                          .scales = scales.data(),
@@ -212,18 +234,37 @@ class ConvInt8 : public testing::TestWithParam<CpuIsa> {
 
 TEST_P(ConvInt8, SumsAreExact) {
   for (int i = 0; i < 8; ++i) {
-    check_sums<uint8_t, int8_t>();
-    check_sums<int8_t, int8_t>();
-    check_sums<uint8_t, uint8_t>();
-    check_sums<int8_t, uint8_t>();
+    check_sums<uint8_t, int8_t>(problem(40, 12));
+    check_sums<int8_t, int8_t>(problem(40, 12));
+    check_sums<uint8_t, uint8_t>(problem(40, 12));
+    check_sums<int8_t, uint8_t>(problem(40, 12));
   }
 }
 
 TEST_P(ConvInt8, BytesAreThoseOfSums) {
   for (int i = 0; i < 16; ++i) {
-    check_bytes<uint8_t, uint8_t, uint8_t>();
-    check_bytes<int8_t, int8_t, int8_t>();
-    check_bytes<uint8_t, int8_t, uint8_t>();
+    check_bytes<uint8_t, uint8_t, uint8_t>(problem(40, 12));
+    check_bytes<int8_t, int8_t, int8_t>(problem(40, 12));
+    check_bytes<uint8_t, int8_t, uint8_t>(problem(40, 12));
+  }
+}
+
+TEST_P(ConvInt8, DepthwiseSumsAreExact) {
+  for (int64_t channels = 2; channels < 68; ++channels) {
+    check_sums<uint8_t, int8_t>(depthwise(channels, 20));
+    check_sums<int8_t, int8_t>(depthwise(channels, 20));
+    check_sums<uint8_t, uint8_t>(depthwise(channels, 20));
+    check_sums<int8_t, uint8_t>(depthwise(channels, 20));
+  }
+  // Several blocks of channels, several segments of a line.
+  for (int i = 0; i < 4; ++i) check_sums<uint8_t, int8_t>(depthwise(301, 160));
+}
+
+TEST_P(ConvInt8, DepthwiseBytesAreThoseOfSums) {
+  for (int64_t channels = 2; channels < 68; ++channels) {
+    check_bytes<uint8_t, uint8_t, uint8_t>(depthwise(channels, 20));
+    check_bytes<int8_t, int8_t, int8_t>(depthwise(channels, 20));
+    check_bytes<uint8_t, int8_t, uint8_t>(depthwise(channels, 20));
   }
 }
 
@@ -276,6 +317,26 @@ TEST_P(ConvInt8, TakesEmptyBatches) {
   made.p.args.residual = nullptr;
   const auto packed = pack<int8_t>(made, made.scales.data());
   run({.conv = made.p.args, .packed = packed->get()}, three_);
+  made = depthwise(67, 8);
+  made.p.args.batch = 0;
+  const auto taps = pack<int8_t>(made, nullptr);
+  run({.conv = made.p.args, .x_bytes = made.p.x.data(), .packed = taps->get()}, three_);
+}
+
+TEST_P(ConvInt8, TurnsImages) {
+  for (const int64_t rows : {1, 7, 16, 35, 130}) {
+    for (const int64_t columns : {1, 15, 16, 33, 64, 147}) {
+      const auto x = random_bytes<uint8_t>(random_, 2 * rows * columns);
+      std::vector<uint8_t> y(x.size());
+      kernels_.transpose(x.data(), 2, rows, columns, y.data(), three_);
+      for (int64_t i = 0; i < std::ssize(x); ++i) {
+        const int64_t image = i / (rows * columns), row = i / columns % rows, column = i % columns;
+        const int64_t at = (image * columns + column) * rows + row;
+        ASSERT_EQ(y[static_cast<std::size_t>(at)], x[static_cast<std::size_t>(i)])
+            << rows << " x " << columns;
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, ConvInt8, testing::ValuesIn(cpu_isas()), isa_name);

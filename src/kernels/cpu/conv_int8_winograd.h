@@ -3,6 +3,7 @@
 // tercel_isa_sources.
 
 #include "src/kernels/cpu/conv_int8_images.h"
+#include "src/kernels/cpu/gemm_int8_pack.h"
 
 TERCEL_ISA_BEGIN
 
@@ -47,12 +48,7 @@ struct FourPoints {
 // The 16 transformed weights of channel c, output channel n, where a step of k has them.
 inline void pack_weight(const PackInt8Args& weight, int64_t channels, int64_t c, int64_t n,
                         const WinogradLayout& layout) {
-  const auto at = [&](int64_t tap) {
-    const int64_t i = (tap * channels + c) * weight.k_stride + n * weight.n_stride;
-    const int32_t value = weight.is_signed ? static_cast<const int8_t*>(weight.b)[i]
-                                           : static_cast<const uint8_t*>(weight.b)[i];
-    return value - (weight.zero != nullptr ? weight.zero[n] : 0);
-  };
+  const auto at = [&](int64_t tap) { return weight_at(weight, tap * channels + c, n); };
   const FourPoints lines[3] = {{at(0), at(1), at(2)}, {at(3), at(4), at(5)}, {at(6), at(7), at(8)}};
   char* panel = static_cast<char*>(weight.out) + n / kInt8Panel * layout.point.panel_bytes;
   const int64_t element = c / kStep * kStepElements + n % kInt8Panel * kStep + c % kStep;

@@ -11,6 +11,14 @@ inline std::size_t packed_matrix_bytes(int64_t k, int64_t n, bool wide) {
   return static_cast<std::size_t>(PackedLayout(k, n, packs_wide(wide)).bytes);
 }
 
+// B[k, n] without its zero point.
+inline int32_t weight_at(const PackInt8Args& args, int64_t k, int64_t n) {
+  const int64_t i = k * args.k_stride + n * args.n_stride;
+  const int32_t value = args.is_signed ? static_cast<const int8_t*>(args.b)[i]
+                                       : static_cast<const uint8_t*>(args.b)[i];
+  return value - (args.zero != nullptr ? args.zero[n] : 0);
+}
+
 // Of unsigned bytes 128 is taken off, here and from the zero point.
 template <class B>
 void pack_columns(const PackInt8Args& args, const PackedLayout& layout, int64_t panel) {

@@ -67,6 +67,23 @@ inline Columns load_columns(const int16_t* b) {
   return {pairs};
 }
 
+// sum + both products of each lane's pairs of int16_t.
+inline Int add_pairs(Int sum, Int a, Int b) {
+#if defined(TERCEL_ISA_avx2_vnni)
+  return (Int)_mm256_dpwssd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+#elif defined(TERCEL_ISA_avx512_vnni) || defined(TERCEL_ISA_amx)
+  return (Int)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(TERCEL_ISA_avx512)
+  return sum + (Int)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(TERCEL_ISA_avx2)
+  return sum + (Int)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+  return sum + (Int)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+  return sum + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
 inline Int add_products(Int sum, const RowElement* a, Columns b) {
   int32_t step;
   copy_bytes(&step, a, sizeof(step));
@@ -74,15 +91,8 @@ inline Int add_products(Int sum, const RowElement* a, Columns b) {
   return (Int)_mm256_dpbusd_avx_epi32((__m256i)sum, _mm256_set1_epi32(step), (__m256i)b.value);
 #elif defined(TERCEL_ISA_avx512_vnni) || defined(TERCEL_ISA_amx)
   return (Int)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(step), (__m512i)b.value);
-#elif defined(TERCEL_ISA_avx512)
-  return sum + (Int)_mm512_madd_epi16(_mm512_set1_epi32(step), (__m512i)b.value);
-#elif defined(TERCEL_ISA_avx2)
-  return sum + (Int)_mm256_madd_epi16(_mm256_set1_epi32(step), (__m256i)b.value);
-#elif defined(__x86_64__)
-  return sum + (Int)_mm_madd_epi16(_mm_set1_epi32(step), (__m128i)b.value);
 #else
-  // The pair's first element is the low half, on machines of either byte order that we know.
-  return sum + splat_int(a[0]) * ((b.value << 16) >> 16) + splat_int(a[1]) * (b.value >> 16);
+  return add_pairs(sum, splat_int(step), b.value);
 #endif
 }
 

@@ -29,8 +29,8 @@ void turn_sums(const int32_t* from, int64_t batch, int64_t rows, int64_t columns
                     });
 }
 
-// The weight is constant, of one group. Images that do not lie channels last are turned in the
-// workspace, before and behind.
+// The weight is constant, of one group or depthwise. Images that do not lie channels last are
+// turned in the workspace, before and behind.
 class PackedConvKernel : public CpuKernel {
  public:
   explicit PackedConvKernel(const KernelContext& context)
@@ -252,10 +252,12 @@ class ConvKernel final : public CpuKernel {
 
 std::string refuse_packed_conv_products(const KernelContext& context) {
   if (std::string reason = refuse_bytes(context); !reason.empty()) return reason;
-  if (context.node.int_or("group", 1) != 1) return "has several groups";
   const auto weight = constant_factor(context, places_of(context.node));
   if (!weight) return "the weight is not constant";
   if (weight->values.rank() < 3 || weight->values.size() == 0) return "the weight is empty";
+  const Shape& shape = weight->values.shape();
+  const int64_t groups = context.node.int_or("group", 1);
+  if (groups != 1 && (shape[0] != groups || shape[1] != 1)) return "has groups of several channels";
   if (std::string reason = PackedBytes::refuse(*weight); !reason.empty()) return reason;
   return refuse_many_dimensions(context);
 }

@@ -210,18 +210,19 @@ TEST(Products, RoundedConvolutionsRefuseWhatDoesNotFit) {
 }
 
 // Weights that are constants are packed, on every instruction set.
-TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
+void check_packed_conv(int64_t channels, int64_t groups) {
   for (const CpuIsa isa : cpu_isas()) {
     for (const Dtype x : {Dtype::u8, Dtype::i8}) {
       for (const Dtype y : {Dtype::u8, Dtype::i8}) {
-        const Tensor image = random_tensor(x, {2, 5, 9, 7}, 1);
-        const Tensor w = random_tensor(y, {19, 5, 3, 2}, 2);
+        const Tensor image = random_tensor(x, {2, channels, 9, 7}, 1);
+        const Tensor w = random_tensor(y, {19, channels / groups, 3, 2}, 2);
         const Tensor zero_x = from_doubles({3}, x, {});
         const Tensor zero_w = random_tensor(y, {19}, 4);
         const Tensor scale_w = Tensor::from(std::vector<float>(19, 0.25F), {19});
         const Attrs attributes{{"pads", std::vector<int64_t>{1, 0, 2, 1}},
                                {"strides", std::vector<int64_t>{2, 1}},
-                               {"dilations", std::vector<int64_t>{1, 2}}};
+                               {"dilations", std::vector<int64_t>{1, 2}},
+                               {"group", groups}};
         RunOptions options{.constant = {1, 3}, .isa = isa};
         const std::vector<Tensor> integers{image, w, zero_x, zero_w};
         const auto packed = run_op_with(options, "ConvInteger", integers, attributes);
@@ -245,6 +246,11 @@ TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
       }
     }
   }
+}
+
+TEST(Products, ConvolutionsByPackedWeightsAreThePlainOnes) {
+  check_packed_conv(5, 1);
+  check_packed_conv(19, 19);
   const Tensor grouped = random_tensor(Dtype::i8, {4, 1, 3}, 2);
   EXPECT_EQ(run_op_with({.constant = {1}}, "ConvInteger",
                         {random_tensor(Dtype::u8, {1, 2, 8}, 1), grouped}, {{"group", int64_t{2}}})
