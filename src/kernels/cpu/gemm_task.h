@@ -213,6 +213,17 @@ void run_panel(const GemmArgs& args, Range m, int64_t panel, Range k, const floa
   const int64_t columns = least<int64_t>(kPanel, args.n - column);
   const int64_t tiles = ceil_div(m.size(), kTileRows);
   const auto rows_of = [&](int64_t t) { return part(m.size(), t, tiles); };
+  if (columns == kPanel && m.size() > kTileRows && m.size() <= kTallRows) {
+    float* c = args.c + m.begin * args.c_row + column;
+    for (int half = 0; half < 2; ++half) {
+      const auto tall =
+          m.size() == kTallRows ? gemm_tall_half<kTallRows, T> : gemm_tall_half<kTallRows - 1, T>;
+      tall(a, b + half * kLanes, k.size(), c + half * kLanes, args.c_row, first,
+           share_ahead(next, k.size(), half, 2));
+    }
+    if (last) finish(c, args.c_row, m.begin, m.size(), column, columns, e);
+    return;
+  }
   fetch_tile(args.c + m.begin * args.c_row + column, args.c_row, rows_of(0).size(), columns);
   for (int64_t t = 0; t < tiles; ++t, a += rows_of(t - 1).size() * kStrideA) {
     const int64_t row = m.begin + rows_of(t).begin;

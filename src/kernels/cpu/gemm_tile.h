@@ -104,6 +104,37 @@ void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, flo
   }
 }
 
+// A few rows more than a tile has, by one vector of columns at a time: B passes once, where two
+// tiles of half the rows would read it twice. C[ROWS, kPanel].
+#if defined(TERCEL_ISA_avx512)
+constexpr int kTallRows = 16;
+#else
+constexpr int kTallRows = kTileRows;  // too few registers
+#endif
+template <int ROWS, class T>
+void gemm_tall_half(const float* a, const T* b, int64_t kc, float* c, int64_t c_row, bool first,
+                    Ahead ahead) {
+  Vec sum[ROWS];
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r) sum[r] = first ? zeros() : load(c + r * c_row);
+  const auto step = [&] {
+    const Vec row = load(b);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) sum[r] = fma(splat(a[r * kStrideA]), row, sum[r]);
+    ++a;
+    b += kPanel;
+  };
+  int64_t k = 0;
+  for (; k + kStepsAhead <= kc; k += kStepsAhead) {
+    for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine) fetch_to_l2(ahead.from);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kStepsAhead; ++i) step();
+  }
+  for (; k < kc; ++k) step();
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r) store(c + r * c_row, sum[r]);
+}
+
 // A few rows read several panels side by side, for enough independent chains.
 constexpr int wide_panels(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 
