@@ -105,9 +105,9 @@ struct KernelContext {
   // What the node, a LayerNormalization by constants, normalises instead of its input 0. The
   // kernel's inputs are those that the lookups name. Only implementations with `lookups` see any.
   std::span<const Lookup> lookups = {};
-  // What both sides of a product with a constant weight are rounded to; undefined: they stay as they
-  // are kept. On a device f8e4m3fn or i8, where that is worth it; the CPU is told what was done to
-  // the model as it was loaded, i8 or i4.
+  // What both sides of a product with a constant weight are rounded to; undefined: they stay as
+  // they are kept. On a device f8e4m3fn or i8, where that is worth it; the CPU is told what was
+  // done to the model as it was loaded, i8 or i4.
   Dtype product_dtype = Dtype::undefined;
   // On a device: the bits of a product's row may not depend on the number of rows.
   bool batch_invariant = false;
