@@ -99,8 +99,12 @@ void for_vectors(float* row, int64_t begin, int64_t end, const Body& body) {
 
 // Keys [from, to) of a row count for nothing.
 void hide(float* row, int64_t from, int64_t to) {
-  for (; from < to; ++from)
-    row[from / kBlockK * (kTileRows * kStrideA) + from % kBlockK] = kMinusInfinity;
+  while (from < to) {
+    float* scores = row + from / kBlockK * (kTileRows * kStrideA) + from % kBlockK;
+    const int64_t count = least(to - from, kBlockK - from % kBlockK);
+    for (int64_t i = 0; i < count; ++i) scores[i] = kMinusInfinity;
+    from += count;
+  }
 }
 
 // The row of scores becomes weights, not yet divided by their sum, which is returned. `scores` is

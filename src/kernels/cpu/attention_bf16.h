@@ -66,8 +66,8 @@ inline void add_values(Tiles& tiles, int rows, const float* weights, const Pair*
   const int64_t direct = kWholeTiles ? 0 : v_head_size / kPairPanel;
   bf16_strip(tiles, strip_rows(rows), a.values, v, stride, pairs_of(keys), out, out_row, direct,
              first);
-  alignas(64) float aside[kTileRows * kAside] = {};
   for (int64_t j = direct * kPairPanel; j < v_head_size; j += kAside) {
+    alignas(64) float aside[kTileRows * kAside] = {};
     const int64_t columns = least(kAside, v_head_size - j);
     const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
     for (int r = 0; r < rows && !first; ++r)

@@ -217,8 +217,8 @@ void run_panel(const GemmArgs& args, Range m, int64_t panel, Range k, const floa
     float* c = args.c + m.begin * args.c_row + column;
     for (int half = 0; half < 2; ++half) {
       const auto tall =
-          m.size() == kTallRows ? gemm_tall_half<kTallRows, T> : gemm_tall_half<kTallRows - 1, T>;
-      tall(a, b + half * kLanes, k.size(), c + half * kLanes, args.c_row, first,
+          m.size() == kTallRows ? gemm_tile<kTallRows, 1, T> : gemm_tile<kTallRows - 1, 1, T>;
+      tall(a, b + half * kLanes, 0, k.size(), c + half * kLanes, args.c_row, first,
            share_ahead(next, k.size(), half, 2));
     }
     if (last) finish(c, args.c_row, m.begin, m.size(), column, columns, e);

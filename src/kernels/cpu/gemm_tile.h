@@ -57,32 +57,29 @@ struct Ahead {
   int64_t lines = 0;
 };
 
-// One step of k: row k of the panels of B, each element of column k of A.
-template <int ROWS, int PANELS, class T>
-inline void gemm_step(const float* a, const T* b, int64_t panel_stride,
-                      Vec (&sum)[ROWS][2 * PANELS]) {
-  constexpr int kVectors = 2 * PANELS;
-  Vec row[kVectors];
+// One step of k: row k of the panels of B, two vectors each, and each element of column k of A.
+template <int ROWS, int VECTORS, class T>
+inline void gemm_step(const float* a, const T* b, int64_t panel_stride, Vec (&sum)[ROWS][VECTORS]) {
+  Vec row[VECTORS];
 #pragma GCC unroll 16
-  for (int j = 0; j < kVectors; ++j) row[j] = load(b + (j / 2) * panel_stride + (j % 2) * kLanes);
+  for (int j = 0; j < VECTORS; ++j) row[j] = load(b + (j / 2) * panel_stride + (j % 2) * kLanes);
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
     const Vec value = splat(a[r * kStrideA]);
 #pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(value, row[j], sum[r][j]);
+    for (int j = 0; j < VECTORS; ++j) sum[r][j] = fma(value, row[j], sum[r][j]);
   }
 }
 
-// C[rows, PANELS * kPanel] over kc steps of k; `first` begins the chains at zero.
-template <int ROWS, int PANELS, class T>
+// C[rows, VECTORS * kLanes] over kc steps of k; `first` begins the chains at zero.
+template <int ROWS, int VECTORS, class T>
 void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, float* c,
                int64_t c_row, bool first, Ahead ahead) {
-  constexpr int kVectors = 2 * PANELS;
-  Vec sum[ROWS][kVectors];
+  Vec sum[ROWS][VECTORS];
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) {
+    for (int j = 0; j < VECTORS; ++j) {
       sum[r][j] = first ? zeros() : load(c + r * c_row + j * kLanes);
     }
   }
@@ -91,49 +88,26 @@ void gemm_tile(const float* a, const T* b, int64_t panel_stride, int64_t kc, flo
     for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine) fetch_to_l2(ahead.from);
 #pragma GCC unroll 4
     for (int64_t i = 0; i < kStepsAhead; ++i) {
-      gemm_step<ROWS, PANELS>(a + i, b + i * kPanel, panel_stride, sum);
+      gemm_step<ROWS, VECTORS>(a + i, b + i * kPanel, panel_stride, sum);
     }
     a += kStepsAhead;
     b += kStepsAhead * kPanel;
   }
-  for (; k < kc; ++k, ++a, b += kPanel) gemm_step<ROWS, PANELS>(a, b, panel_stride, sum);
+  for (; k < kc; ++k, ++a, b += kPanel) gemm_step<ROWS, VECTORS>(a, b, panel_stride, sum);
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) store(c + r * c_row + j * kLanes, sum[r][j]);
+    for (int j = 0; j < VECTORS; ++j) store(c + r * c_row + j * kLanes, sum[r][j]);
   }
 }
 
 // A few rows more than a tile has, by one vector of columns at a time: B passes once, where two
-// tiles of half the rows would read it twice. C[ROWS, kPanel].
+// tiles of half the rows would read it twice.
 #if defined(TERCEL_ISA_avx512)
 constexpr int kTallRows = 16;
 #else
 constexpr int kTallRows = kTileRows;  // too few registers
 #endif
-template <int ROWS, class T>
-void gemm_tall_half(const float* a, const T* b, int64_t kc, float* c, int64_t c_row, bool first,
-                    Ahead ahead) {
-  Vec sum[ROWS];
-#pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r) sum[r] = first ? zeros() : load(c + r * c_row);
-  const auto step = [&] {
-    const Vec row = load(b);
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) sum[r] = fma(splat(a[r * kStrideA]), row, sum[r]);
-    ++a;
-    b += kPanel;
-  };
-  int64_t k = 0;
-  for (; k + kStepsAhead <= kc; k += kStepsAhead) {
-    for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine) fetch_to_l2(ahead.from);
-#pragma GCC unroll 4
-    for (int64_t i = 0; i < kStepsAhead; ++i) step();
-  }
-  for (; k < kc; ++k) step();
-#pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r) store(c + r * c_row, sum[r]);
-}
 
 // A few rows read several panels side by side, for enough independent chains.
 constexpr int wide_panels(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
@@ -149,7 +123,7 @@ struct GemmTiles {
 
 template <class T, int... R>
 constexpr GemmTiles<T> make_gemm_tiles(std::integer_sequence<int, R...>) {
-  return {{&gemm_tile<R + 1, 1, T>...}, {&gemm_tile<R + 1, wide_panels(R + 1), T>...}};
+  return {{&gemm_tile<R + 1, 2, T>...}, {&gemm_tile<R + 1, 2 * wide_panels(R + 1), T>...}};
 }
 template <class T>
 constexpr GemmTiles<T> kGemmTiles =
