@@ -27,8 +27,9 @@ class DevicePlan : public testing::Test {
 
   // "MatMul Add: gemm_weight" for each step on the device, "host MatMul Add: …" for others.
   std::vector<std::string> steps(std::unique_ptr<ir::Model> model) {
-    const Program program(std::move(model), {best_cpu_isa(), Dtype::f32, accelerator_.get(), false},
-                          pool_, *memory_);
+    const Program program(std::move(model),
+                          {.isa = best_cpu_isa(), .accelerator = accelerator_.get()}, pool_,
+                          *memory_);
     explained_ = program.explain();
     std::vector<std::string> found;
     for (const Step& step : program.steps()) {
@@ -124,7 +125,7 @@ TEST_F(DevicePlan, OutputsOfOneProductAndInputsOfOneCopyLieSideBySide) {
       ir::parse_text("g (float[B,2] x, float[B,2] r) => (float[B,3] p, float[B,3] q, float[B,3] o)"
                      "<float[2,3] a = {1,2,3,4,5,6}, float[2,3] b = {1,2,3,4,5,6}>"
                      "{ s = Add(x, r) p = MatMul(s, a) q = MatMul(s, b) o = MatMul(s, b) }"),
-      {best_cpu_isa(), Dtype::f32, accelerator_.get(), false}, pool_, *memory_);
+      {.isa = best_cpu_isa(), .accelerator = accelerator_.get()}, pool_, *memory_);
   const Plan plan = make_plan(program, {{5, 2}, {5, 2}}, {true, true, true}, pool_);
   ASSERT_EQ(plan.steps.size(), 7U) << program.explain();  // 2 to the device, 2, 3 to the host
   const auto offset = [&](int slot) { return plan.slots[static_cast<std::size_t>(slot)].offset; };
@@ -197,8 +198,9 @@ TEST_F(DevicePlan, NumbersOfRowsAreRoundedUp) {
   const auto path = source_folder(TERCEL_SOURCE_DIR) / "tests/data/checkpoints/bert_qa";
   auto model = read_model(path, "");
   prepare_model(*model, {best_cpu_isa(), pool_, *memory_}, true);
-  const Program program(std::move(model), {best_cpu_isa(), Dtype::f32, accelerator_.get(), false},
-                        pool_, *memory_);
+  const Program program(std::move(model),
+                        {.isa = best_cpu_isa(), .accelerator = accelerator_.get()}, pool_,
+                        *memory_);
   ASSERT_EQ(program.sizing_steps().size(), 1U);
   // In a batch of two sequences, the second of one token.
   const auto rows = [&](int64_t real, int64_t length) {

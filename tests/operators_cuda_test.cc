@@ -204,7 +204,7 @@ class OperatorsCuda : public testing::TestWithParam<Row> {
   }
 
   Program program(Accelerator* accelerator) {
-    return {model(), {best_cpu_isa(), Dtype::f32, accelerator, false}, pool_, *memory_};
+    return {model(), {.isa = best_cpu_isa(), .accelerator = accelerator}, pool_, *memory_};
   }
 
   std::vector<Tensor> run(const std::vector<Tensor>& inputs, Accelerator* accelerator) {

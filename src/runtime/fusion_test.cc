@@ -88,7 +88,7 @@ TEST_P(Fusion, GivesWhatTheNodesGive) {
   std::vector<Tensor> inputs;
   for (const ir::Value* input : plain->graph.inputs()) inputs.push_back(random(*input));
   const auto expected = node_by_node(plain->graph, inputs, pool_, *memory_);
-  const Program program(std::move(plain), {best_cpu_isa(), Dtype::f32}, pool_, *memory_);
+  const Program program(std::move(plain), {.isa = best_cpu_isa()}, pool_, *memory_);
   std::vector<std::string> steps;
   for (const Step& step : program.steps()) steps.push_back(operators(step));
   EXPECT_EQ(steps, GetParam().steps);

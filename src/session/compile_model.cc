@@ -102,8 +102,11 @@ std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> m
   const auto compile = [&](std::unique_ptr<ir::Model> part, runtime::Accelerator* accelerator) {
     return std::make_unique<runtime::Program>(
         std::move(part),
-        runtime::ProgramOptions{source.isa, types.dtype, types.quantized, accelerator,
-                                source.strict},
+        runtime::ProgramOptions{.isa = source.isa,
+                                .weight_dtype = types.dtype,
+                                .product_dtype = types.quantized,
+                                .accelerator = accelerator,
+                                .strict = source.strict},
         source.pool, *source.memory);
   };
   const auto& accelerators = placement.accelerators;
