@@ -110,6 +110,7 @@ struct WinogradGrid {
     while (block > kTileRows && ceil_div(chunk, block) * groups % threads != 0) block -= kTileRows;
   }
   int64_t result_floats() const { return block * kPoints * ceil_div(panels, groups) * kPanel; }
+  int64_t task_floats() const { return result_floats() + block * kStrideA; }
   int64_t transformed_floats(int64_t channels) const {
     return round_up(chunk * kPoints * channels, 16);
   }
@@ -187,30 +188,39 @@ void transform_output(const PackedConvArgs& a, const WinogradGrid<E>& grid, int6
   }
 }
 
-// Tiles [tiles), numbered from `base` on, by the panels [p).
+// Tiles [tiles), numbered from `base` on, by the panels [p). `rows` has room for one row of A a
+// tile. Tiles are few and weights large: each panel passes once, while the one before is in use.
 template <int E>
 void winograd_task(const PackedConvArgs& a, const WinogradGrid<E>& grid, const float* v,
-                   int64_t base, Range tiles, Range p, float* result) {
+                   int64_t base, Range tiles, Range p, float* result, float* rows) {
   constexpr int64_t kPoints = WinogradGrid<E>::kPoints;
   const int64_t width = p.size() * kPanel;
   const int64_t row = kPoints * width;
   const int64_t panel = a.in_channels * kPanel;
   const int64_t blocks = ceil_div(a.in_channels, kBlockK);
   const int64_t units = ceil_div(tiles.size(), kTileRows);
-  ABlock block;
   for (int64_t point = 0; point < kPoints; ++point) {
     const float* u = a.w + (point * grid.panels + p.begin) * panel;
     for (int64_t i = 0; i < blocks; ++i) {
       const Range k = part(a.in_channels, i, blocks);
-      for (int64_t t = 0; t < units; ++t) {
-        const Range unit = part(tiles.size(), t, units);
-        const int rows = static_cast<int>(unit.size());
-        const float* from =
-            v + (point * grid.chunk + tiles.begin + unit.begin) * a.in_channels + k.begin;
-        for (int r = 0; r < rows; ++r)
-          copy_floats(from + r * a.in_channels, k.size(), block.values + r * kStrideA);
-        gemm_strip(rows, block.values, u + k.begin * kPanel, panel, k.size(),
-                   result + unit.begin * row + point * width, row, width, i == 0);
+      copy_a(v + (point * grid.chunk + tiles.begin) * a.in_channels + k.begin, a.in_channels, 1,
+             static_cast<int>(tiles.size()), k.size(), rows);
+      for (int64_t j = 0; j < p.size(); ++j) {
+        const float* b = u + j * panel + k.begin * kPanel;
+        const float* next = nullptr;
+        if (j + 1 < p.size())
+          next = b + panel;
+        else if (i + 1 < blocks)
+          next = u + k.end * kPanel;
+        else if (point + 1 < kPoints)
+          next = u + grid.panels * panel;
+        for (int64_t t = 0; t < units; ++t) {
+          const Range unit = part(tiles.size(), t, units);
+          kGemmTiles<float>.one[unit.size() - 1](
+              rows + unit.begin * kStrideA, b, 0, k.size(),
+              result + unit.begin * row + point * width + j * kPanel, row, i == 0,
+              share_ahead(next, k.size(), t, units));
+        }
       }
     }
   }
@@ -225,7 +235,7 @@ void conv_winograd(const PackedConvArgs& a, ThreadPool& pool) {
   const WinogradGrid<E> grid(a, pool_size(pool));
   constexpr double kPoints = WinogradGrid<E>::kPoints;
   auto* v = static_cast<float*>(a.workspace);
-  float* results = v + grid.transformed_floats(a.in_channels);
+  float* tasks = v + grid.transformed_floats(a.in_channels);
   for (int64_t base = 0; base < grid.tiles; base += grid.chunk) {
     const int64_t tiles = least(grid.chunk, grid.tiles - base);
     const auto size = static_cast<double>(a.in_channels);
@@ -239,7 +249,8 @@ void conv_winograd(const PackedConvArgs& a, ThreadPool& pool) {
     for_items(pool, grid.groups * blocks, cost, [&](int64_t item, int64_t slot) {
       const Range t = part(tiles, item % blocks, blocks);
       const Range p = part(grid.panels, item / blocks, grid.groups);
-      winograd_task<E>(a, grid, v, base, t, p, results + slot * grid.result_floats());
+      float* result = tasks + slot * grid.task_floats();
+      winograd_task<E>(a, grid, v, base, t, p, result, result + grid.result_floats());
     });
   }
 }
@@ -247,8 +258,8 @@ void conv_winograd(const PackedConvArgs& a, ThreadPool& pool) {
 template <int E>
 std::size_t winograd_workspace(const PackedConvArgs& sizes, int threads) {
   const WinogradGrid<E> grid(sizes, threads);
-  return checked_bytes(grid.transformed_floats(sizes.in_channels) + threads * grid.result_floats(),
-                       1, sizeof(float));
+  return checked_bytes(grid.transformed_floats(sizes.in_channels) + threads * grid.task_floats(), 1,
+                       sizeof(float));
 }
 
 template <int E>
