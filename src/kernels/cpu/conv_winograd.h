@@ -197,32 +197,18 @@ void winograd_task(const PackedConvArgs& a, const WinogradGrid<E>& grid, const f
   const int64_t width = p.size() * kPanel;
   const int64_t row = kPoints * width;
   const int64_t panel = a.in_channels * kPanel;
-  const int64_t blocks = ceil_div(a.in_channels, kBlockK);
-  const int64_t units = ceil_div(tiles.size(), kTileRows);
-  for (int64_t point = 0; point < kPoints; ++point) {
-    const float* u = a.w + (point * grid.panels + p.begin) * panel;
-    for (int64_t i = 0; i < blocks; ++i) {
-      const Range k = part(a.in_channels, i, blocks);
-      copy_a(v + (point * grid.chunk + tiles.begin) * a.in_channels + k.begin, a.in_channels, 1,
-             static_cast<int>(tiles.size()), k.size(), rows);
-      for (int64_t j = 0; j < p.size(); ++j) {
-        const float* b = u + j * panel + k.begin * kPanel;
-        const float* next = nullptr;
-        if (j + 1 < p.size())
-          next = b + panel;
-        else if (i + 1 < blocks)
-          next = u + k.end * kPanel;
-        else if (point + 1 < kPoints)
-          next = u + grid.panels * panel;
-        for (int64_t t = 0; t < units; ++t) {
-          const Range unit = part(tiles.size(), t, units);
-          kGemmTiles<float>.one[unit.size() - 1](
-              rows + unit.begin * kStrideA, b, 0, k.size(),
-              result + unit.begin * row + point * width + j * kPanel, row, i == 0,
-              share_ahead(next, k.size(), t, units));
-        }
-      }
-    }
+  const float* u = a.w + p.begin * panel;
+  for (int64_t point = 0; point < kPoints; ++point, u += grid.panels * panel) {
+    const GemmArgs product{.m = tiles.size(),
+                           .n = width,
+                           .k = a.in_channels,
+                           .a = v + (point * grid.chunk + tiles.begin) * a.in_channels,
+                           .a_row = a.in_channels,
+                           .packed_b = u,
+                           .c = result + point * width,
+                           .c_row = row};
+    const float* after = point + 1 < kPoints ? u + grid.panels * panel : nullptr;
+    run_panels(product, {0, product.m}, {0, p.size()}, after, rows);
   }
   const int64_t first = p.begin * kPanel;
   const int64_t columns = least(p.end * kPanel, a.out_channels) - first;
