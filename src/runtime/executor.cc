@@ -44,7 +44,8 @@ struct Executor::CachedPlan {
   std::vector<std::unique_ptr<Context>> idle;  // guarded by Executor::mutex_
 };
 
-// What a run borrows; it goes back whatever happens.
+// What a run borrows; it goes back whatever happens. A context and its arena are taken and returned
+// at once, so that no run finds one of them without the other.
 class Executor::Lease {
  public:
   Lease(Executor& executor, std::shared_ptr<CachedPlan> cached, SharedQueue* queue)
@@ -55,19 +56,20 @@ class Executor::Lease {
         context_ = std::move(cached_->idle.back());
         cached_->idle.pop_back();
       }
+      arena_ = executor_.find_idle(cached_->plan, context_ ? context_->arena() : nullptr);
     }
     if (context_ == nullptr) {
       context_ = std::make_unique<Context>(cached_->plan, executor_.pool_, *executor_.memory_,
                                            executor_.program_.accelerator());
     }
-    arena_ = executor_.lease_arena(cached_->plan, context_->arena(), queue);
+    executor_.complete(arena_, cached_->plan, queue);
     context_->bind_arena(arena_.data(), arena_.device_data());
   }
   ~Lease() {
     context_->detach();
     if (queue_ != nullptr) arena_.device.reset();
-    executor_.return_arena(std::move(arena_));
     const std::lock_guard lock(executor_.mutex_);
+    executor_.return_arena(std::move(arena_));
     cached_->idle.push_back(std::move(context_));
   }
   Lease(const Lease&) = delete;
@@ -102,26 +104,27 @@ std::shared_ptr<Executor::CachedPlan> Executor::find_plan(const std::vector<Tens
                         return planned_shape(tensor) == shape;
                       });
   };
+  const auto known = [&]() -> std::shared_ptr<CachedPlan> {
+    const auto found = std::find_if(plans_.begin(), plans_.end(), matches);
+    if (found == plans_.end()) return nullptr;
+    plans_.splice(plans_.begin(), plans_, found);
+    return plans_.front();
+  };
   {
     const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(plans_.begin(), plans_.end(), matches);
-    if (found != plans_.end()) {
-      plans_.splice(plans_.begin(), plans_, found);
-      return plans_.front();
-    }
+    if (auto plan = known()) return plan;
   }
   auto made = std::make_shared<CachedPlan>();
   for (const Tensor& tensor : inputs) made->shapes.push_back(planned_shape(tensor));
   made->plan = make_plan(program_, made->shapes, wanted, pool_);
   const std::lock_guard lock(mutex_);
+  if (auto plan = known()) return plan;  // another run has made it meanwhile
   plans_.push_front(made);
   if (plans_.size() > kMaxPlans) plans_.pop_back();
   return made;
 }
 
-Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferred,
-                                      SharedQueue* queue) {
-  Arena arena = find_idle(plan, preferred);
+void Executor::complete(Arena& arena, const Plan& plan, SharedQueue* queue) {
   const char* what = plan.largest.c_str();
   const Accelerator* accelerator = program_.accelerator();
   Allocator& memory = accelerator != nullptr ? accelerator->host_memory() : *memory_;
@@ -130,11 +133,9 @@ Executor::Arena Executor::lease_arena(const Plan& plan, const std::byte* preferr
     arena.device = queue->arena(plan.device_bytes, what);
   else if (accelerator != nullptr && arena.device == nullptr)
     arena.device = accelerator->memory().allocate(plan.device_bytes, what);
-  return arena;
 }
 
 Executor::Arena Executor::find_idle(const Plan& plan, const std::byte* preferred) {
-  const std::lock_guard lock(mutex_);
   const auto fits = [&](const Arena& arena) { return arena.holds(plan); };
   auto best = std::find_if(arenas_.begin(), arenas_.end(), [&](const Arena& arena) {
     return arena.data() == preferred && fits(arena);
@@ -152,10 +153,15 @@ Executor::Arena Executor::find_idle(const Plan& plan, const std::byte* preferred
 }
 
 void Executor::return_arena(Arena arena) {
-  const std::lock_guard lock(mutex_);
   const auto larger = [](const Arena& a, const Arena& b) { return a.size() < b.size(); };
   arenas_.insert(std::upper_bound(arenas_.begin(), arenas_.end(), arena, larger), std::move(arena));
   if (arenas_.size() > kMaxIdleArenas) arenas_.erase(arenas_.begin());
+}
+
+std::size_t Executor::arena_bytes(const std::vector<Tensor>& inputs,
+                                  const std::vector<bool>& wanted, const RunLimits& limits) {
+  const bool sized = !program_.sizing_steps().empty();
+  return find_plan(sized ? with_sizes(inputs, limits) : inputs, wanted)->plan.arena_bytes;
 }
 
 void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,

@@ -27,6 +27,10 @@ class Executor {
   void run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const RunLimits& limits, DeviceBinding& binding);
 
+  // Of the intermediate values of such a run.
+  std::size_t arena_bytes(const std::vector<Tensor>& inputs, const std::vector<bool>& wanted,
+                          const RunLimits& limits);
+
   std::size_t num_plans() const;
   // Whether anything but a transfer to the accelerator reads this given input of the program.
   bool reads_on_host(std::size_t input) const;
@@ -61,9 +65,10 @@ class Executor {
              (device == nullptr || device->size() >= plan.device_bytes);
     }
   };
-  Arena lease_arena(const Plan& plan, const std::byte* preferred, SharedQueue* queue);
+  // With mutex_ held; empty when there is none that is large enough.
   Arena find_idle(const Plan& plan, const std::byte* preferred);
-  void return_arena(Arena arena);
+  void return_arena(Arena arena);  // with mutex_ held
+  void complete(Arena& arena, const Plan& plan, SharedQueue* queue);
 
   const Program& program_;
   ThreadPool& pool_;
