@@ -36,9 +36,8 @@ struct Shaped {
 
 enum class Kind { ragged, equal, single_tokens, holes, left };
 
-Shaped random_shape(std::mt19937& random, Kind kind) {
-  Shaped shape{1 + static_cast<int64_t>(random() % 6), 0, {}};
-  shape.length = kind == Kind::single_tokens ? 1 : 1 + static_cast<int64_t>(random() % kLongest);
+Shaped random_shape(std::mt19937& random, Kind kind, int64_t batch, int64_t length) {
+  Shaped shape{batch, length, {}};
   for (int64_t row = 0; row < shape.batch; ++row) {
     const auto count = 1 + static_cast<int64_t>(random()) % shape.length;
     for (int64_t i = 0; i < shape.length; ++i) {
@@ -93,6 +92,17 @@ void for_each_part(const Tensor& batch, const Tensor& alone, const Shaped& shape
   }
 }
 
+void expect_bits_of_row(const NamedTensors& batch, const NamedTensors& alone, const Shaped& shape,
+                        int64_t row) {
+  for (const auto& [name, output] : alone) {
+    for_each_part(batch.at(name), output, shape, row,
+                  [&](const float* a, const float* b, std::size_t count) {
+                    EXPECT_EQ(std::memcmp(a, b, count * sizeof(float)), 0)
+                        << name << " row " << row << " of " << shape.batch;
+                  });
+  }
+}
+
 class PackedModels : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
@@ -101,6 +111,11 @@ class PackedModels : public testing::TestWithParam<const char*> {
     note_ = "seed " + std::to_string(seed);
   }
   std::filesystem::path path() const { return kData / GetParam(); }
+  Shaped shape_of(Kind kind) {
+    const auto batch = 1 + static_cast<int64_t>(random_() % 6);
+    const auto length = 1 + static_cast<int64_t>(random_() % kLongest);
+    return random_shape(random_, kind, batch, kind == Kind::single_tokens ? 1 : length);
+  }
 
   std::mt19937 random_;
   std::string note_;
@@ -116,23 +131,37 @@ TEST_P(PackedModels, RowsHaveTheBitsOfTheRowAlone) {
   for (const int threads : {1, 2, 3}) {
     const Session session = Session::load(path(), {.threads = threads, .dtype = dtype});
     for (const Kind kind : kKinds) {
-      const Shaped shape = random_shape(random_, kind);
+      SCOPED_TRACE(testing::Message()
+                   << "kind " << static_cast<int>(kind) << ", " << threads << " threads");
+      const Shaped shape = shape_of(kind);
       const NamedTensors inputs = random_inputs(random_, session, shape);
       const NamedTensors together = session.run(inputs);
       for (int64_t row = 0; row < shape.batch; ++row) {
-        const NamedTensors single = alone.run(row_of(inputs, row, shape.cut(row)));
-        for (const auto& output : single) {
-          for_each_part(together.at(output.first), output.second, shape, row,
-                        [&](const float* a, const float* b, std::size_t count) {
-                          EXPECT_EQ(std::memcmp(a, b, count * sizeof(float)), 0)
-                              << output.first << " row " << row << " of " << shape.batch
-                              << ", kind " << static_cast<int>(kind) << ", " << threads
-                              << " threads";
-                        });
-        }
+        expect_bits_of_row(together, alone.run(row_of(inputs, row, shape.cut(row))), shape, row);
       }
     }
   }
+}
+
+TEST_P(PackedModels, AreRunInPartsWhereBatchesAreLarge) {
+  SCOPED_TRACE(note_);
+  const Session session = Session::load(path(), {.threads = 1});
+  const Shaped shape = random_shape(random_, Kind::ragged, 4999, kLongest);
+  const NamedTensors inputs = random_inputs(random_, session, shape);
+  const NamedTensors together = session.run(inputs);
+  ASSERT_GT(session.stats().plans, 1U);
+  for (const int64_t row : {0, 1, 2499, 2500, 4998}) {
+    expect_bits_of_row(together, session.run(row_of(inputs, row, shape.cut(row))), shape, row);
+  }
+  IoBinding bound = session.bind();
+  for (const auto& [name, tensor] : inputs) bound.bind_input(name, tensor);
+  const std::string& last = session.outputs().back().name;
+  const Tensor own(Dtype::f32, together.at(last).shape());
+  bound.bind_output(last, own);
+  session.run(bound);
+  EXPECT_EQ(std::memcmp(own.data(), together.at(last).data(), own.bytes()), 0);
+  bound.bind_output(last, Tensor(Dtype::f32, {3, 3}));
+  EXPECT_THROW(session.run(bound), Error);
 }
 
 TEST_P(PackedModels, GiveWhatTheStoredGraphGives) {
@@ -140,7 +169,7 @@ TEST_P(PackedModels, GiveWhatTheStoredGraphGives) {
   const Session packed = Session::load(path(), {.threads = 2});
   const Session stored = Session::load(path(), {.threads = 2, .optimize = false});
   for (const Kind kind : kKinds) {
-    const Shaped shape = random_shape(random_, kind);
+    const Shaped shape = shape_of(kind);
     const NamedTensors inputs = random_inputs(random_, packed, shape);
     const NamedTensors expected = stored.run(inputs);
     for (const auto& [name, tensor] : packed.run(inputs)) {

@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(, StagesOf, kStagedCheckpoints,
 TEST_F(Stages, HandOnWhatIsReadLater) {
   make(kLookup);
   ASSERT_EQ(staged_->stages(), 3U) << staged_->model.placement;
-  EXPECT_EQ(staged_->model.program->rows().reason(), "");
+  EXPECT_EQ(staged_->model.program->rows()->reason(), "");
   EXPECT_THAT(staged_->model.program->explain(), HasSubstr("stage 2 of 3, on cpu:"));
   for (const int64_t rows : {0, 1, 8, 9, 100}) {
     const auto inputs = lookup_inputs(rows);
@@ -56,7 +56,7 @@ TEST_F(Stages, HandOnSizesThatTheDataDecide) {
       "  [\"net/layer/1/MatMul\"] b = MatMul(a, B) r = Squeeze(i, first) c = Gather(b, r)"
       "  d = Relu(c) p = NonZero(d) [\"net/layer/2/MatMul\"] e = MatMul(d, C) y = Add(e, c) }");
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
-  EXPECT_THAT(staged_->model.program->rows().reason(), HasSubstr("output \"y\""));
+  EXPECT_THAT(staged_->model.program->rows()->reason(), HasSubstr("output \"y\""));
   for (const CompiledModel* model : {&whole_->model, &staged_->model}) {
     const auto outputs = model->program->outputs();
     EXPECT_EQ(outputs[0]->name(), "y");
@@ -169,7 +169,7 @@ TEST_F(Stages, OfADecoder) {
       "  [\"h/1/act\"] j = Relu(i) [\"h/1/down\"] k = MatMul(j, D) [\"h/1/add\"] y = Add(k, e) }",
       1130000);
   ASSERT_EQ(staged_->stages(), 2U) << staged_->model.placement;
-  EXPECT_EQ(staged_->model.program->rows().reason(), "");
+  EXPECT_EQ(staged_->model.program->rows()->reason(), "");
   for (const int64_t batch : {1, 21}) {
     const auto inputs = random_inputs(whole_->model, batch, 5, 9);
     expect_same_bits(staged_->run(inputs), whole_->run(inputs));

@@ -117,18 +117,18 @@ class MixingSearch {
   std::unordered_set<const ir::Value*> rows_;  // that hold something of each row
 };
 
-bool is_packed(const ir::Model& model) {
+}  // namespace
+
+bool has_packed_rows(const ir::Model& model) {
   const auto& metadata = model.metadata;
   return std::find(metadata.begin(), metadata.end(),
                    std::pair<std::string, std::string>("tercel.rows", "packed")) != metadata.end();
 }
 
-}  // namespace
-
 BatchRows::BatchRows(const ir::Model& model, const ops::Facts& facts) {
   find_inputs(model.graph);
   if (reason_.empty()) find_outputs(model.graph, facts);
-  if (!reason_.empty() || is_packed(model)) return;
+  if (!reason_.empty() || has_packed_rows(model)) return;
   const ir::Node* mixing = MixingSearch(model.graph, facts, symbol_).find();
   if (mixing != nullptr) reason_ = mixing->label() + " may mix rows";
 }

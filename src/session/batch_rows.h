@@ -10,6 +10,9 @@
 
 namespace tercel {
 
+// Of a model without padding: rows are sequences, each computed by itself.
+bool has_packed_rows(const ir::Model& model);
+
 class BatchRows {
  public:
   // By the symbol that comes first in inputs: every input that has it must begin with it, and so

@@ -110,8 +110,13 @@ std::shared_ptr<const StagedProgram> compile_stages(std::unique_ptr<ir::Model> m
         source.pool, *source.memory);
   };
   const auto& accelerators = placement.accelerators;
-  if (accelerators.size() == 1)
-    return std::make_shared<StagedProgram>(compile(std::move(model), accelerators[0]));
+  if (accelerators.size() == 1) {
+    std::optional<BatchRows> rows;
+    if (accelerators[0] == nullptr && has_packed_rows(*model))
+      rows.emplace(*model, ops::infer(model->graph, {}, model.get()));
+    return std::make_shared<StagedProgram>(compile(std::move(model), accelerators[0]),
+                                           std::move(rows));
+  }
   ops::forget_declared_shapes(model->graph);
   const std::size_t outputs = model->graph.outputs().size();
   auto facts = std::make_optional(ops::infer(model->graph, {}, model.get()));

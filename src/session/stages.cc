@@ -3,14 +3,21 @@
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
+#include <limits>
 #include <mutex>
+#include <numeric>
 #include <system_error>
 #include <thread>
 
 #include "src/base/fail.h"
+#include "src/base/thread_pool.h"
 
 namespace tercel {
 namespace {
+
+constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Which parts each stage is at, and the first error.
 class Progress {
@@ -65,10 +72,18 @@ class Progress {
 
 }  // namespace
 
-StagedProgram::StagedProgram(std::unique_ptr<runtime::Program> program) {
+StagedProgram::StagedProgram(std::unique_ptr<runtime::Program> program,
+                             std::optional<BatchRows> rows)
+    : rows_(std::move(rows)) {
   const auto outputs = std::as_const(program->model().graph).outputs();
   outputs_.assign(outputs.begin(), outputs.end());
-  stages_.push_back({std::move(program), {}, {}});
+  Stage only{std::move(program), {}, {}};
+  only.inputs.resize(only.program->given_inputs().size());
+  only.outputs.resize(outputs_.size());
+  std::iota(only.inputs.begin(), only.inputs.end(), std::size_t{0});
+  std::iota(only.outputs.begin(), only.outputs.end(), only.inputs.size());
+  num_values_ = only.inputs.size() + only.outputs.size();
+  stages_.push_back(std::move(only));
 }
 
 StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows)
@@ -86,7 +101,10 @@ StagedProgram::StagedProgram(std::vector<Stage> stages, std::size_t outputs, Bat
 }
 
 std::string StagedProgram::explain() const {
-  if (stages_.size() == 1) return stages_[0].program->explain();
+  if (stages_.size() == 1) {
+    const std::string parts = may_be_cut() ? "batches: in parts that caches hold\n" : "";
+    return parts + stages_[0].program->explain();
+  }
   const std::string& whole = rows_->reason();
   std::string text = whole.empty() ? "batches: in parts, stage by stage\n"
                                    : "batches: in one piece, because " + whole + "\n";
@@ -103,7 +121,7 @@ int64_t rows_of_part(int64_t rows, std::size_t stages) {
   constexpr int64_t kParts = 4;  // a stage
   constexpr int64_t kLeast = 8;
   const int64_t parts = kParts * static_cast<int64_t>(stages);
-  return stages == 1 ? rows : std::max(kLeast, (rows + parts - 1) / parts);
+  return stages == 1 ? rows : std::max(kLeast, ceil_div(rows, parts));
 }
 
 struct StagedExecutor::Run {
@@ -115,6 +133,7 @@ struct StagedExecutor::Run {
 StagedExecutor::StagedExecutor(std::shared_ptr<const StagedProgram> program, ThreadPool& pool,
                                std::shared_ptr<Allocator> memory)
     : program_(std::move(program)),
+      pool_(pool),
       memory_(std::move(memory)),
       last_stage_(program_->num_values(), 0) {
   const auto& stages = program_->stages();
@@ -166,12 +185,24 @@ void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>&
 void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                          const std::vector<bool>& wanted, const runtime::RunLimits& limits,
                          runtime::DeviceBinding binding, Turn turn) const {
-  if (executors_.size() == 1)
-    return turn([&] { executors_[0]->run(inputs, outputs, wanted, limits, binding); });
+  int64_t step = kAllRows;
+  if (executors_.size() == 1) {
+    turn([&] {
+      step = rows_near_cores(inputs, wanted, limits);
+      if (step == kAllRows) executors_[0]->run(inputs, outputs, wanted, limits, binding);
+    });
+    if (step == kAllRows) return;
+  } else if (program_->may_be_cut()) {
+    step = rows_of_part(program_->rows()->count(inputs), executors_.size());
+  }
   const std::vector<bool> needed = this->needed(wanted);
   const Run run{needed, limits, turn};
-  std::vector<Values> parts = cut(inputs, outputs, wanted);
-  if (parts.size() > 1) return run_side_by_side(parts, run);
+  std::vector<Values> parts = cut(inputs, outputs, wanted, step);
+  if (parts.size() > 1) {
+    if (executors_.size() > 1) return run_side_by_side(parts, run);
+    for (Values& part : parts) run_stage(0, part, run);
+    return;
+  }
   for (std::size_t stage = 0; stage < executors_.size(); ++stage) run_stage(stage, parts[0], run);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (wanted[i]) outputs[i] = std::move(parts[0].tensors[inputs.size() + i]);
@@ -205,12 +236,24 @@ StagedExecutor::Values StagedExecutor::values_of(std::vector<Tensor> inputs,
   return values;
 }
 
+// As many rows at a time as have intermediate values that stay near the cores, on one stage.
+int64_t StagedExecutor::rows_near_cores(const std::vector<Tensor>& inputs,
+                                        const std::vector<bool>& wanted,
+                                        const runtime::RunLimits& limits) const {
+  constexpr int64_t kBytesOfThread = int64_t{4} << 20;
+  const int64_t count = program_->may_be_cut() ? program_->rows()->count(inputs) : 1;
+  if (count <= 1) return kAllRows;
+  const auto bytes = static_cast<int64_t>(executors_[0]->arena_bytes(inputs, wanted, limits));
+  const int64_t parts = std::min(count, ceil_div(bytes, kBytesOfThread * pool_.size()));
+  return parts > 1 ? ceil_div(count, parts) : kAllRows;
+}
+
 std::vector<StagedExecutor::Values> StagedExecutor::cut(const std::vector<Tensor>& inputs,
                                                         std::vector<Tensor>& outputs,
-                                                        const std::vector<bool>& wanted) const {
-  const BatchRows& rows = program_->rows();
-  const int64_t count = rows.reason().empty() ? rows.count(inputs) : 0;
-  const int64_t step = rows_of_part(count, executors_.size());
+                                                        const std::vector<bool>& wanted,
+                                                        int64_t step) const {
+  const std::optional<BatchRows>& rows = program_->rows();
+  const int64_t count = step != kAllRows ? rows->count(inputs) : 0;
   std::vector<Values> parts;
   if (count <= step || !prepare(inputs, outputs, wanted)) {
     parts.push_back(values_of(inputs, outputs));
@@ -221,7 +264,7 @@ std::vector<StagedExecutor::Values> StagedExecutor::cut(const std::vector<Tensor
     std::vector<Tensor> own(outputs.size());
     for (std::size_t i = 0; i < own.size(); ++i)
       if (wanted[i]) own[i] = outputs[i].slice(begin, end);
-    parts.push_back(values_of(rows.part(inputs, begin, end), own));
+    parts.push_back(values_of(rows->part(inputs, begin, end), own));
   }
   return parts;
 }
@@ -233,7 +276,7 @@ bool StagedExecutor::prepare(const std::vector<Tensor>& inputs, std::vector<Tens
   std::vector<Tensor> whole = outputs;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (!wanted[i]) continue;
-    const ir::Type type = program_->rows().output_type(i, inputs);
+    const ir::Type type = program_->rows()->output_type(i, inputs);
     const Shape shape = *type.shape();
     if (!whole[i].defined())
       whole[i] = ops::allocate_tensor(type.dtype, shape, *memory_, "output");

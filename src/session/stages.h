@@ -1,7 +1,7 @@
 #pragma once
 // A program of consecutive stages, each with a device of its own, and what runs it: parts of a
-// batch go through the stages one behind the other, so that all devices are busy at a time. A
-// program of one stage is run as it is.
+// batch go through the stages one behind the other, so that all devices are busy at a time. Of one
+// stage on the CPU, parts are as many rows as keep what passes between its steps in the caches.
 
 #include <memory>
 #include <optional>
@@ -25,12 +25,14 @@ struct Stage {
 // Compiled; sessions share it.
 class StagedProgram {
  public:
-  explicit StagedProgram(std::unique_ptr<runtime::Program> program);
+  // Of one stage. `rows`: how batches may be cut; nothing: they are not.
+  StagedProgram(std::unique_ptr<runtime::Program> program, std::optional<BatchRows> rows);
   // Of two stages or more, with `outputs` outputs together. `rows`: how batches may be cut.
   StagedProgram(std::vector<Stage> stages, std::size_t outputs, BatchRows rows);
 
   const std::vector<Stage>& stages() const { return stages_; }
-  const BatchRows& rows() const { return *rows_; }  // of several stages
+  const std::optional<BatchRows>& rows() const { return rows_; }
+  bool may_be_cut() const { return rows_ && rows_->reason().empty(); }
   std::size_t num_values() const { return num_values_; }
   // The inputs and outputs of the whole model.
   std::span<ir::Value* const> inputs() const { return stages_[0].program->given_inputs(); }
@@ -80,14 +82,17 @@ class StagedExecutor {
   void choose_homes();
   std::vector<bool> needed(const std::vector<bool>& wanted) const;
   Values values_of(std::vector<Tensor> inputs, const std::vector<Tensor>& outputs) const;
+  int64_t rows_near_cores(const std::vector<Tensor>& inputs, const std::vector<bool>& wanted,
+                          const runtime::RunLimits& limits) const;
   std::vector<Values> cut(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
-                          const std::vector<bool>& wanted) const;
+                          const std::vector<bool>& wanted, int64_t step) const;
   bool prepare(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                const std::vector<bool>& wanted) const;
   void run_stage(std::size_t stage, Values& values, const Run& run) const;
   void run_side_by_side(std::vector<Values>& parts, const Run& run) const;
 
   std::shared_ptr<const StagedProgram> program_;
+  ThreadPool& pool_;
   std::shared_ptr<Allocator> memory_;
   std::vector<std::unique_ptr<runtime::SharedQueue>> queues_;  // of the stages; null: the CPU's
   std::vector<std::unique_ptr<runtime::Executor>> executors_;

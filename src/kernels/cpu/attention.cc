@@ -80,21 +80,22 @@ Vec masked_by(const uint8_t* mask, int64_t stride, int64_t left, Vec score) {
   return select(__builtin_convertvector(seen, Int) != 0, score, splat(kMinusInfinity));
 }
 
-// body(key, scores of kLanes keys from it on, number of their sum) for keys [begin, end) of a row.
+// body(scores of keys [key, key + keys), key) for each block of the keys [begin, end) of a row.
 template <class Body>
-void for_vectors(float* row, int64_t begin, int64_t end, const Body& body) {
-  for (int64_t block = begin; block < end; block += kBlockK) {
-    float* scores = row + block / kBlockK * (kTileRows * kStrideA);
-    const int64_t keys = least<int64_t>(kBlockK, end - block);
-    int64_t i = 0;
-    for (; i + kSums * kLanes <= keys; i += kSums * kLanes) {
+void for_blocks(float* row, int64_t begin, int64_t end, const Body& body) {
+  for (int64_t key = begin; key < end; key += kBlockK)
+    body(row + key / kBlockK * (kTileRows * kStrideA), key, least<int64_t>(kBlockK, end - key));
+}
+
+// body(place in the block of kLanes scores, number of their sum).
+template <class Body>
+void for_vectors(int64_t keys, const Body& body) {
+  int64_t i = 0;
+  for (; i + kSums * kLanes <= keys; i += kSums * kLanes) {
 #pragma GCC unroll 4
-      for (int part = 0; part < kSums; ++part) {
-        body(block + i + part * kLanes, scores + i + part * kLanes, part);
-      }
-    }
-    for (int part = 0; i < keys; ++part, i += kLanes) body(block + i, scores + i, part);
+    for (int part = 0; part < kSums; ++part) body(i + part * kLanes, part);
   }
+  for (int part = 0; i < keys; ++part, i += kLanes) body(i, part);
 }
 
 // Keys [from, to) of a row count for nothing.
@@ -117,14 +118,17 @@ float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* s
   float scale = args.scale;
   // The greatest can be found before scores are scaled, unless more happens to them.
   if (mask != nullptr || mask_bool != nullptr || args.softcap > 0 || !(scale > 0)) {
-    for_vectors(scores, begin, end, [&](int64_t key, float* at, int) {
-      Vec score = load(at) * splat(args.scale);
-      if (args.softcap > 0) score = splat(args.softcap) * tanh(score / splat(args.softcap));
-      if (mask != nullptr)
-        score = masked_by(mask + key * args.mask_key, args.mask_key, end - key, score);
-      if (mask_bool != nullptr)
-        score = masked_by(mask_bool + key * args.mask_key, args.mask_key, end - key, score);
-      store(at, score);
+    for_blocks(scores, begin, end, [&](float* block, int64_t first, int64_t keys) {
+      for_vectors(keys, [&](int64_t k, int) {
+        const int64_t key = first + k;
+        Vec score = load(block + k) * splat(args.scale);
+        if (args.softcap > 0) score = splat(args.softcap) * tanh(score / splat(args.softcap));
+        if (mask != nullptr)
+          score = masked_by(mask + key * args.mask_key, args.mask_key, end - key, score);
+        if (mask_bool != nullptr)
+          score = masked_by(mask_bool + key * args.mask_key, args.mask_key, end - key, score);
+        store(block + k, score);
+      });
     });
     scale = 1;
   }
@@ -132,17 +136,22 @@ float weigh_row(const AttentionArgs& args, const Head& head, int64_t i, float* s
   hide(scores, most(begin, least(end, head.last(args, i))), round_up(end, kLanes));
   Vec highest[kSums];
   for (Vec& value : highest) value = splat(kMinusInfinity);
-  for_vectors(scores, begin, end, [&](int64_t, const float* at, int part) {
-    highest[part] = greater(load(at), highest[part]);
+  for_blocks(scores, begin, end, [&](const float* block, int64_t, int64_t keys) {
+    for_vectors(keys, [&](int64_t k, int part) {
+      highest[part] = greater(load(block + k), highest[part]);
+    });
   });
   const float top =
       scale * across_max(greater(greater(highest[0], highest[1]), greater(highest[2], highest[3])));
   const Vec shift = splat(top == kMinusInfinity ? 0.0F : top);
   Vec sums[kSums] = {};
-  for_vectors(scores, begin, end, [&](int64_t, float* at, int part) {
-    const Vec weight = exp_of_negative(load(at) * splat(scale) - shift);
-    store(at, weight);
-    sums[part] += weight;
+  for_blocks(scores, begin, end, [&](float* block, int64_t, int64_t keys) {
+    for_vectors(keys, [&](int64_t k, int part) {
+      const Vec weight = weight_of(load(block + k), splat(scale), shift);
+      put_weights(block, k, weight);
+      sums[part] += weight;
+    });
+    end_weights(block, keys);
   });
   return across_sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }

@@ -4,6 +4,7 @@
 
 #include "src/kernels/cpu/gemm_bf16_tile.h"
 #include "src/kernels/cpu/gemm_tile.h"
+#include "src/kernels/cpu/vmath.h"
 
 TERCEL_ISA_BEGIN
 
@@ -55,25 +56,48 @@ inline void score_keys(Tiles& tiles, int rows, const QueryBlock& q, const Pair* 
              d == 0);
 }
 
+// exp(score · scale - shift), at most 1, within 7.5e-5 of itself: less than a 25th of what rounding
+// it does. 2^floor of the exponent times a polynomial of the rest.
+inline Vec weight_of(Vec score, Vec scale, Vec shift) {
+  constexpr float kPerLog2 = 1.44269504F;
+  constexpr int kFloor = 9;
+  constexpr float c[] = {0.999925256F, 0.695833206F, 0.226067916F, 0.0780240595F};
+  const Vec exponent = (score * scale - shift) * splat(kPerLog2);
+  return _mm512_scalef_ps(polynomial(_mm512_reduce_ps(exponent, kFloor), c), exponent);
+}
+
+// Weights take their scores' place, rounded, as rows of pairs: those of keys [i, i + kLanes) of a
+// block's row lie in its first half, whose scores have been read.
+static_assert(kStrideA * sizeof(float) == kStridePairs * sizeof(Pair));
+inline void put_weights(float* row, int64_t i, Vec weights) {
+  const auto half = (__m256i)_mm512_cvtneps_pbh(weights);
+  copy_bytes(reinterpret_cast<char*>(row) + i * 2, &half, sizeof(half));
+}
+// Behind the last of `keys` weights, up to a whole step.
+inline void end_weights(float* row, int64_t keys) {
+  const int64_t written = round_up(keys, kLanes);
+  const __m256i none = _mm256_setzero_si256();
+  if (written % (2 * kPairsAligned) != 0)
+    copy_bytes(reinterpret_cast<char*>(row) + written * 2, &none, sizeof(none));
+}
+
 inline void add_values(Tiles& tiles, int rows, const float* weights, const Pair* v_packed,
                        int64_t all_keys, int64_t key, int64_t keys, float* out, int64_t out_row,
                        int64_t v_head_size, bool first) {
   constexpr int64_t kAside = 4 * kPairPanel;  // columns that are computed aside at a time
-  PairBlock a;
-  copy_pairs(weights, kStrideA, 1, rows, keys, a.values);
+  const auto* a = reinterpret_cast<const Pair*>(weights);
   const int64_t stride = padded_pairs(all_keys) * kPairPanel;
   const Pair* v = v_packed + key / 2 * kPairPanel;
   const int64_t direct = kWholeTiles ? 0 : v_head_size / kPairPanel;
-  bf16_strip(tiles, strip_rows(rows), a.values, v, stride, pairs_of(keys), out, out_row, direct,
-             first);
+  bf16_strip(tiles, strip_rows(rows), a, v, stride, pairs_of(keys), out, out_row, direct, first);
   for (int64_t j = direct * kPairPanel; j < v_head_size; j += kAside) {
     alignas(64) float aside[kTileRows * kAside] = {};
     const int64_t columns = least(kAside, v_head_size - j);
     const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
     for (int r = 0; r < rows && !first; ++r)
       copy_bytes(aside + r * kAside, out + r * out_row + j, bytes);
-    bf16_strip(tiles, strip_rows(rows), a.values, v + j / kPairPanel * stride, stride,
-               pairs_of(keys), aside, kAside, ceil_div(columns, kPairPanel), first);
+    bf16_strip(tiles, strip_rows(rows), a, v + j / kPairPanel * stride, stride, pairs_of(keys),
+               aside, kAside, ceil_div(columns, kPairPanel), first);
     for (int r = 0; r < rows; ++r) copy_bytes(out + r * out_row + j, aside + r * kAside, bytes);
   }
 }

@@ -3,6 +3,7 @@
 
 #include "src/kernels/cpu/gemm_tile.h"
 #include "src/kernels/cpu/tiles.h"
+#include "src/kernels/cpu/vmath.h"
 
 TERCEL_ISA_BEGIN
 
@@ -50,5 +51,14 @@ inline void add_values(Tiles&, int rows, const float* weights, const float* v_pa
   gemm_strip(rows, weights, v_packed + key * kPanel, all_keys * kPanel, keys, out, out_row,
              v_head_size, first);
 }
+
+// exp(score · scale - shift), at most 1.
+inline Vec weight_of(Vec score, Vec scale, Vec shift) {
+  return exp_of_negative(score * scale - shift);
+}
+
+// Weights take their scores' place: those of keys [i, i + kLanes) of a block's row.
+inline void put_weights(float* row, int64_t i, Vec weights) { store(row + i, weights); }
+inline void end_weights(float*, int64_t) {}
 
 TERCEL_ISA_END

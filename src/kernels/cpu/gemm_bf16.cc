@@ -52,6 +52,10 @@ void run_bf16_tile(Tiles& tiles, const GemmBf16Args& args, const Pair* a, const 
   const int64_t columns = least(p.end * kPairPanel, args.n) - column;
   const int64_t stride = p.size() * kPairPanel;
   C* c = static_cast<C*>(args.c) + row * args.c_row + column;
+  fetch_tile(c, args.c_row, rows, columns);
+  if (last && args.epilogue.residual != nullptr)
+    fetch_tile(args.epilogue.residual + row * args.epilogue.residual_stride + column,
+               args.epilogue.residual_stride, rows, columns);
   sum_strip(tiles, rows, a, block, p, c, args.c_row, columns, first, sums);
   finish_rounded(sums, stride, c, args.c_row, row, rows, column, columns,
                  last ? args.epilogue : GemmEpilogue{});

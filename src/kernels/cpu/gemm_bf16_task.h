@@ -51,7 +51,7 @@ struct Cut {
   Cut(int64_t m, int64_t panels, int64_t threads) {
     if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
     if (m >= 4 * kBf16ChunkRows * threads) {
-      rows = ceil_div(m, 2 * kBf16ChunkRows);
+      rows = round_up(ceil_div(m, 2 * kBf16ChunkRows), threads);
       return;
     }
     if (threads <= 1) return;

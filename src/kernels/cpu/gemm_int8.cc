@@ -65,6 +65,8 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
     for (int64_t r = 0; r < block.size(); ++r) {
       RowElement* row = rows + r * layout.stride;
       if (args.a != nullptr) {
+        if (r + 1 < block.size())
+          fetch_tile(args.a + (block.begin + r + 1) * args.a_row, 0, 1, args.k);
         quantize_row(args.a + (block.begin + r) * args.a_row, args.k, row, row_facts, r);
       } else {
         copy_row(args, block.begin + r, row, row_facts, r);
@@ -79,9 +81,11 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
         return;
       }
       const Target<float> numbers{own.c, own.c_row};
+      GemmEpilogue rest = own.epilogue;
+      rest.bias = nullptr;
       multiply(own, one, of_own, numbers,
                [&](Range rows, int64_t column, int64_t columns, float* c) {
-                 finish(c, own.c_row, rows.begin, rows.size(), column, columns, own.epilogue,
+                 finish(c, own.c_row, rows.begin, rows.size(), column, columns, rest,
                         [](Vec x) { return quick_gelu(x); });
                });
       if (whole_rows) normalize_rows(own, block);

@@ -209,11 +209,17 @@ inline void run_tile(int rows, bool wide, const TileArgs& args, Out* c, int64_t 
 
 // One tile of rows by one panel, as wide as there are columns.
 template <class Out>
-inline void put_tile(int rows, bool wide, const TileArgs& args, int64_t columns, Out* c,
-                     int64_t c_row) {
+inline void run_columns(int rows, bool wide, const TileArgs& args, int64_t columns, Out* c,
+                        int64_t c_row) {
   if (columns >= kInt8Panel) return run_tile(rows, wide, args, c, c_row);
   alignas(64) Out whole[kMostTileRows * kInt8Panel];
-  run_tile(rows, wide, args, whole, kInt8Panel);
+  alignas(64) float bias[kInt8Panel];
+  TileArgs aside = args;
+  if (args.panel.bias != nullptr) {
+    copy_bytes(bias, args.panel.bias, static_cast<std::size_t>(columns) * sizeof(float));
+    aside.panel.bias = bias;
+  }
+  run_tile(rows, wide, aside, whole, kInt8Panel);
   for (int r = 0; r < rows; ++r) {
     copy_bytes(c + r * c_row, whole + r * kInt8Panel,
                static_cast<std::size_t>(columns) * sizeof(Out));
@@ -236,14 +242,17 @@ struct Target {
 };
 
 // Panels in groups that stay in L2 while the rows pass by. Of few rows B is read once and from
-// memory: the next panel is asked for while this one is multiplied.
-// finish(rows, column, columns, where the target has them) follows when they are done.
+// memory: the next panel is asked for while this one is multiplied. Of the epilogue the bias is
+// added; finish(rows, column, columns, where the target has them) follows when they are done.
 template <class Out, class Finish>
 void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const Target<Out>& target,
               const Finish& finish) {
   const auto [shifted, wide] = facts_of(args.packed_b);
   const PackedLayout layout(args.k, args.n, wide != 0);
   const auto* base = static_cast<const char*>(args.packed_b);
+  const float* bias = args.epilogue.bias;
+  const float* residual = args.epilogue.residual;
+  const int64_t residual_row = args.epilogue.residual_stride;
   const int64_t tiles = ceil_div(block.rows.size(), kMostTileRows);
   const int64_t fitting = most<int64_t>(1, kPanelsBytes / most<int64_t>(1, layout.panel_bytes));
   const int64_t group = tiles <= 2 ? 1 : least(kMostPanels, fitting);
@@ -268,7 +277,8 @@ void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const 
              block.facts.rests + tile.begin},
             {reinterpret_cast<const int32_t*>(base + layout.sums) + at,
              shifted != 0 ? reinterpret_cast<const int32_t*>(base + layout.zeros) + at : nullptr,
-             reinterpret_cast<const float*>(base + layout.scales) + at}};
+             reinterpret_cast<const float*>(base + layout.scales) + at,
+             bias != nullptr ? bias + at : nullptr}};
         if (tiles == 1) {
           one.ahead = panel + 8192;
           one.ahead_step = layout.step_bytes;
@@ -276,7 +286,14 @@ void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const 
           one.ahead = panel + layout.panel_bytes + t * (layout.panel_bytes / 2);
           one.ahead_step = layout.step_bytes / 2;
         }
-        put_tile(rows, wide != 0, one, args.n - at, target.at(row, at, column), target.c_row);
+        Out* c = target.at(row, at, column);
+        if (tiles > 2) {
+          const int64_t columns = least<int64_t>(kInt8Panel, args.n - at);
+          fetch_tile(c, target.c_row, rows, columns);
+          if (residual != nullptr)
+            fetch_tile(residual + row * residual_row + at, residual_row, rows, columns);
+        }
+        run_columns(rows, wide != 0, one, args.n - at, c, target.c_row);
       }
       finish(Range{row, row + rows}, column, least(last * kInt8Panel, args.n) - column,
              target.at(row, column, column));

@@ -96,41 +96,19 @@ inline Int add_products(Int sum, const RowElement* a, Columns b) {
 #endif
 }
 
-// What surrounds a panel's sums: sums - row.zero · column.sum - row.rest · column.zero, scaled.
+// What surrounds a panel's sums: (sums - row.zero · column.sum - row.rest · column.zero) scaled,
+// and the bias; integers are not scaled.
 struct PanelFacts {
   const int32_t* sums;   // null: sums stay as they are
   const int32_t* zeros;  // null: none
   const float* scales;
+  const float* bias;  // null: none
 };
 struct RowFacts {
   float* scales;
   int32_t* zeros;
   int32_t* rests;  // sum of the row - K · zero
 };
-
-inline Int without_zeros(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane) {
-  if (panel.sums == nullptr) return sum;
-  Int column;
-  copy_bytes(&column, panel.sums + lane, sizeof(column));
-  Uint value = (Uint)sum - (Uint)splat_int(rows.zeros[r]) * (Uint)column;
-  if (panel.zeros != nullptr) {
-    copy_bytes(&column, panel.zeros + lane, sizeof(column));
-    value -= (Uint)splat_int(rows.rests[r]) * (Uint)column;
-  }
-  return (Int)value;
-}
-
-inline void put(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane,
-                int32_t* out) {
-  const Int value = without_zeros(sum, rows, r, panel, lane);
-  copy_bytes(out, &value, sizeof(value));
-}
-inline void put(Int sum, const RowFacts& rows, int r, const PanelFacts& panel, int lane,
-                float* out) {
-  const Int value = without_zeros(sum, rows, r, panel, lane);
-  store(out,
-        __builtin_convertvector(value, Vec) * (splat(rows.scales[r]) * load(panel.scales + lane)));
-}
 
 struct TileArgs {
   const RowElement* a;
@@ -142,6 +120,52 @@ struct TileArgs {
   RowFacts rows;
   PanelFacts panel;
 };
+
+// The columns' factors of what is taken off their sums.
+enum class Offsets { none, rows, both };
+
+inline void put(Int value, float, const PanelFacts&, int, int32_t* out) {
+  copy_bytes(out, &value, sizeof(value));
+}
+inline void put(Int value, float scale, const PanelFacts& panel, int lane, float* out) {
+  Vec number = __builtin_convertvector(value, Vec) * (splat(scale) * load(panel.scales + lane));
+  if (panel.bias != nullptr) number += load(panel.bias + lane);
+  store(out, number);
+}
+
+template <Offsets OFFSETS>
+struct Known {
+  static constexpr Offsets kOffsets = OFFSETS;
+};
+
+// put(Known) with what is taken off in this panel.
+template <class Put>
+__attribute__((always_inline)) inline void with_offsets(const PanelFacts& panel, const Put& put) {
+  if (panel.sums == nullptr)
+    put(Known<Offsets::none>());
+  else if (panel.zeros == nullptr)
+    put(Known<Offsets::rows>());
+  else
+    put(Known<Offsets::both>());
+}
+
+// Row r of a tile from its two sums.
+template <Offsets OFFSETS, class Out>
+__attribute__((always_inline)) inline void put_row(Int low, Int high, int r, const RowFacts& rows,
+                                                   const PanelFacts& panel, Out* c) {
+  const auto put_half = [&](Uint value, int lane) __attribute__((always_inline)) {
+    const auto take_off = [&](int32_t factor, const int32_t* of_columns) {
+      Int column;
+      copy_bytes(&column, of_columns + lane, sizeof(column));
+      value -= (Uint)splat_int(factor) * (Uint)column;
+    };
+    if constexpr (OFFSETS != Offsets::none) take_off(rows.zeros[r], panel.sums);
+    if constexpr (OFFSETS == Offsets::both) take_off(rows.rests[r], panel.zeros);
+    put((Int)value, rows.scales[r], panel, lane, c + lane);
+  };
+  put_half((Uint)low, 0);
+  put_half((Uint)high, kLanes);
+}
 
 // Few rows keep several sums for each element, for enough independent chains.
 constexpr int chains(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
@@ -185,16 +209,20 @@ void int8_tile(const TileArgs& args, Out* c, int64_t c_row) {
     for (int i = 0; i < (ROWS + 2) / 3; ++i) a[i] += kStep;
     b += kStepElements;
   }
+  const RowFacts rows = args.rows;  // copied: C may lie anywhere
+  const PanelFacts panel = args.panel;
+  with_offsets(
+      panel, [&](auto known) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r) {
-#pragma GCC unroll 2
-    for (int j = 0; j < 2; ++j) {
-      Int all = sum[0][r][j];
+        for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 4
-      for (int i = 1; i < kChains; ++i) all += sum[i][r][j];
-      put(all, args.rows, r, args.panel, j * kLanes, c + r * c_row + j * kLanes);
-    }
-  }
+          for (int i = 1; i < kChains; ++i) {
+            sum[0][r][0] += sum[i][r][0];
+            sum[0][r][1] += sum[i][r][1];
+          }
+          put_row<known.kOffsets>(sum[0][r][0], sum[0][r][1], r, rows, panel, c + r * c_row);
+        }
+      });
 }
 
 template <class Out>
@@ -251,13 +279,14 @@ void amx_tile(int rows, const TileArgs& args, Out* c, int64_t c_row) {
   if constexpr (LOWER) _tile_stored(2, lower, kRowBytes);
   if constexpr (LOWER) _tile_stored(3, lower + kLanes, kRowBytes);
   __asm__ volatile("" ::: "memory");
-  for (int r = 0; r < rows; ++r) {
-    for (int j = 0; j < kInt8Panel; j += kLanes) {
-      Int sum;
-      copy_bytes(&sum, sums + r * kInt8Panel + j, sizeof(sum));
-      put(sum, args.rows, r, args.panel, j, c + r * c_row + j);
+  with_offsets(args.panel, [&](auto known) {
+    for (int r = 0; r < rows; ++r) {
+      Int low, high;
+      copy_bytes(&low, sums + r * kInt8Panel, sizeof(low));
+      copy_bytes(&high, sums + r * kInt8Panel + kLanes, sizeof(high));
+      put_row<known.kOffsets>(low, high, r, args.rows, args.panel, c + r * c_row);
     }
-  }
+  });
 }
 
 #endif

@@ -194,10 +194,11 @@ inline Ahead share_ahead(const T* next, int64_t steps, int64_t t, int64_t tiles)
 }
 
 // The part of a row-major matrix that a tile will read or write, into L1.
-inline void fetch_tile(const float* from, int64_t row, int64_t rows, int64_t columns) {
-  constexpr int64_t kLineFloats = kLine / sizeof(float);
+template <class T>
+inline void fetch_tile(const T* from, int64_t row, int64_t rows, int64_t columns) {
+  constexpr int64_t kLineElements = kLine / sizeof(T);
   for (int64_t r = 0; r < rows; ++r, from += row) {
-    for (int64_t j = 0; j < columns; j += kLineFloats) fetch_to_l1(from + j);
+    for (int64_t j = 0; j < columns; j += kLineElements) fetch_to_l1(from + j);
   }
 }
 
