@@ -43,22 +43,25 @@ void pack_b(const PackBArgs& args, ThreadPool& pool) {
 }
 
 // One tile of C, rows [row, row + rows) of it and panels [p), for one block of K: the first, the
-// last, or both.
+// last, or both. A few panels at a time, so that their sums are near when they are finished.
 template <class C>
 void run_bf16_tile(Tiles& tiles, const GemmBf16Args& args, const Pair* a, const Block& block,
                    int64_t row, int rows, Range p, bool first, bool last) {
-  alignas(64) float sums[kBf16FewRows * kBf16GroupPanels * kPairPanel];
-  const int64_t column = p.begin * kPairPanel;
-  const int64_t columns = least(p.end * kPairPanel, args.n) - column;
-  const int64_t stride = p.size() * kPairPanel;
-  C* c = static_cast<C*>(args.c) + row * args.c_row + column;
-  fetch_tile(c, args.c_row, rows, columns);
-  if (last && args.epilogue.residual != nullptr)
-    fetch_tile(args.epilogue.residual + row * args.epilogue.residual_stride + column,
-               args.epilogue.residual_stride, rows, columns);
-  sum_strip(tiles, rows, a, block, p, c, args.c_row, columns, first, sums);
-  finish_rounded(sums, stride, c, args.c_row, row, rows, column, columns,
-                 last ? args.epilogue : GemmEpilogue{});
+  constexpr int64_t kPanels = 4;
+  alignas(64) float sums[kBf16FewRows * kPanels * kPairPanel];
+  const GemmEpilogue& e = args.epilogue;
+  for (Range few{p.begin, 0}; few.begin < p.end; few.begin = few.end) {
+    few.end = least(few.begin + kPanels, p.end);
+    const int64_t column = few.begin * kPairPanel;
+    const int64_t columns = least(few.end * kPairPanel, args.n) - column;
+    C* c = static_cast<C*>(args.c) + row * args.c_row + column;
+    fetch_tile(c, args.c_row, rows, columns);
+    if (last && e.residual != nullptr)
+      fetch_tile(e.residual + row * e.residual_stride + column, e.residual_stride, rows, columns);
+    sum_strip(tiles, rows, a, block, few, c, args.c_row, columns, first, sums);
+    finish_rounded(sums, few.size() * kPairPanel, c, args.c_row, row, rows, column, columns,
+                   last ? e : GemmEpilogue{});
+  }
 }
 
 // Rows [m), panels [p) of the Cs of all products, all of K.

@@ -39,18 +39,24 @@ inline void sum_strip(Tiles& tiles, int rows, const Pair* a, const Block& block,
 }
 
 // Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.
-constexpr int64_t kBf16ChunkTiles = kBf16Rows > 16 ? 2 : 4;
+#if defined(TERCEL_ISA_amx)
+constexpr int64_t kBf16ChunkTiles = 2;
+constexpr int64_t kRowsOfThread = 256;
+#else
+constexpr int64_t kBf16ChunkTiles = 5;
+constexpr int64_t kRowsOfThread = 56;
+#endif
 constexpr int64_t kBf16ChunkRows = kBf16ChunkTiles * kBf16Rows;
 static_assert(kBf16ChunkRows >= kBf16FewRows);
 
-// How C is cut into tasks, by columns first, so that each core keeps its own part of B; by rows
-// alone when there are so many that A would be copied too often. Tiles have `tile_rows` rows.
+// How C is cut into tasks: by rows alone when each thread gets kRowsOfThread of them; else by
+// columns first, so that each core keeps its own part of B. Tiles have `tile_rows` rows.
 struct Cut {
   int64_t rows = 1, groups = 1, tile_rows = kBf16Rows;
 
   Cut(int64_t m, int64_t panels, int64_t threads) {
     if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
-    if (m >= 4 * kBf16ChunkRows * threads) {
+    if (m >= kRowsOfThread * threads) {
       rows = round_up(ceil_div(m, 2 * kBf16ChunkRows), threads);
       return;
     }

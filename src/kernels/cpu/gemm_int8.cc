@@ -14,18 +14,26 @@ void int8_pack_b(const PackInt8Args& args, ThreadPool& pool) { pack_matrix(args,
 
 // --- A -------------------------------------------------------------------------------------------
 
-// As the header says. `out` has room for whole vectors beyond k.
-inline void quantize_row(const float* a, int64_t k, RowElement* out, const RowFacts& facts,
-                         int64_t row) {
-  Extremes extremes;
-  extremes.look(a, k);
-  const Steps steps(extremes.low(), extremes.high());
+// Rows [row, row + ROWS), as the header says; each has room for whole vectors beyond k. One row's
+// scale is found while the next is looked at.
+template <int ROWS>
+inline void quantize_rows(const float* a, int64_t a_row, int64_t k, RowElement* out, int64_t stride,
+                          const RowFacts& facts, int64_t row) {
+  Steps steps[ROWS];
+#pragma GCC unroll 4
+  for (int r = 0; r < ROWS; ++r) {
+    Extremes extremes;
+    extremes.look(a + r * a_row, k);
+    steps[r] = Steps(extremes.low(), extremes.high());
+    facts.scales[row + r] = steps[r].scale() + extremes.poison();
+    facts.zeros[row + r] = steps[r].zero();
+    facts.rests[row + r] = 0;
+  }
   const int64_t whole = k / kLanes * kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) store_bytes(out + i, steps.quantized(load(a + i)));
-  if (whole < k) store_bytes(out + whole, steps.quantized(load_some(a + whole, k - whole)));
-  facts.scales[row] = steps.scale() + extremes.poison();
-  facts.zeros[row] = steps.zero();
-  facts.rests[row] = 0;
+  for (int r = 0; r < ROWS; ++r, a += a_row, out += stride) {
+    for (int64_t i = 0; i < whole; i += kLanes) store_clamped(out + i, steps[r].whole(load(a + i)));
+    if (whole < k) store_clamped(out + whole, steps[r].whole(load_some(a + whole, k - whole)));
+  }
 }
 
 inline void copy_row(const Int8GemmArgs& args, int64_t from, RowElement* out, const RowFacts& facts,
@@ -46,6 +54,25 @@ inline void copy_row(const Int8GemmArgs& args, int64_t from, RowElement* out, co
                            static_cast<uint32_t>(args.k) * static_cast<uint32_t>(facts.zeros[row]));
 }
 
+// A tile's rows of those of C, at `stride`.
+void make_rows(const Int8GemmArgs& args, Range block, int64_t stride, const RowFacts& facts,
+               RowElement* out) {
+  constexpr int kTogether = 4;
+  const float* a = args.a + block.begin * args.a_row;
+  int64_t r = 0;
+  for (; args.a != nullptr && r + kTogether <= block.size(); r += kTogether)
+    quantize_rows<kTogether>(a + r * args.a_row, args.a_row, args.k, out + r * stride, stride,
+                             facts, r);
+  for (; r < block.size(); ++r) {
+    if (args.a != nullptr)
+      quantize_rows<1>(a + r * args.a_row, args.a_row, args.k, out + r * stride, stride, facts, r);
+    else
+      copy_row(args, block.begin + r, out + r * stride, facts, r);
+  }
+  for (r = 0; r < block.size(); ++r)
+    for (int64_t k = args.k; k < round_up(args.k, kPadK); ++k) out[r * stride + k] = 0;
+}
+
 // --- The product ---------------------------------------------------------------------------------
 
 std::size_t int8_workspace(int64_t m, int64_t k, int threads) { return rows_bytes(m, k, threads); }
@@ -55,24 +82,13 @@ void run_part(const Int8GemmArgs& args, Range m, Range panels, bool whole_rows,
               const RowsLayout& layout, char* memory) {
   auto* rows = reinterpret_cast<RowElement*>(memory);
   const RowFacts row_facts = layout.facts_in(memory);
-  const int64_t padded = round_up(args.k, kPadK);
   Tiles tiles;
   tiles.set_rows(kMostTileRows);
   const int64_t blocks = ceil_div(m.size(), layout.rows);
   for (int64_t i = 0; i < blocks; ++i) {
     const Range within = part(m.size(), i, blocks);
     const Range block{m.begin + within.begin, m.begin + within.end};
-    for (int64_t r = 0; r < block.size(); ++r) {
-      RowElement* row = rows + r * layout.stride;
-      if (args.a != nullptr) {
-        if (r + 1 < block.size())
-          fetch_tile(args.a + (block.begin + r + 1) * args.a_row, 0, 1, args.k);
-        quantize_row(args.a + (block.begin + r) * args.a_row, args.k, row, row_facts, r);
-      } else {
-        copy_row(args, block.begin + r, row, row_facts, r);
-      }
-      for (int64_t k = args.k; k < padded; ++k) row[k] = 0;
-    }
+    make_rows(args, block, layout.stride, row_facts, rows);
     const Block one{rows, layout.stride, row_facts, block};
     for_products(args, kInt8Panel, panels, [&](const Int8GemmArgs& own, Range of_own) {
       if (own.sums != nullptr) {

@@ -52,18 +52,6 @@ inline PackedFacts facts_of(const void* packed) {
 // Pairs of 16 bits are only what bytes become where there is no product of bytes.
 inline bool packs_wide(bool wide) { return wide && kStep == 2; }
 
-inline void store_bytes(RowElement* to, Int value) {
-#if defined(TERCEL_ISA_avx512) && !defined(TERCEL_ISA_avx512_vnni) && !defined(TERCEL_ISA_amx)
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16((__m512i)value));
-#elif defined(TERCEL_ISA_avx512)
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)value));
-#else
-  typedef RowElement Elements __attribute__((vector_size(sizeof(RowElement) * kLanes)));
-  const Elements elements = __builtin_convertvector(value, Elements);
-  copy_bytes(to, &elements, sizeof(elements));
-#endif
-}
-
 inline Int clamp_byte(Int value) {
 #if defined(TERCEL_ISA_avx512)
   return (Int)_mm512_max_epi32(_mm512_min_epi32((__m512i)value, _mm512_set1_epi32(255)),
@@ -71,6 +59,21 @@ inline Int clamp_byte(Int value) {
 #else
   value = value > 255 ? splat_int(255) : value;
   return value < 0 ? splat_int(0) : value;
+#endif
+}
+
+// Clamped to bytes.
+inline void store_clamped(RowElement* to, Int value) {
+#if defined(TERCEL_ISA_avx512_vnni) || defined(TERCEL_ISA_amx)
+  const __m512i positive = _mm512_max_epi32((__m512i)value, _mm512_setzero_si512());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtusepi32_epi8(positive));
+#elif defined(TERCEL_ISA_avx512)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_cvtepi32_epi16((__m512i)clamp_byte(value)));
+#else
+  typedef RowElement Elements __attribute__((vector_size(sizeof(RowElement) * kLanes)));
+  const Elements elements = __builtin_convertvector(clamp_byte(value), Elements);
+  copy_bytes(to, &elements, sizeof(elements));
 #endif
 }
 
@@ -119,13 +122,16 @@ class Extremes {
 // The 255 steps between two numbers, as gemm_int8.h has them.
 class Steps {
  public:
+  Steps() = default;
   Steps(float low, float high) : range_(most(high - low, 1e-30F)), inverse_(255 / range_) {
     zero_ = rounded(splat(-low));
   }
 
   float scale() const { return range_ / 255; }
   int32_t zero() const { return (int32_t)zero_[0]; }
-  Int quantized(Vec value) const { return clamp_byte((Int)(rounded(value) + zero_)); }
+  // Before it is clamped.
+  Int whole(Vec value) const { return (Int)(rounded(value) + zero_); }
+  Int quantized(Vec value) const { return clamp_byte(whole(value)); }
 
  private:
   Uint rounded(Vec value) const {

@@ -9,7 +9,8 @@ TERCEL_ISA_BEGIN
 
 constexpr int kParts = 4;  // independent vectors: L of reduce.h is kParts * kLanes
 
-// One row: elements mapped, joined lane by lane in ascending order, then across the lanes.
+// One row: elements mapped, joined lane by lane in ascending order, then across the lanes by
+// halves.
 template <class Map, class Join>
 inline float fold_row(const float* x, int64_t count, float neutral, Map map, Join join) {
   Vec part[kParts] = {splat(neutral), splat(neutral), splat(neutral), splat(neutral)};
@@ -27,14 +28,7 @@ inline float fold_row(const float* x, int64_t count, float neutral, Map map, Joi
       part[p] = join(part[p], select(there, value, splat(neutral)));
     }
   }
-  float lanes[kLanes];
-  store(lanes, join(join(part[0], part[1]), join(part[2], part[3])));
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) {
-      lanes[lane] = join(splat(lanes[lane]), splat(lanes[lane + half]))[0];
-    }
-  }
-  return lanes[0];
+  return across(join(join(part[0], part[1]), join(part[2], part[3])), join);
 }
 
 // y[i] = function(x[i], i), of f32, or of f16 or bf16 widened
