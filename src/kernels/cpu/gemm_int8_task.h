@@ -288,9 +288,9 @@ void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const 
         if (tiles == 1) {
           one.ahead = panel + 8192;
           one.ahead_step = layout.step_bytes;
-        } else if (tiles == 2) {
-          one.ahead = panel + layout.panel_bytes + t * (layout.panel_bytes / 2);
-          one.ahead_step = layout.step_bytes / 2;
+        } else if (tiles <= 10) {
+          one.ahead = panel + group * layout.panel_bytes + layout.panel_bytes * t / tiles;
+          one.ahead_step = ceil_div(layout.step_bytes, tiles);
         }
         Out* c = target.at(row, at, column);
         if (tiles > 2) {
