@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "src/kernels/cpu/conv_bf16_winograd.h"
 #include "src/kernels/cpu/conv_task.h"
 #include "src/kernels/cpu/gemm_bf16_task.h"
 #include "src/kernels/cpu/isa_tables.h"
@@ -12,9 +13,19 @@ bool takes(const PackedConvArgs& a) {
   return a.groups == 1 && !a.planar && a.in_channels > 0 && a.in_channels % 2 == 0;
 }
 
+// F(2x2, 3x3): of more points the rounding of factors is felt. Tiles of AMX multiply so fast that
+// transforms would take longer than what they save.
+#if defined(TERCEL_ISA_amx)
+bool is_winograd(const PackedConvArgs&) { return false; }
+#else
+bool is_winograd(const PackedConvArgs& a) { return has_winograd_windows(a); }
+#endif
+constexpr int64_t kWinogradPoints = WinogradGrid<2>::kPoints;
+
 int64_t depth(const PackedConvArgs& a) { return a.in_channels * taps_of(a); }
 
 std::size_t packed_bytes(const PackedConvArgs& a) {
+  if (is_winograd(a)) return winograd_packed_bytes(a, kWinogradPoints);
   return checked_bytes(round_up(pairs_of(depth(a)), kPairsAligned),
                        ceil_div(a.out_channels, kPairPanel),
                        kPairPanel * static_cast<int64_t>(sizeof(Pair)));
@@ -22,6 +33,7 @@ std::size_t packed_bytes(const PackedConvArgs& a) {
 
 // B[(tap, channel), output channel], panel by panel.
 void pack(const PackedConvArgs& a, const float* w, void* out, ThreadPool& pool) {
+  if (is_winograd(a)) return pack_winograd_pairs<2>(a, w, static_cast<Pair*>(out), pool);
   const int64_t taps = taps_of(a), k = depth(a);
   const double cost = 2.0 * static_cast<double>(k) * kPairPanel;
   for_ranges(pool, ceil_div(a.out_channels, kPairPanel), cost, [&](int64_t begin, int64_t end) {
@@ -117,9 +129,15 @@ void conv_task(const PackedConvArgs& args, const void* packed, int64_t tile_rows
   }
 }
 
+std::size_t workspace(const PackedConvArgs& a, int threads) {
+  return is_winograd(a) ? winograd_workspace<2>(a, threads) : 0;
+}
+
 void conv(const PackedConvArgs& args, const void* packed, ThreadPool& pool) {
   const int64_t m = args.batch * positions(args);
   if (m * args.out_channels == 0) return;
+  if (is_winograd(args))
+    return conv_winograd<2>(PairProducts<2>{args, static_cast<const Pair*>(packed)}, pool);
   const int64_t panels = ceil_div(args.out_channels, kPairPanel);
   const Cut cut(m, panels, pool_size(pool));
   const double cost = 2.0 * static_cast<double>(m) * static_cast<double>(depth(args)) *
@@ -135,4 +153,4 @@ void conv(const PackedConvArgs& args, const void* packed, ThreadPool& pool) {
 
 TERCEL_ISA_END
 
-TERCEL_ISA_TABLE(ConvBf16Kernels, conv_bf16_kernels, takes, packed_bytes, pack, conv)
+TERCEL_ISA_TABLE(ConvBf16Kernels, conv_bf16_kernels, takes, packed_bytes, pack, workspace, conv)

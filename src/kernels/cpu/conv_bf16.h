@@ -3,7 +3,8 @@
 // processors that multiply bf16 (AVX512_BF16, AMX): windows are rounded to bf16 (nearest even) as
 // they are copied for a tile, the weight when it is packed. The order of a sum is gemm_bf16.h's,
 // over ascending (tap, channel); bits depend on the layer's sizes alone, not on the batch or on
-// threads.
+// threads. Without AMX windows of 3 x 3 are multiplied by Winograd's method (conv_packed.h), whose
+// transforms are f32 and whose factors are rounded.
 
 #include "src/kernels/cpu/conv_packed.h"
 
@@ -15,7 +16,9 @@ struct ConvBf16Kernels {
   std::size_t (*packed_bytes)(const PackedConvArgs& sizes);
   // From [out_channels, in_channels, taps…], 64-byte aligned.
   void (*pack)(const PackedConvArgs& sizes, const float* w, void* out, ThreadPool& pool);
-  // args.method, args.w and args.workspace are not read.
+  // `threads` is the size of the pool that will run it.
+  std::size_t (*workspace)(const PackedConvArgs& sizes, int threads);
+  // args.method and args.w are not read.
   void (*conv)(const PackedConvArgs& args, const void* packed, ThreadPool& pool);
 };
 

@@ -7,15 +7,9 @@
 
 TERCEL_ISA_BEGIN
 
-bool is_winograd(const ConvAxis& axis) {
-  return axis.taps == 3 && axis.stride == 1 && axis.dilation == 1;
-}
-
 ConvMethod method(const PackedConvArgs& a) {
   if (a.in_channels == 1 && a.out_channels == 1 && a.groups > 1) return ConvMethod::depthwise;
-  const bool fits = a.groups == 1 && a.axes[0].taps == 1 && is_winograd(a.axes[1]) &&
-                    is_winograd(a.axes[2]) && a.in_channels >= kLanes && a.out_channels >= kLanes;
-  if (!fits) return ConvMethod::product;
+  if (!has_winograd_windows(a)) return ConvMethod::product;
   // Small images have few tiles for weights that grow by the number of points.
   const int64_t smaller = least(a.axes[1].in, a.axes[2].in);
   return smaller >= 12 ? ConvMethod::winograd4 : ConvMethod::winograd2;
@@ -64,9 +58,9 @@ void conv(const PackedConvArgs& a, ThreadPool& pool) {
     case ConvMethod::depthwise:
       return conv_depthwise(a, pool);
     case ConvMethod::winograd2:
-      return conv_winograd<2>(a, pool);
+      return conv_winograd<2>(FloatProducts<2>{a}, pool);
     case ConvMethod::winograd4:
-      return conv_winograd<4>(a, pool);
+      return conv_winograd<4>(FloatProducts<4>{a}, pool);
   }
 }
 

@@ -112,17 +112,18 @@ INSTANTIATE_TEST_SUITE_P(Isa, PackedConv, testing::ValuesIn(vector_isas()), isa_
 // On machines that do not multiply bf16 there is nothing to test.
 class ConvBf16 : public testing::TestWithParam<CpuIsa> {
  protected:
-  // Products of factors that are bf16 already are exact.
-  PackedConvProblem problem(int64_t in_channels, int64_t out_channels, int64_t size) {
+  // Products of factors that are bf16 already are exact, but for Winograd's.
+  PackedConvProblem problem(int64_t in_channels, int64_t out_channels, int64_t size,
+                            bool winograd = false) {
     PackedConvProblem p;
     p.args.batch = pick(random_, 1, 3);
     p.args.in_channels = in_channels;
     p.args.out_channels = out_channels;
     for (int d = 1; d < 3; ++d) {
       ConvAxis& axis = p.args.axes[d];
-      axis.taps = pick(random_, 1, 3);
-      axis.stride = pick(random_, 1, 2);
-      axis.dilation = pick(random_, 1, 2);
+      axis.taps = winograd ? 3 : pick(random_, 1, 3);
+      axis.stride = winograd ? 1 : pick(random_, 1, 2);
+      axis.dilation = winograd ? 1 : d;  // two of them: not Winograd's
       axis.pad = pick(random_, 0, 2);
       set_axis(axis, (axis.taps - 1) * axis.dilation + 1 + pick(random_, 0, size));
     }
@@ -135,8 +136,10 @@ class ConvBf16 : public testing::TestWithParam<CpuIsa> {
     EXPECT_TRUE(kernels_.takes(args));
     const Memory packed(kernels_.packed_bytes(args));
     kernels_.pack(args, p.w.data(), packed.get(), pool);
+    const Memory workspace(kernels_.workspace(args, pool.size()));
     std::vector<float> y(static_cast<std::size_t>(p.outputs() / p.args.batch * args.batch), kNan);
     args.y = y.data();
+    args.workspace = workspace.get();
     kernels_.conv(args, packed.get(), pool);
     return y;
   }
@@ -170,6 +173,22 @@ TEST_P(ConvBf16, ThreadsAndTheBatchChangeNoBit) {
     const int64_t item = p.outputs() / p.args.batch;
     EXPECT_TRUE(same_bits(alone.data(), all.data() + p.outputs() - item, item)) << "case " << i;
   }
+}
+
+// Rounding what is transformed costs at most a few times what rounding the factors does.
+TEST_P(ConvBf16, WindowsOfThreeAreNear) {
+  for (int i = 0; i < 16; ++i) {
+    const PackedConvProblem p = problem(2 * pick(random_, 8, 60), pick(random_, 16, 90), 20, true);
+    const auto all = run(p, p.args, three_);
+    EXPECT_LT(error_of(all, expected(p)), 1e-2) << "case " << i;
+    const auto again = run(p, p.args, one_);
+    EXPECT_TRUE(same_bits(all.data(), again.data(), p.outputs())) << "case " << i;
+    const auto alone = run(p, last_item(p), three_);
+    const int64_t item = p.outputs() / p.args.batch;
+    EXPECT_TRUE(same_bits(alone.data(), all.data() + p.outputs() - item, item)) << "case " << i;
+  }
+  const PackedConvProblem p = problem(790, 270, 16, true);  // several blocks of K
+  EXPECT_LT(error_of(run(p, p.args, three_), expected(p)), 1e-2);
 }
 
 TEST_P(ConvBf16, TakesOneGroupOfPairs) {

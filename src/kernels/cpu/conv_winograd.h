@@ -116,10 +116,19 @@ struct WinogradGrid {
   }
 };
 
+// Whether windows are of 3 x 3 pixels side by side, and the channels fill vectors.
+inline bool has_winograd_windows(const PackedConvArgs& a) {
+  const auto is_three = [](const ConvAxis& axis) {
+    return axis.taps == 3 && axis.stride == 1 && axis.dilation == 1;
+  };
+  return a.groups == 1 && a.axes[0].taps == 1 && is_three(a.axes[1]) && is_three(a.axes[2]) &&
+         a.in_channels >= kLanes && a.out_channels >= kLanes;
+}
+
 // One tile of the input, all channels, to out[point * stride + channel].
-template <int E>
-void transform_input(const PackedConvArgs& a, const WinogradGrid<E>& grid, int64_t tile, float* out,
-                     int64_t stride) {
+template <int E, class Products>
+void transform_input(const PackedConvArgs& a, const WinogradGrid<E>& grid, int64_t tile,
+                     typename Products::Factor* out, int64_t stride) {
   constexpr int kSize = Winograd<E>::kSize;
   const ConvAxis& down = a.axes[1];
   const ConvAxis& across = a.axes[2];
@@ -149,7 +158,8 @@ void transform_input(const PackedConvArgs& a, const WinogradGrid<E>& grid, int64
       Vec t[kSize];
       Winograd<E>::input(half[i], t);
 #pragma GCC unroll 6
-      for (int j = 0; j < kSize; ++j) store_upto(out + (i * kSize + j) * stride + c, t[j], count);
+      for (int j = 0; j < kSize; ++j)
+        Products::put(out + (i * kSize + j) * stride + c, t[j], count);
     }
   }
 }
@@ -188,27 +198,51 @@ void transform_output(const PackedConvArgs& a, const WinogradGrid<E>& grid, int6
   }
 }
 
-// Tiles [tiles), numbered from `base` on, by the panels [p). `rows` has room for one row of A a
-// tile. Tiles are few and weights large: each panel passes once, while the one before is in use.
+// One point's product: `count` rows of V by the panels [p), to c.
+struct WinogradProduct {
+  int64_t point, count;
+  Range p;
+  float* c;
+  int64_t c_row;
+};
+
+// Products in f32. Tiles are few and weights large: each panel passes once, while the one before is
+// in use. `rows` has room for one row of A a tile.
 template <int E>
-void winograd_task(const PackedConvArgs& a, const WinogradGrid<E>& grid, const float* v,
-                   int64_t base, Range tiles, Range p, float* result, float* rows) {
-  constexpr int64_t kPoints = WinogradGrid<E>::kPoints;
-  const int64_t width = p.size() * kPanel;
-  const int64_t row = kPoints * width;
-  const int64_t panel = a.in_channels * kPanel;
-  const float* u = a.w + p.begin * panel;
-  for (int64_t point = 0; point < kPoints; ++point, u += grid.panels * panel) {
-    const GemmArgs product{.m = tiles.size(),
-                           .n = width,
+struct FloatProducts {
+  using Factor = float;
+  const PackedConvArgs& a;
+
+  static void put(float* to, Vec value, int64_t count) { store_upto(to, value, count); }
+  void multiply(const WinogradGrid<E>& grid, const WinogradProduct& own, const float* v,
+                float* rows) const {
+    const int64_t panel = a.in_channels * kPanel;
+    const float* u = a.w + (own.point * grid.panels + own.p.begin) * panel;
+    const GemmArgs product{.m = own.count,
+                           .n = own.p.size() * kPanel,
                            .k = a.in_channels,
-                           .a = v + (point * grid.chunk + tiles.begin) * a.in_channels,
+                           .a = v,
                            .a_row = a.in_channels,
                            .packed_b = u,
-                           .c = result + point * width,
-                           .c_row = row};
-    const float* after = point + 1 < kPoints ? u + grid.panels * panel : nullptr;
-    run_panels(product, {0, product.m}, {0, p.size()}, after, rows);
+                           .c = own.c,
+                           .c_row = own.c_row};
+    const float* after = own.point + 1 < grid.kPoints ? u + grid.panels * panel : nullptr;
+    run_panels(product, {0, product.m}, {0, own.p.size()}, after, rows);
+  }
+};
+
+// Tiles [tiles), numbered from `base` on, by the panels [p).
+template <int E, class Products>
+void winograd_task(const Products& products, const WinogradGrid<E>& grid,
+                   const typename Products::Factor* v, int64_t base, Range tiles, Range p,
+                   float* result, float* rows) {
+  constexpr int64_t kPoints = WinogradGrid<E>::kPoints;
+  const PackedConvArgs& a = products.a;
+  const int64_t width = p.size() * kPanel;
+  const int64_t row = kPoints * width;
+  for (int64_t point = 0; point < kPoints; ++point) {
+    products.multiply(grid, {point, tiles.size(), p, result + point * width, row},
+                      v + (point * grid.chunk + tiles.begin) * a.in_channels, rows);
   }
   const int64_t first = p.begin * kPanel;
   const int64_t columns = least(p.end * kPanel, a.out_channels) - first;
@@ -216,18 +250,20 @@ void winograd_task(const PackedConvArgs& a, const WinogradGrid<E>& grid, const f
     transform_output<E>(a, grid, base + tiles.begin + t, result + t * row, width, first, columns);
 }
 
-template <int E>
-void conv_winograd(const PackedConvArgs& a, ThreadPool& pool) {
+template <int E, class Products>
+void conv_winograd(const Products& products, ThreadPool& pool) {
+  const PackedConvArgs& a = products.a;
   const WinogradGrid<E> grid(a, pool_size(pool));
   constexpr double kPoints = WinogradGrid<E>::kPoints;
-  auto* v = static_cast<float*>(a.workspace);
-  float* tasks = v + grid.transformed_floats(a.in_channels);
+  auto* v = static_cast<typename Products::Factor*>(a.workspace);
+  float* tasks = static_cast<float*>(a.workspace) + grid.transformed_floats(a.in_channels);
   for (int64_t base = 0; base < grid.tiles; base += grid.chunk) {
     const int64_t tiles = least(grid.chunk, grid.tiles - base);
     const auto size = static_cast<double>(a.in_channels);
     for_ranges(pool, tiles, kPoints * size / kLanes, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t)
-        transform_input<E>(a, grid, base + t, v + t * a.in_channels, grid.chunk * a.in_channels);
+        transform_input<E, Products>(a, grid, base + t, v + t * a.in_channels,
+                                     grid.chunk * a.in_channels);
     });
     const int64_t blocks = ceil_div(tiles, grid.block);
     const double cost =
@@ -236,7 +272,7 @@ void conv_winograd(const PackedConvArgs& a, ThreadPool& pool) {
       const Range t = part(tiles, item % blocks, blocks);
       const Range p = part(grid.panels, item / blocks, grid.groups);
       float* result = tasks + slot * grid.task_floats();
-      winograd_task<E>(a, grid, v, base, t, p, result, result + grid.result_floats());
+      winograd_task<E>(products, grid, v, base, t, p, result, result + grid.result_floats());
     });
   }
 }
@@ -248,9 +284,26 @@ std::size_t winograd_workspace(const PackedConvArgs& sizes, int threads) {
                        sizeof(float));
 }
 
+// use(point, transformed weight) for the nine weights of a window.
+template <int E, class Use>
+void transform_weight(const float* w, const Use& use) {
+  constexpr int kSize = Winograd<E>::kSize;
+  double half[3][kSize];
+  for (int y = 0; y < 3; ++y) {
+    const double g[3] = {w[3 * y], w[3 * y + 1], w[3 * y + 2]};
+    Winograd<E>::weight(g, half[y]);
+  }
+  for (int x = 0; x < kSize; ++x) {
+    const double g[3] = {half[0][x], half[1][x], half[2][x]};
+    double u[kSize];
+    Winograd<E>::weight(g, u);
+    for (int y = 0; y < kSize; ++y) use(y * kSize + x, static_cast<float>(u[y]));
+  }
+}
+
 template <int E>
 void pack_winograd(const PackedConvArgs& a, const float* w, float* out, ThreadPool& pool) {
-  constexpr int kSize = Winograd<E>::kSize;
+  constexpr float kNoWeights[9] = {};
   const int64_t panels = ceil_div(a.out_channels, kPanel);
   const int64_t stride = panels * a.in_channels * kPanel;  // between points
   const double cost = 50.0 * static_cast<double>(a.in_channels) * kPanel;
@@ -258,18 +311,8 @@ void pack_winograd(const PackedConvArgs& a, const float* w, float* out, ThreadPo
     for (int64_t i = begin * kPanel; i < end * kPanel; ++i) {
       float* to = out + i / kPanel * a.in_channels * kPanel + i % kPanel;
       for (int64_t c = 0; c < a.in_channels; ++c, to += kPanel) {
-        double half[3][kSize] = {};
-        for (int64_t y = 0; y < 3 && i < a.out_channels; ++y) {
-          const float* from = w + (i * a.in_channels + c) * 9 + y * 3;
-          const double g[3] = {from[0], from[1], from[2]};
-          Winograd<E>::weight(g, half[y]);
-        }
-        for (int x = 0; x < kSize; ++x) {
-          const double g[3] = {half[0][x], half[1][x], half[2][x]};
-          double u[kSize];
-          Winograd<E>::weight(g, u);
-          for (int y = 0; y < kSize; ++y) to[(y * kSize + x) * stride] = static_cast<float>(u[y]);
-        }
+        transform_weight<E>(i < a.out_channels ? w + (i * a.in_channels + c) * 9 : kNoWeights,
+                            [&](int64_t point, float u) { to[point * stride] = u; });
       }
     }
   });

@@ -49,13 +49,15 @@ constexpr int64_t kRowsOfThread = 56;
 constexpr int64_t kBf16ChunkRows = kBf16ChunkTiles * kBf16Rows;
 static_assert(kBf16ChunkRows >= kBf16FewRows);
 
+// The most rows of a tile of m rows.
+inline int64_t tile_rows_of(int64_t m) { return m <= kBf16FewRows ? kBf16FewRows : kBf16Rows; }
+
 // How C is cut into tasks: by rows alone when each thread gets kRowsOfThread of them; else by
 // columns first, so that each core keeps its own part of B. Tiles have `tile_rows` rows.
 struct Cut {
-  int64_t rows = 1, groups = 1, tile_rows = kBf16Rows;
+  int64_t rows = 1, groups = 1, tile_rows;
 
-  Cut(int64_t m, int64_t panels, int64_t threads) {
-    if (m <= kBf16FewRows) tile_rows = kBf16FewRows;
+  Cut(int64_t m, int64_t panels, int64_t threads) : tile_rows(tile_rows_of(m)) {
     if (m >= kRowsOfThread * threads) {
       rows = round_up(ceil_div(m, 2 * kBf16ChunkRows), threads);
       return;

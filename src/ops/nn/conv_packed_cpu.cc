@@ -97,7 +97,7 @@ class ConvPackedKernel final : public CpuKernel {
 
   std::size_t kernel_workspace(const kernels::PackedConvArgs& sizes, int threads) const {
     if (int8_ != nullptr) return int8_->workspace(sizes, /*of_bytes=*/false, threads);
-    return bf16_ != nullptr ? 0 : conv_.workspace(sizes, threads);
+    return bf16_ != nullptr ? bf16_->workspace(sizes, threads) : conv_.workspace(sizes, threads);
   }
 
   kernels::PackedConvArgs sizes_of(const Shape& x, const Shape& y) const {
