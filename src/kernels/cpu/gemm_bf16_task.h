@@ -39,15 +39,11 @@ inline void sum_strip(Tiles& tiles, int rows, const Pair* a, const Block& block,
 }
 
 // Tiles whose rows of A are copied at once: they meet each panel of B while it is in a near cache.
-#if defined(TERCEL_ISA_amx)
-constexpr int64_t kBf16ChunkTiles = 2;
-constexpr int64_t kRowsOfThread = 256;
-#else
-constexpr int64_t kBf16ChunkTiles = 5;
-constexpr int64_t kRowsOfThread = 56;
-#endif
+constexpr int64_t kBf16ChunkTiles = kBf16Rows > 16 ? 2 : 5;
 constexpr int64_t kBf16ChunkRows = kBf16ChunkTiles * kBf16Rows;
 static_assert(kBf16ChunkRows >= kBf16FewRows);
+// So many rows are worth all of B, which then comes to each core.
+constexpr int64_t kRowsOfThread = 64;
 
 // The most rows of a tile of m rows.
 inline int64_t tile_rows_of(int64_t m) { return m <= kBf16FewRows ? kBf16FewRows : kBf16Rows; }
