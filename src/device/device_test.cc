@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "src/device/cpu_cache.h"
 #include "src/device/cpu_isa.h"
 #include "src/device/lasting_memory.h"
 #include "src/device/memory.h"
@@ -27,6 +28,12 @@ TEST(CpuIsa, TheListIsInOrderAndHoldsTheBest) {
   EXPECT_TRUE(cpu_has(best_cpu_isa()));
   EXPECT_TRUE(std::is_sorted(isas.begin(), isas.end()));
   for (const CpuIsa isa : isas) EXPECT_TRUE(cpu_has(isa));
+}
+
+TEST(CpuCache, IsNotKnownOrOfSomeKilobytes) {
+  const std::size_t bytes = last_cache_bytes();
+  EXPECT_TRUE(bytes == 0 || bytes >= std::size_t{32} << 10) << bytes;
+  EXPECT_EQ(bytes % 1024, 0U);
 }
 
 TEST(CpuAllocator, CountsAndCaps) {

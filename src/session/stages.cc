@@ -11,6 +11,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/thread_pool.h"
+#include "src/device/cpu_cache.h"
 
 namespace tercel {
 namespace {
@@ -236,15 +237,18 @@ StagedExecutor::Values StagedExecutor::values_of(std::vector<Tensor> inputs,
   return values;
 }
 
-// As many rows at a time as have intermediate values that stay near the cores, on one stage.
+// As many rows at a time as have intermediate values that stay in a quarter of the last cache, on
+// one stage. Where many threads share it each gets a part that is worth their meeting at each step.
 int64_t StagedExecutor::rows_near_cores(const std::vector<Tensor>& inputs,
                                         const std::vector<bool>& wanted,
                                         const runtime::RunLimits& limits) const {
-  constexpr int64_t kBytesOfThread = int64_t{4} << 20;
+  constexpr int64_t kLeastOfThread = int64_t{4} << 20;
   const int64_t count = program_->may_be_cut() ? program_->rows()->count(inputs) : 1;
   if (count <= 1) return kAllRows;
+  const int64_t room =
+      std::max(kLeastOfThread * pool_.size(), static_cast<int64_t>(last_cache_bytes() / 4));
   const auto bytes = static_cast<int64_t>(executors_[0]->arena_bytes(inputs, wanted, limits));
-  const int64_t parts = std::min(count, ceil_div(bytes, kBytesOfThread * pool_.size()));
+  const int64_t parts = std::min(count, ceil_div(bytes, room));
   return parts > 1 ? ceil_div(count, parts) : kAllRows;
 }
 
