@@ -94,11 +94,11 @@ void for_each_part(const Tensor& batch, const Tensor& alone, const Shaped& shape
 
 void expect_bits_of_row(const NamedTensors& batch, const NamedTensors& alone, const Shaped& shape,
                         int64_t row) {
-  for (const auto& [name, output] : alone) {
-    for_each_part(batch.at(name), output, shape, row,
+  for (const auto& output : alone) {
+    for_each_part(batch.at(output.first), output.second, shape, row,
                   [&](const float* a, const float* b, std::size_t count) {
                     EXPECT_EQ(std::memcmp(a, b, count * sizeof(float)), 0)
-                        << name << " row " << row << " of " << shape.batch;
+                        << output.first << " row " << row << " of " << shape.batch;
                   });
   }
 }
