@@ -54,21 +54,19 @@ inline void copy_row(const Int8GemmArgs& args, int64_t from, RowElement* out, co
                            static_cast<uint32_t>(args.k) * static_cast<uint32_t>(facts.zeros[row]));
 }
 
-// A tile's rows of those of C, at `stride`.
+// Rows [block) of A, at `stride`.
 void make_rows(const Int8GemmArgs& args, Range block, int64_t stride, const RowFacts& facts,
                RowElement* out) {
   constexpr int kTogether = 4;
-  const float* a = args.a + block.begin * args.a_row;
   int64_t r = 0;
-  for (; args.a != nullptr && r + kTogether <= block.size(); r += kTogether)
-    quantize_rows<kTogether>(a + r * args.a_row, args.a_row, args.k, out + r * stride, stride,
-                             facts, r);
-  for (; r < block.size(); ++r) {
-    if (args.a != nullptr)
-      quantize_rows<1>(a + r * args.a_row, args.a_row, args.k, out + r * stride, stride, facts, r);
-    else
-      copy_row(args, block.begin + r, out + r * stride, facts, r);
+  while (args.a != nullptr && r < block.size()) {
+    const bool several = r + kTogether <= block.size();
+    const auto quantize = several ? quantize_rows<kTogether> : quantize_rows<1>;
+    quantize(args.a + (block.begin + r) * args.a_row, args.a_row, args.k, out + r * stride, stride,
+             facts, r);
+    r += several ? kTogether : 1;
   }
+  for (; r < block.size(); ++r) copy_row(args, block.begin + r, out + r * stride, facts, r);
   for (r = 0; r < block.size(); ++r)
     for (int64_t k = args.k; k < round_up(args.k, kPadK); ++k) out[r * stride + k] = 0;
 }

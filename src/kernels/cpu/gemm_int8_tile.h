@@ -124,11 +124,13 @@ struct TileArgs {
 // The columns' factors of what is taken off their sums.
 enum class Offsets { none, rows, both };
 
-inline void put(Int value, float, const PanelFacts&, int, int32_t* out) {
+inline void put(Int value, const RowFacts&, int, const PanelFacts&, int, int32_t* out) {
   copy_bytes(out, &value, sizeof(value));
 }
-inline void put(Int value, float scale, const PanelFacts& panel, int lane, float* out) {
-  Vec number = __builtin_convertvector(value, Vec) * (splat(scale) * load(panel.scales + lane));
+inline void put(Int value, const RowFacts& rows, int r, const PanelFacts& panel, int lane,
+                float* out) {
+  Vec number =
+      __builtin_convertvector(value, Vec) * (splat(rows.scales[r]) * load(panel.scales + lane));
   if (panel.bias != nullptr) number += load(panel.bias + lane);
   store(out, number);
 }
@@ -161,7 +163,7 @@ __attribute__((always_inline)) inline void put_row(Int low, Int high, int r, con
     };
     if constexpr (OFFSETS != Offsets::none) take_off(rows.zeros[r], panel.sums);
     if constexpr (OFFSETS == Offsets::both) take_off(rows.rests[r], panel.zeros);
-    put((Int)value, rows.scales[r], panel, lane, c + lane);
+    put((Int)value, rows, r, panel, lane, c + lane);
   };
   put_half((Uint)low, 0);
   put_half((Uint)high, kLanes);
