@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "src/base/fail.h"
 #include "src/ir/place.h"
@@ -158,18 +159,20 @@ void Executor::return_arena(Arena arena) {
   if (arenas_.size() > kMaxIdleArenas) arenas_.erase(arenas_.begin());
 }
 
-std::size_t Executor::arena_bytes(const std::vector<Tensor>& inputs,
-                                  const std::vector<bool>& wanted, const RunLimits& limits) {
-  const bool sized = !program_.sizing_steps().empty();
-  return find_plan(sized ? with_sizes(inputs, limits) : inputs, wanted)->plan.arena_bytes;
+std::size_t Executor::run_within(std::size_t room, const std::vector<Tensor>& inputs,
+                                 std::vector<Tensor>& outputs, const std::vector<bool>& wanted,
+                                 const RunLimits& limits) {
+  std::vector<Tensor> sized;
+  if (!program_.sizing_steps().empty()) sized = with_sizes(inputs, limits);
+  const std::vector<Tensor>& all = sized.empty() ? inputs : sized;
+  const auto cached = find_plan(all, wanted);
+  if (cached->plan.arena_bytes <= room) run_plan(cached, all, outputs, limits, {});
+  return cached->plan.arena_bytes;
 }
 
 void Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                    const std::vector<bool>& wanted, const RunLimits& limits) {
-  if (program_.sizing_steps().empty())
-    return run_plan(find_plan(inputs, wanted), inputs, outputs, limits, {});
-  const std::vector<Tensor> sized = with_sizes(inputs, limits);
-  run_plan(find_plan(sized, wanted), sized, outputs, limits, {});
+  run_within(std::numeric_limits<std::size_t>::max(), inputs, outputs, wanted, limits);
 }
 
 void Executor::run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,

@@ -27,9 +27,10 @@ class Executor {
   void run(std::vector<Tensor> inputs, std::vector<Tensor>& outputs,
            const std::vector<bool>& wanted, const RunLimits& limits, DeviceBinding& binding);
 
-  // Of the intermediate values of such a run.
-  std::size_t arena_bytes(const std::vector<Tensor>& inputs, const std::vector<bool>& wanted,
-                          const RunLimits& limits);
+  // Bytes of the run's intermediate values on the CPU. It runs unless they are more than `room`.
+  std::size_t run_within(std::size_t room, const std::vector<Tensor>& inputs,
+                         std::vector<Tensor>& outputs, const std::vector<bool>& wanted,
+                         const RunLimits& limits);
 
   std::size_t num_plans() const;
   // Whether anything but a transfer to the accelerator reads this given input of the program.

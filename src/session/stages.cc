@@ -188,9 +188,13 @@ void StagedExecutor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>&
                          runtime::DeviceBinding binding, Turn turn) const {
   int64_t step = kAllRows;
   if (executors_.size() == 1) {
+    const int64_t count = program_->may_be_cut() ? program_->rows()->count(inputs) : 1;
     turn([&] {
-      step = rows_near_cores(inputs, wanted, limits);
-      if (step == kAllRows) executors_[0]->run(inputs, outputs, wanted, limits, binding);
+      if (count <= 1) return executors_[0]->run(inputs, outputs, wanted, limits, binding);
+      const std::size_t room = bytes_near_cores();
+      const std::size_t bytes = executors_[0]->run_within(room, inputs, outputs, wanted, limits);
+      if (bytes > room)
+        step = ceil_div(count, ceil_div(static_cast<int64_t>(bytes), static_cast<int64_t>(room)));
     });
     if (step == kAllRows) return;
   } else if (program_->may_be_cut()) {
@@ -237,19 +241,11 @@ StagedExecutor::Values StagedExecutor::values_of(std::vector<Tensor> inputs,
   return values;
 }
 
-// As many rows at a time as have intermediate values that stay in a quarter of the last cache, on
-// one stage. Where many threads share it each gets a part that is worth their meeting at each step.
-int64_t StagedExecutor::rows_near_cores(const std::vector<Tensor>& inputs,
-                                        const std::vector<bool>& wanted,
-                                        const runtime::RunLimits& limits) const {
-  constexpr int64_t kLeastOfThread = int64_t{4} << 20;
-  const int64_t count = program_->may_be_cut() ? program_->rows()->count(inputs) : 1;
-  if (count <= 1) return kAllRows;
-  const int64_t room =
-      std::max(kLeastOfThread * pool_.size(), static_cast<int64_t>(last_cache_bytes() / 4));
-  const auto bytes = static_cast<int64_t>(executors_[0]->arena_bytes(inputs, wanted, limits));
-  const int64_t parts = std::min(count, ceil_div(bytes, room));
-  return parts > 1 ? ceil_div(count, parts) : kAllRows;
+// A quarter of the last cache. Where many threads share it each gets what is worth their meeting at
+// each step.
+std::size_t StagedExecutor::bytes_near_cores() const {
+  constexpr std::size_t kLeastOfThread = std::size_t{4} << 20;
+  return std::max(kLeastOfThread * static_cast<std::size_t>(pool_.size()), last_cache_bytes() / 4);
 }
 
 std::vector<StagedExecutor::Values> StagedExecutor::cut(const std::vector<Tensor>& inputs,

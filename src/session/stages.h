@@ -82,8 +82,7 @@ class StagedExecutor {
   void choose_homes();
   std::vector<bool> needed(const std::vector<bool>& wanted) const;
   Values values_of(std::vector<Tensor> inputs, const std::vector<Tensor>& outputs) const;
-  int64_t rows_near_cores(const std::vector<Tensor>& inputs, const std::vector<bool>& wanted,
-                          const runtime::RunLimits& limits) const;
+  std::size_t bytes_near_cores() const;
   std::vector<Values> cut(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,
                           const std::vector<bool>& wanted, int64_t step) const;
   bool prepare(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs,

@@ -46,13 +46,7 @@ void pack(const PackedConvArgs& a, const float* w, void* out, ThreadPool& pool) 
         for (int64_t tap = 0; tap < taps; ++tap)
           for (int64_t c = 0; c < a.in_channels; ++c, to += kPairPanel) *to = from[c * taps + tap];
       }
-      for (int64_t i = 0; i < blocks_of(k); ++i) {
-        const Block block = block_of(out, k, a.out_channels, i);
-        const int64_t first = 2 * i * kBlockPairs;
-        pack_pairs(panel.data() + first * kPairPanel, kPairPanel, 1,
-                   least(2 * block.pairs, k - first), columns,
-                   const_cast<Pair*>(block.panels) + p * block.panel_stride);
-      }
+      pack_blocks(panel.data(), kPairPanel, 1, k, a.out_channels, p, out);
     }
   });
 }

@@ -25,12 +25,7 @@ struct PairProducts {
   const PackedConvArgs& a;
   const Pair* packed;
 
-  static void put(bf16* to, Vec value, int64_t count) {
-    if (count >= kLanes)
-      store_rounded(to, value);
-    else
-      store_rounded_some(to, value, count);
-  }
+  static void put(bf16* to, Vec value, int64_t count) { store_rounded_upto(to, value, count); }
   void multiply(const WinogradGrid<E>&, const WinogradProduct& own, const bf16* v, float*) const {
     Tiles registers;
     PairRows<kBf16ChunkRows> rows;
@@ -82,13 +77,8 @@ void pack_winograd_pairs(const PackedConvArgs& a, const float* w, Pair* out, Thr
         }
       }
       for (int64_t point = 0; point < kPoints; ++point) {
-        for (int64_t i = 0; i < blocks_of(k); ++i) {
-          const Block block = block_of(out + point * winograd_point_pairs(a), k, columns, i);
-          const int64_t first = 2 * i * kBlockPairs;
-          pack_pairs(panel.data() + (point * k + first) * kPairPanel, kPairPanel, 1,
-                     least(2 * block.pairs, k - first), kPairPanel,
-                     const_cast<Pair*>(block.panels) + p * block.panel_stride);
-        }
+        pack_blocks(panel.data() + point * k * kPairPanel, kPairPanel, 1, k, columns, p,
+                    out + point * winograd_point_pairs(a));
       }
     }
   });

@@ -17,14 +17,8 @@ void pack_all(const PackBArgs& args, ThreadPool& pool) {
   const double cost = static_cast<double>(args.k) * kPairPanel / 2;
   for_ranges(pool, ceil_div(args.n, kPairPanel), cost, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
-      for (int64_t i = 0; i < blocks_of(args.k); ++i) {
-        const Block block = block_of(args.out, args.k, args.n, i);
-        const int64_t k = 2 * i * kBlockPairs;
-        pack_pairs(b + k * args.k_stride + p * kPairPanel * args.n_stride, args.k_stride,
-                   args.n_stride, least(2 * block.pairs, args.k - k),
-                   least<int64_t>(kPairPanel, args.n - p * kPairPanel),
-                   const_cast<Pair*>(block.panels) + p * block.panel_stride);
-      }
+      pack_blocks(b + p * kPairPanel * args.n_stride, args.k_stride, args.n_stride, args.k, args.n,
+                  p, args.out);
     }
   });
 }

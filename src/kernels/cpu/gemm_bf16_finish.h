@@ -18,20 +18,21 @@ inline void store_rounded_some(float* to, Vec value, int64_t count) {
   store_some(to, value, count);
 }
 
+template <class C>
+inline void store_rounded_upto(C* to, Vec value, int64_t count) {
+  if (count >= kLanes)
+    store_rounded(to, value);
+  else
+    store_rounded_some(to, value, count);
+}
+
 // finish_rows with what is enough for bf16 factors.
 template <class C>
 inline void finish_rounded(const float* sums, int64_t stride, C* c, int64_t c_row, int64_t row,
                            int64_t rows, int64_t column, int64_t columns, const GemmEpilogue& e) {
-  const auto put = [](C* to, Vec value, int64_t left) {
-    if (left >= kLanes) {
-      store_rounded(to, value);
-    } else {
-      store_rounded_some(to, value, left);
-    }
-  };
   finish_rows(
       sums, stride, c, c_row, row, rows, column, columns, e, [](Vec x) { return quick_gelu(x); },
-      put);
+      store_rounded_upto<C>);
 }
 
 TERCEL_ISA_END

@@ -26,6 +26,19 @@ inline Block block_of(const void* packed, int64_t k, int64_t n, int64_t i) {
 }
 inline int64_t blocks_of(int64_t k) { return most<int64_t>(1, ceil_div(pairs_of(k), kBlockPairs)); }
 
+// Panel p of a packed [k, n], from the panel's first column of B on.
+template <class T>
+inline void pack_blocks(const T* b, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n,
+                        int64_t p, void* packed) {
+  for (int64_t i = 0; i < blocks_of(k); ++i) {
+    const Block block = block_of(packed, k, n, i);
+    const int64_t first = 2 * i * kBlockPairs;
+    pack_pairs(b + first * k_stride, k_stride, n_stride, least(2 * block.pairs, k - first),
+               least<int64_t>(kPairPanel, n - p * kPairPanel),
+               const_cast<Pair*>(block.panels) + p * block.panel_stride);
+  }
+}
+
 // Panels [p) of a block of K to sums[rows, p], begun at zero when it is the first, else at what c
 // holds of its `columns`.
 template <class C>

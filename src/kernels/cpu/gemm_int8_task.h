@@ -233,6 +233,7 @@ inline void run_columns(int rows, bool wide, const TileArgs& args, int64_t colum
 }
 
 constexpr int64_t kMostPanels = 8;  // of a group
+constexpr int64_t kFewTiles = 10;   // of rows: each asks for a part of the panels that follow
 
 // Where tiles go: into C, or a group's columns of one tile of rows into memory that the next one
 // takes.
@@ -247,9 +248,9 @@ struct Target {
   }
 };
 
-// Panels in groups that stay in L2 while the rows pass by. Of few rows B is read once and from
-// memory: the next panel is asked for while this one is multiplied. Of the epilogue the bias is
-// added; finish(rows, column, columns, where the target has them) follows when they are done.
+// Panels in groups that stay in L2 while the rows pass by. Where rows are few B is read once and
+// from memory: what follows a group is asked for while it is multiplied. Of the epilogue the bias
+// is added; finish(rows, column, columns, where the target has them) follows when they are done.
 template <class Out, class Finish>
 void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const Target<Out>& target,
               const Finish& finish) {
@@ -288,7 +289,7 @@ void multiply(const Int8GemmArgs& args, const Block& block, Range panels, const 
         if (tiles == 1) {
           one.ahead = panel + 8192;
           one.ahead_step = layout.step_bytes;
-        } else if (tiles <= 10) {
+        } else if (tiles <= kFewTiles) {
           one.ahead = panel + group * layout.panel_bytes + layout.panel_bytes * t / tiles;
           one.ahead_step = ceil_div(layout.step_bytes, tiles);
         }
